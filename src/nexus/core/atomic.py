@@ -1,0 +1,60 @@
+"""Files that are either the old one or the new one, never a part of either.
+
+Every write that matters goes through here: a temporary file in the same folder, fsync, rename,
+fsync of the folder. After `write_bytes` has returned, `kill -9` and power loss keep the new content.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from nexus.core.errors import StorageError
+
+
+def write_bytes(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Replace `path` by `data`. Raises `StorageError`; the old file is then unchanged."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StorageError.from_os(error, path) from error
+
+
+def write_text(path: Path, text: str, *, mode: int = 0o600) -> None:
+    """Replace `path` by `text` in UTF-8. Raises `StorageError`."""
+    write_bytes(path, text.encode("utf-8"), mode=mode)
+
+
+def remove(path: Path) -> bool:
+    """Delete `path` durably. Returns whether it existed. Raises `StorageError`."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise StorageError.from_os(error, path) from error
+    sync_folder(path.parent)
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename or deletion inside `folder` durable (a rename alone is not)."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,81 @@
+"""What only the operating system and the CPU can do: the Python face of native/platform.
+
+Knows nothing of who asks. The compiled module is looked for when a function is called, so importing
+this file costs nothing and works without a compiler. Invariant: a function does what its name says
+or raises `MissingPartError`; it never pretends.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal as signals
+import subprocess
+from types import ModuleType
+
+from nexus.core.errors import InvalidInputError, MissingPartError
+
+_MEND = (
+    "install a C++ compiler and the Python headers (apt-get install g++ python3-dev), then: make up"
+)
+
+
+def available() -> bool:
+    """Whether the compiled part is there; `nexus doctor` asks."""
+    try:
+        _native()
+    except MissingPartError:
+        return False
+    return True
+
+
+def die_with_parent(parent: int | None = None, *, signal: int = signals.SIGKILL) -> None:
+    """Have the kernel send `signal` to this process when the thread that started it ends.
+
+    `parent` is the process id expected of the parent (it sends its own along): when another process
+    is the parent already, the real one ended before this call, and `signal` is sent at once.
+    Raises `InvalidInputError` for an unknown signal, `MissingPartError` where only polling helps.
+    """
+    failed = _native().die_with_parent(signal)
+    if failed == errno.EINVAL:
+        raise InvalidInputError(f"signal {signal} does not exist", hint="use one of signal.Signals")
+    if failed:
+        raise MissingPartError(
+            f"this system cannot end a process with its parent: {os.strerror(failed)}",
+            hint="only Linux can",
+        )
+    if parent is not None and os.getppid() != parent:
+        os.kill(os.getpid(), signal)
+
+
+def can_trim_heap() -> bool:
+    """Whether `trim_heap` works with this C library (glibc)."""
+    return bool(_native().can_trim_heap())
+
+
+def trim_heap() -> bool:
+    """Give freed memory back to the system. Returns whether any was.
+
+    `gc.collect()` alone leaves the process as large as it was: the C heap keeps what Python freed.
+    Takes milliseconds on a large heap, so call it when idle. Raises `MissingPartError`.
+    """
+    return bool(_native().trim_heap())
+
+
+def cpu_features() -> tuple[str, ...]:
+    """The usable ones of sse4.2, avx2, avx512f, avx512vnni, neon. Raises `MissingPartError`."""
+    return tuple(name for name, usable in _native().cpu_features().items() if usable)
+
+
+def _native() -> ModuleType:
+    try:
+        # In a developer's install this import runs `cmake --build` first.
+        from nexus import _native
+    except ImportError as error:
+        raise MissingPartError("the native part of nexus is not built", hint=_MEND) from error
+    except (OSError, subprocess.SubprocessError) as error:
+        raise MissingPartError(
+            f"the native part of nexus cannot be built again: {error}",
+            hint="the compiler's words are above; cmake must be in PATH (. .venv/bin/activate)",
+        ) from error
+    return _native

@@ -1,0 +1,129 @@
+"""The settings: every key, its type, its default and what it means.
+
+Knows nothing of where values come from (`nexus.core.config` does). Invariant: a `Settings` object is
+frozen and valid; a wrong value never reaches the rooms.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_settings import NoDecode
+
+EngineKind = Literal["llamacpp", "remote"]
+IndexKind = Literal["qdrant", "exact"]
+Source = Literal["path", "hub", "registry"]
+
+
+class Section(BaseModel):
+    """A table of the configuration file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ServiceSettings(Section):
+    """The always-on service."""
+
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8000, ge=1, le=65535, description="port to listen on")
+    token: str = Field(
+        default="", description="key clients must send; default: NEXUS_HOME/run/token"
+    )
+    names: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="further host names to answer to, when not on loopback"
+    )
+    queue: int = Field(
+        default=32, ge=1, le=10_000, description="requests that may wait; more are told to retry"
+    )
+    drain_seconds: int = Field(
+        default=10, ge=0, le=600, description="how long a stop waits for open answers"
+    )
+    log_format: Literal["human", "json"] = Field(default="human", description="form of the log")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least level logged"
+    )
+
+    @field_validator("names", mode="before")
+    @classmethod
+    def _split_names(cls, value: Any) -> Any:
+        return _words(value)
+
+
+class EngineSettings(Section):
+    """The language model that answers."""
+
+    kind: EngineKind = Field(
+        default="llamacpp", description="local model, or an OpenAI-compatible server"
+    )
+    model: str = Field(
+        default="qwen2.5-coder-1.5b-instruct",
+        description="catalog name, path of a GGUF file, or remote model",
+    )
+    url: str = Field(default="", description="base URL of the remote server, for kind = remote")
+    api_key: str = Field(default="", description="key for the remote server")
+    threads: int = Field(
+        default=0, ge=0, le=1024, description="CPU threads; 0 takes what others leave free"
+    )
+    context: int = Field(default=8192, ge=512, le=1_048_576, description="window in tokens")
+    reply_tokens: int = Field(
+        default=512, ge=1, le=65_536, description="longest reply when the client names none"
+    )
+
+
+class CortexSettings(Section):
+    """Knowledge and memory."""
+
+    embedder: str = Field(
+        default="granite-embedding-30m-english", description="catalog name of the embedder"
+    )
+    index: IndexKind = Field(default="qdrant", description="vector index; exact is the NumPy scan")
+    chunk_tokens: int = Field(
+        default=220, ge=32, le=2000, description="largest chunk, in the embedder's tokens"
+    )
+    chunk_minimum: int = Field(
+        default=40, ge=1, le=1000, description="smaller chunks are merged with a neighbour"
+    )
+    chunk_overlap: int = Field(default=0, ge=0, le=500, description="tokens repeated at a cut")
+    frame_tokens: int = Field(
+        default=1400,
+        ge=200,
+        le=1_000_000,
+        description="budget of the context frame (seed 004: 15500)",
+    )
+    max_file_mb: int = Field(
+        default=20, ge=1, le=4096, description="larger files are reported and left out"
+    )
+    max_line_chars: int = Field(
+        default=200_000, ge=1000, description="files with a longer line are left out"
+    )
+
+
+class ModelsSettings(Section):
+    """Where weights lie and come from."""
+
+    folder: Path | None = Field(
+        default=None, description="where models are kept; default NEXUS_HOME/models"
+    )
+    search_path: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(), description="folders with weights already on this machine, looked at first"
+    )
+    sources: Annotated[tuple[Source, ...], NoDecode] = Field(
+        default=("path", "hub", "registry"), description="where weights may come from, in order"
+    )
+
+    @field_validator("search_path", mode="before")
+    @classmethod
+    def _split_paths(cls, value: Any) -> Any:
+        return [p for p in value.split(os.pathsep) if p] if isinstance(value, str) else value
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _split_words(cls, value: Any) -> Any:
+        return _words(value)
+
+
+def _words(value: Any) -> Any:
+    return [w.strip() for w in value.split(",") if w.strip()] if isinstance(value, str) else value

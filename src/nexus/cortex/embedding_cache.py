@@ -1,0 +1,89 @@
+"""Vectors by content, so that a rebuilt index needs no second embedding.
+
+A disposable SQLite file: deleting it costs time, never knowledge. Keys are content hashes that already
+include the model. Vectors are kept as float16; what is read back is what every index is given, so two
+indexes built from the cache agree to the last bit.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nexus.core.errors import StorageError
+
+Vector = NDArray[np.float32]
+
+
+class EmbeddingCache:
+    """`key -> vector` on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        try:
+            self._db = self._open()
+        except sqlite3.DatabaseError:
+            # A cache that cannot be read is worth nothing: start a new one.
+            path.unlink(missing_ok=True)
+            try:
+                self._db = self._open()
+            except sqlite3.Error as error:
+                raise StorageError(f"{path}: {error}") from error
+
+    def _open(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = OFF")  # a lost cache entry is computed again
+        db.execute(
+            "CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID"
+        )
+        return db
+
+    def get(self, keys: Sequence[str]) -> dict[str, Vector]:
+        """The vectors that are there, float32, shape (d,)."""
+        found: dict[str, Vector] = {}
+        with self._lock:
+            for start in range(0, len(keys), 500):
+                part = keys[start : start + 500]
+                marks = ",".join("?" * len(part))
+                rows = self._db.execute(
+                    f"SELECT key, data FROM vectors WHERE key IN ({marks})", part
+                )
+                found.update((k, np.frombuffer(d, np.float16).astype(np.float32)) for k, d in rows)
+        return found
+
+    def put(self, vectors: Mapping[str, Vector]) -> None:
+        """Add vectors. Raises `StorageError` when the disk is full."""
+        rows = [(key, vector.astype(np.float16).tobytes()) for key, vector in vectors.items()]
+        with self._lock:
+            try:
+                self._db.execute("BEGIN")
+                self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise StorageError(f"{self._path}: {error}", hint="free some space") from error
+
+    def __len__(self) -> int:
+        with self._lock:
+            return int(self._db.execute("SELECT count(*) FROM vectors").fetchone()[0])
+
+    def keep_only(self, keys: Collection[str]) -> None:
+        """Drop every vector that `keys` does not name."""
+        with self._lock:
+            self._db.execute("BEGIN")
+            held = [row[0] for row in self._db.execute("SELECT key FROM vectors")]
+            stale = [(key,) for key in held if key not in keys]
+            self._db.executemany("DELETE FROM vectors WHERE key = ?", stale)
+            self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()

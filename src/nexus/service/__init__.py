@@ -1,0 +1,1 @@
+"""The always-on service: one process that composes the rooms and speaks HTTP on loopback."""

@@ -1,0 +1,122 @@
+"""One question, answered: recall, assemble the frame, ask the model, note what was learnt.
+
+Runs in the engine's lane. Everything it has to say goes out as events, in the order of `/api/interact`:
+`frame`, `token`*, `done`, or `error`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nexus.core.errors import NexusError
+from nexus.cortex.assembler import SYSTEM, Frame, Turn
+from nexus.engine.base import ChatMessage, ChatRequest, Delta, Finish
+from nexus.service.daemon import Daemon
+from nexus.service.jobs import Job
+from nexus.service.stream import Stream
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a client asks. `max_tokens` None takes the configured length."""
+
+    prompt: str
+    history: tuple[Turn, ...] = ()
+    max_tokens: int | None = None
+    temperature: float = 0.0
+
+
+def frame_for(daemon: Daemon, prompt: str, history: Sequence[Turn]) -> Frame:
+    """The context frame, counted in the model's own tokens when the model is there."""
+    engine, settings = daemon.engine, daemon.config.settings
+    budget = min(settings.cortex.frame_tokens, engine.context - settings.engine.reply_tokens - 64)
+    ready = engine.health().state == "ready"
+    count = engine.count_tokens if ready else None
+    return daemon.cortex.frame(prompt, history, count=count, budget=budget)
+
+
+def answer(daemon: Daemon, question: Question, stream: Stream, job: Job) -> None:
+    """Answer with memory: the events of `/api/interact`."""
+
+    def work() -> dict[str, Any]:
+        frame = frame_for(daemon, question.prompt, question.history)
+        stream.emit("frame", frame.as_dict())
+        request = ChatRequest(
+            messages=(ChatMessage("system", SYSTEM), ChatMessage("user", frame.prompt)),
+            max_tokens=question.max_tokens or daemon.config.settings.engine.reply_tokens,
+            temperature=question.temperature,
+        )
+        done = generate(daemon, request, stream, job)
+        proposals = daemon.cortex.consider(question.prompt)
+        return {**done, "proposals": [p.as_dict() for p in proposals]}
+
+    run(daemon, stream, job, work)
+
+
+def chat(daemon: Daemon, request: ChatRequest, stream: Stream, job: Job) -> None:
+    """Pass messages to the model as they are."""
+    run(daemon, stream, job, lambda: generate(daemon, request, stream, job))
+
+
+def run(daemon: Daemon, stream: Stream, job: Job, work: Any) -> None:
+    """Do `work` and end the stream with its result as `done`, or with `error`."""
+    try:
+        if job.cancel.is_set():
+            stream.emit("error", envelope(NexusError("the service is stopping", hint="try again")))
+            return
+        stream.emit("done", work())
+        daemon.metrics.answered(ok=True)
+    except NexusError as error:
+        daemon.metrics.answered(ok=error.http_status < 500)
+        stream.emit("error", envelope(error))
+    except Exception as error:
+        daemon.metrics.answered(ok=False)
+        _log.exception("answering failed")
+        stream.emit(
+            "error", envelope(NexusError(f"a bug of NexusOS: {error!r}", hint="see the log"))
+        )
+    finally:
+        stream.finish()
+
+
+def generate(daemon: Daemon, request: ChatRequest, stream: Stream, job: Job) -> dict[str, Any]:
+    """Stream the model's reply as `token` events. Returns the fields of `done`."""
+    began = time.monotonic()
+    first: float | None = None
+    parts: list[str] = []
+    finish: Finish | None = None
+    for piece in daemon.engine.chat(request, job.cancel):
+        if isinstance(piece, Delta):
+            first = first or time.monotonic() - began
+            parts.append(piece.text)
+            stream.emit("token", {"text": piece.text})
+        else:
+            finish = piece
+    usage = finish.usage if finish else None
+    return {
+        "reply": "".join(parts),
+        "finish_reason": finish.reason if finish else "cancelled",
+        "usage": {
+            "prompt_tokens": usage.prompt_tokens if usage else 0,
+            "completion_tokens": usage.completion_tokens if usage else 0,
+            "cached_tokens": usage.cached_tokens if usage else 0,
+        },
+        "seconds": {
+            "first_token": round(first or 0.0, 3),
+            "total": round(time.monotonic() - began, 3),
+        },
+    }
+
+
+def envelope(error: NexusError) -> dict[str, Any]:
+    """The error as every interface of ours sends it."""
+    return {
+        "error": {"code": error.code, "message": error.message, "hint": error.hint},
+        "status": error.http_status,
+    }

@@ -1,0 +1,112 @@
+"""The service's own interface: ask, look into the frame, see the state (seed 002)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from nexus.cortex.assembler import Turn
+from nexus.service.answer import Question, answer, frame_for
+from nexus.service.api.streaming import SSE_HEADERS, as_sse, collect, daemon_of, submit
+from nexus.service.jobs import Lane, Priority
+from nexus.service.status import status
+from nexus.service.stream import Event
+
+router = APIRouter()
+
+
+class TurnBody(BaseModel):
+    """An earlier message of the conversation."""
+
+    role: Literal["user", "assistant"]
+    content: str = Field(max_length=1_000_000)
+
+
+class PromptBody(BaseModel):
+    """What is asked, and what was said before."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: str = Field(max_length=1_000_000)
+    history: list[TurnBody] = Field(default=[], max_length=200)
+
+    def turns(self) -> tuple[Turn, ...]:
+        """The history as the assembler takes it."""
+        return tuple(Turn(t.role, t.content) for t in self.history)
+
+
+class InteractBody(PromptBody):
+    """`POST /api/interact`."""
+
+    stream: bool = False
+    max_tokens: int | None = Field(default=None, ge=1, le=65_536)
+    temperature: float = Field(default=0.0, ge=0.0, le=2.0)
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process is alive."""
+    return {"status": "ok", "service": "nexusos"}
+
+
+@router.get("/readyz")
+async def readyz(request: Request) -> Response:
+    """Whether requests are taken: 200 when ready, 503 while starting, draining or failed."""
+    daemon = daemon_of(request)
+    body: dict[str, Any] = {"status": daemon.state}
+    if daemon.failure:
+        body["error"] = {
+            "code": daemon.failure.code,
+            "message": daemon.failure.message,
+            "hint": daemon.failure.hint,
+        }
+    return JSONResponse(body, 200 if daemon.state == "ready" else 503)
+
+
+@router.post("/api/interact", response_model=None)
+async def interact(request: Request, body: InteractBody) -> Response | dict[str, Any]:
+    """Ask. The answer names its sources; what was learnt is proposed, not stored."""
+    daemon = daemon_of(request)
+    question = Question(body.prompt, body.turns(), body.max_tokens, body.temperature)
+    stream, ahead = submit(
+        request,
+        Lane.ENGINE,
+        Priority.INTERACTIVE,
+        lambda stream, job: answer(daemon, question, stream, job),
+    )
+    if body.stream:
+        return as_sse(request, stream, ahead)
+    seen = await collect(request, stream)
+    return {**seen["done"], "frame": seen["frame"], "sources": seen["frame"]["sources"]}
+
+
+@router.post("/api/context")
+async def context(request: Request, body: PromptBody) -> dict[str, Any]:
+    """The frame for a prompt, with its text, without asking the model."""
+    daemon = daemon_of(request)
+    frame = await asyncio.to_thread(frame_for, daemon, body.prompt, body.turns())
+    return frame.as_dict(with_text=True)
+
+
+@router.get("/api/status")
+async def get_status(request: Request) -> dict[str, Any]:
+    """The state of everything."""
+    return await asyncio.to_thread(status, daemon_of(request))
+
+
+@router.get("/api/events")
+async def get_events(request: Request) -> StreamingResponse:
+    """The status once a second, as server-sent events, until the client or the service goes."""
+    daemon = daemon_of(request)
+
+    async def body() -> AsyncIterator[bytes]:
+        while daemon.state in ("starting", "ready") and not await request.is_disconnected():
+            yield Event("status", await asyncio.to_thread(status, daemon)).sse()
+            await asyncio.sleep(1)
+
+    return StreamingResponse(body(), media_type="text/event-stream", headers=SSE_HEADERS)

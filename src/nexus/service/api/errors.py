@@ -1,0 +1,60 @@
+"""Every error leaves in the envelope of the interface being spoken."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from nexus.core.errors import BusyError, InvalidInputError, NexusError, NotFoundError
+
+_log = logging.getLogger(__name__)
+
+
+def response(request: Request, error: NexusError) -> Response:
+    """The HTTP form of an error."""
+    headers = {"retry-after": str(error.retry_after)} if isinstance(error, BusyError) else {}
+    if request.url.path.startswith("/v1"):
+        kind = "invalid_request_error" if error.http_status < 500 else "server_error"
+        body: dict[str, object] = {
+            "message": str(error),
+            "type": kind,
+            "param": None,
+            "code": error.code,
+        }
+    else:
+        body = {"code": error.code, "message": error.message, "hint": error.hint}
+    return JSONResponse({"error": body}, error.http_status, headers)
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers."""
+
+    async def nexus_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, NexusError)
+        return response(request, error)
+
+    async def validation(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
+        return response(request, InvalidInputError(f"{where}: {first['msg']}"))
+
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        known = NotFoundError(f"there is no {request.url.path}", hint="see /docs")
+        shown = known if error.status_code == 404 else InvalidInputError(str(error.detail))
+        shown.http_status = error.status_code
+        return response(request, shown)
+
+    async def bug(request: Request, error: Exception) -> Response:
+        _log.error("unexpected error", exc_info=error)
+        return response(request, NexusError(f"a bug of NexusOS: {error!r}", hint="see the log"))
+
+    app.add_exception_handler(NexusError, nexus_error)
+    app.add_exception_handler(RequestValidationError, validation)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, bug)

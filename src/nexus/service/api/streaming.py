@@ -1,0 +1,69 @@
+"""Jobs as HTTP responses: submit, stream its events, or wait for the last one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+from fastapi import Request
+from starlette.responses import StreamingResponse
+
+from nexus.core.errors import NexusError
+from nexus.service.daemon import Daemon
+from nexus.service.jobs import Job, Lane, Priority
+from nexus.service.stream import Event, Stream
+
+SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+
+
+class RemoteError(NexusError):
+    """An error that a job reported through its stream."""
+
+    def __init__(self, data: dict[str, str], status: int) -> None:
+        super().__init__(data["message"], hint=data["hint"])
+        self.code, self.http_status = data["code"], status
+
+
+def daemon_of(request: Request) -> Daemon:
+    """The daemon of the app that got this request."""
+    daemon = request.app.state.daemon
+    assert isinstance(daemon, Daemon)
+    return daemon
+
+
+def submit(
+    request: Request, lane: Lane, priority: Priority, work: Callable[[Stream, Job], None]
+) -> tuple[Stream, int]:
+    """Queue `work`. Returns its stream and how many jobs go before it. Raises `BusyError`."""
+    stream = Stream()
+    job = Job(lane, priority, lambda me: work(stream, me), stream.cancel)
+    return stream, daemon_of(request).submit(job)
+
+
+async def events(request: Request, stream: Stream) -> AsyncIterator[Event]:
+    """The events of a stream for as long as the client listens."""
+    async for event in stream.events(request.is_disconnected):
+        yield event
+
+
+def as_sse(request: Request, stream: Stream, ahead: int = 0) -> StreamingResponse:
+    """Stream everything as server-sent events."""
+
+    async def body() -> AsyncIterator[bytes]:
+        if ahead:
+            yield Event("queued", {"ahead": ahead}).sse()
+        async for event in events(request, stream):
+            yield event.sse()
+
+    return StreamingResponse(body(), media_type="text/event-stream", headers=SSE_HEADERS)
+
+
+async def collect(request: Request, stream: Stream) -> dict[str, dict[str, object]]:
+    """Wait for the end. Returns the last event of each name. Raises what the job reported."""
+    seen: dict[str, dict[str, object]] = {}
+    async for event in events(request, stream):
+        if event.name == "error":
+            raise RemoteError(event.data["error"], event.data["status"])
+        seen[event.name] = event.data
+    if "done" not in seen:
+        raise NexusError("the client left before the end")
+    return seen

@@ -1,0 +1,192 @@
+"""The conductor: owns the rooms, starts their work in order, watches over their processes (seed 002).
+
+One thread that never computes. Each lane has its own worker thread; the model runs in a process of
+its own. Invariant: a job that was accepted is run or told why not, also when the service stops.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
+
+from nexus.core.config import Config
+from nexus.core.errors import BusyError, NexusError
+from nexus.cortex.cortex import Cortex
+from nexus.engine.base import Engine
+from nexus.service.jobs import Job, JobQueue, Lane
+from nexus.service.metrics import Metrics
+
+State = Literal["starting", "ready", "draining", "stopped", "failed"]
+_log = logging.getLogger(__name__)
+_TICK_SECONDS = 1.0
+
+
+class Daemon:
+    """The running service, without its HTTP side."""
+
+    def __init__(
+        self,
+        config: Config,
+        open_cortex: Callable[[], Cortex],
+        engine: Engine,
+    ) -> None:
+        self.config = config
+        self.engine = engine
+        self.metrics = Metrics()
+        self.state: State = "starting"
+        self.failure: NexusError | None = None
+        self._open_cortex = open_cortex
+        self._cortex: Cortex | None = None
+        self._queue = JobQueue(config.settings.service.queue)
+        self._lanes = {lane: ThreadPoolExecutor(1, f"nexus-{lane}") for lane in Lane}
+        self._busy: dict[Lane, Job] = {}
+        self._lock = threading.Lock()
+        self._settled = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._conduct, name="nexus-conductor", daemon=True)
+
+    def start(self) -> None:
+        """Begin; `state` becomes "ready" or "failed" while this returns at once."""
+        self._thread.start()
+
+    def wait_settled(self, timeout: float) -> bool:
+        """Wait until the start is over, well or badly."""
+        return self._settled.wait(timeout)
+
+    @property
+    def cortex(self) -> Cortex:
+        """Knowledge and memory. Raises `BusyError` while starting, the failure when that failed."""
+        if self._cortex is None or self.state in ("stopped", "failed"):
+            raise self.failure or BusyError(
+                "the service is starting", hint="try again", retry_after=2
+            )
+        return self._cortex
+
+    @property
+    def waiting(self) -> int:
+        """Jobs in the queue."""
+        return len(self._queue)
+
+    @property
+    def running(self) -> int:
+        """Jobs in the lanes."""
+        with self._lock:
+            return len(self._busy)
+
+    def submit(self, job: Job) -> int:
+        """Queue a job. Returns how many go before it. Raises `BusyError`."""
+        if self.state != "ready":
+            reason = {"starting": "is starting", "draining": "is stopping"}.get(
+                self.state, "has stopped"
+            )
+            self.metrics.rejected()
+            raise self.failure or BusyError(
+                f"the service {reason}", hint="try again", retry_after=2
+            )
+        try:
+            ahead = self._queue.put(job)
+        except BusyError:
+            self.metrics.rejected()
+            raise
+        with self._lock:
+            return ahead + (1 if job.lane in self._busy else 0)
+
+    def drain(self, seconds: float) -> bool:
+        """Take no more work and wait for what runs. Returns whether all of it ended by itself."""
+        if self.state in ("starting", "ready"):
+            self.state = "draining"
+        for job in self._queue.clear():
+            job.cancel.set()
+            self._run_quietly(job)
+        deadline = time.monotonic() + seconds
+        while self.running and time.monotonic() < deadline:
+            time.sleep(0.05)
+        with self._lock:
+            left = list(self._busy.values())
+        for job in left:
+            job.cancel.set()
+        return not left
+
+    def stop(self) -> None:
+        """End everything, flush, and let go of the files. Calling it twice is harmless."""
+        if self.state == "stopped":
+            return
+        self.drain(0)
+        self._stop.set()
+        self._queue.wake()
+        self._thread.join(timeout=5)
+        for pool in self._lanes.values():
+            pool.shutdown(wait=True)
+        self.engine.stop()
+        if self._cortex:
+            self._cortex.close()
+        self.state = "stopped"
+
+    def _conduct(self) -> None:
+        opening = self._lanes[Lane.KNOWLEDGE].submit(self._open)
+        # The model may be missing or slow: knowledge and memory do not wait for it.
+        loading = self._lanes[Lane.ENGINE].submit(self._start_engine)
+        opening.result()
+        loading.result()
+        if self.state == "starting":
+            self.state = "failed" if self.failure else "ready"
+        self._settled.set()
+        next_tick = time.monotonic()
+        while not self._stop.is_set():
+            with self._lock:
+                free = [lane for lane in Lane if lane not in self._busy]
+            job = self._queue.take(free, timeout=0.2)
+            if job:
+                with self._lock:
+                    self._busy[job.lane] = job
+                self._lanes[job.lane].submit(self._work, job)
+            if time.monotonic() >= next_tick:
+                next_tick = time.monotonic() + _TICK_SECONDS
+                self._tick()
+
+    def _open(self) -> None:
+        try:
+            self._cortex = self._open_cortex()
+        except NexusError as error:
+            _log.error("%s", error)
+            self.failure = error
+        except Exception as error:
+            _log.exception("knowledge and memory cannot be opened")
+            self.failure = NexusError(f"knowledge and memory cannot be opened: {error!r}")
+
+    def _start_engine(self) -> None:
+        try:
+            self.engine.start()
+        except NexusError as error:
+            _log.warning("no model: %s", error)
+
+    def _work(self, job: Job) -> None:
+        started = time.monotonic()
+        try:
+            self._run_quietly(job)
+        finally:
+            self.metrics.finished(job.lane, time.monotonic() - started)
+            with self._lock:
+                del self._busy[job.lane]
+            self._queue.wake()
+
+    def _run_quietly(self, job: Job) -> None:
+        try:
+            job.run(job)
+        except Exception:
+            # A job tells its own client; this is a bug of ours and must not stop the conductor.
+            _log.exception("a job of lane %s failed", job.lane)
+
+    def _tick(self) -> None:
+        self.metrics.sample()
+        try:
+            with self._lock:
+                idle = Lane.ENGINE not in self._busy
+            if idle:
+                self.engine.maintain()
+        except NexusError as error:
+            _log.warning("%s", error)

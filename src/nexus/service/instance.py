@@ -1,0 +1,78 @@
+"""One service per NEXUS_HOME: a locked file that says who it is.
+
+The lock dies with its process, however that ends, so the file itself is never stale and never deleted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import IO
+
+import nexus
+from nexus.core import clock
+from nexus.core.errors import AlreadyRunningError, StorageError
+from nexus.core.paths import Home
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The process that holds a home."""
+
+    pid: int
+    url: str
+    version: str
+    started: str
+
+
+class Instance:
+    """Holds the lock of a home until `release`."""
+
+    def __init__(self, home: Home, url: str) -> None:
+        """Raises `AlreadyRunningError` naming the holder's URL, or `StorageError`."""
+        try:
+            self._file: IO[str] = open(home.lock_file, "a+", encoding="utf-8")  # noqa: SIM115
+        except OSError as error:
+            raise StorageError.from_os(error, home.lock_file) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            other = running(home)
+            raise AlreadyRunningError(
+                f"NexusOS already runs at {other.url} (process {other.pid})"
+                if other
+                else f"another process holds {home.lock_file}",
+                hint="stop it with `nexus down`",
+            ) from None
+        self._write(Running(os.getpid(), url, nexus.__version__, clock.iso(clock.now())))
+
+    def release(self) -> None:
+        """Let go. Calling it twice is harmless."""
+        if not self._file.closed:
+            self._file.truncate(0)
+            self._file.close()
+
+    def _write(self, me: Running) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        json.dump(asdict(me), self._file)
+        self._file.flush()
+
+
+def running(home: Home) -> Running | None:
+    """The process that holds this home, or None."""
+    try:
+        with open(home.lock_file, encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return None  # nobody holds it; what it says is about the past
+            except BlockingIOError:
+                with suppress(ValueError, TypeError):
+                    return Running(**json.load(file))
+                return Running(0, "an address it has not written yet", "", "")
+    except OSError:
+        return None

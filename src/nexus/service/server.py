@@ -1,0 +1,145 @@
+"""The ASGI application: `nexus up`, or `python -m uvicorn nexus.service.server:app`.
+
+Wires settings, rooms, routes and guards together, and ties the daemon's life to the server's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio.to_thread
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+import nexus
+from nexus.core import config as configuration
+from nexus.core.config import Config
+from nexus.core.errors import ConfigError
+from nexus.core.models.store import ModelStore
+from nexus.cortex.cortex import Cortex
+from nexus.cortex.embedder import OnnxEmbedder
+from nexus.engine.base import Engine
+from nexus.engine.llamacpp import LlamaCppEngine
+from nexus.engine.remote import RemoteEngine
+from nexus.service.api import control, errors, knowledge, memory, openai
+from nexus.service.daemon import Daemon
+from nexus.service.dashboard import pages
+from nexus.service.guard import LocalGuard, TokenGate, is_loopback
+from nexus.service.instance import Instance
+from nexus.service.token import load_or_create
+
+
+def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
+    """The application for a configuration. `guarded=False` exists for tests of the guard only."""
+    settings = config.settings.service
+    config.home.create()
+    if not is_loopback(settings.host) and len(settings.token) < 16:
+        raise ConfigError(
+            f"service.host = {settings.host!r} is reachable from other machines and no token is set",
+            hint="set service.token to 16 characters or more, or stay on 127.0.0.1",
+        )
+    token = settings.token or load_or_create(config.home)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"http://{host}:{settings.port}"
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        instance = Instance(config.home, url)
+        try:
+            # Requests wait in the daemon's queue, not for a thread.
+            anyio.to_thread.current_default_thread_limiter().total_tokens = 16
+            daemon = Daemon(config, lambda: open_cortex(config), make_engine(config))
+            app.state.daemon = daemon
+            daemon.start()
+            try:
+                yield
+            finally:
+                await anyio.to_thread.run_sync(daemon.drain, float(settings.drain_seconds))
+                await anyio.to_thread.run_sync(daemon.stop)
+        finally:
+            instance.release()
+
+    guards = [
+        Middleware(LocalGuard, names=settings.names),
+        Middleware(TokenGate, token=token),
+    ]
+    app = FastAPI(
+        title="NexusOS",
+        version=nexus.__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        middleware=guards if guarded else [],
+    )
+    errors.install(app)
+    for module in (control, knowledge, memory, openai, pages):
+        app.include_router(module.router)
+    return app
+
+
+def open_cortex(config: Config) -> Cortex:
+    """Knowledge and memory of a configuration. Raises `ModelMissingError`, `StorageError`."""
+    settings = config.settings
+    store = ModelStore(settings.models.folder or config.home.models)
+    embedder = OnnxEmbedder(settings.cortex.embedder, store.path(settings.cortex.embedder))
+    return Cortex(config.home, settings.cortex, embedder)
+
+
+def make_engine(config: Config) -> Engine:
+    """The engine of a configuration, not yet started."""
+    settings = config.settings.engine
+    if settings.kind == "remote":
+        if not settings.url:
+            raise ConfigError(
+                "engine.kind is remote and engine.url is empty", hint="set engine.url"
+            )
+        return RemoteEngine(
+            settings.url,
+            api_key=settings.api_key,
+            model=settings.model if "engine.model" in _chosen(config) else "",
+            context=settings.context,
+        )
+    own_file = Path(settings.model).expanduser()
+    store = ModelStore(config.settings.models.folder or config.home.models)
+
+    def locate() -> Path:
+        """Looked up at each start of the model, so that a model pulled later is found."""
+        return own_file if own_file.suffix == ".gguf" else gguf(store, settings.model)
+
+    return LlamaCppEngine(
+        locate,
+        name=own_file.stem if own_file.suffix == ".gguf" else settings.model,
+        context=settings.context,
+        run_folder=config.home.run,
+        threads=settings.threads,
+    )
+
+
+def gguf(store: ModelStore, name: str) -> Path:
+    """The weights of an installed chat model. Raises `ModelMissingError`, `ModelCorruptError`."""
+    files = sorted(store.path(name).glob("*.gguf"))
+    if not files:
+        raise ConfigError(f"engine.model = {name!r} is not a chat model", hint="see `nexus models list`")
+    return files[0]
+
+
+def _chosen(config: Config) -> set[str]:
+    return {value.key for value in config.values() if value.origin != "default"}
+
+
+class _LazyApp:
+    """`server:app` for uvicorn: made from the environment when the server starts, not on import."""
+
+    def __init__(self) -> None:
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is None:
+            self._app = create_app(configuration.load())
+        await self._app(scope, receive, send)
+
+
+app = _LazyApp()

@@ -1,0 +1,67 @@
+"""The state of everything, in the structure of seed 002."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nexus
+from nexus.core.errors import NexusError
+from nexus.core.parts import optional_parts
+from nexus.service.daemon import Daemon
+
+
+def status(daemon: Daemon) -> dict[str, Any]:
+    """What `/api/status` returns. Never fails because a part of it does."""
+    health = daemon.engine.health()
+    issues = [str(daemon.failure)] if daemon.failure else []
+    if health.state not in ("ready", "starting"):
+        issues.append(f"model {daemon.engine.name}: {health.state}: {health.detail}".rstrip(": "))
+    knowledge: dict[str, Any] = {}
+    try:
+        cortex = daemon.cortex
+        recovered = cortex.recovered
+        issues.extend(recovered.problems)
+        knowledge = {
+            **cortex.counts(),
+            "index": cortex.index_name,
+            "embedder": daemon.config.settings.cortex.embedder,
+            "recovered": {
+                "points_added": recovered.points_added,
+                "points_removed": recovered.points_removed,
+                "memories_indexed": recovered.memories_indexed,
+            },
+        }
+    except NexusError as error:
+        if not daemon.failure:
+            issues.append(str(error))
+    word = "healthy" if not issues else "starting" if daemon.state == "starting" else "degraded"
+    return {
+        "version": nexus.__version__,
+        "daemon": {
+            "state": daemon.state,
+            "running": daemon.state in ("starting", "ready"),
+            "paused": False,
+            "uptime_seconds": round(daemon.metrics.uptime_seconds),
+        },
+        "health": {"healthy": not issues, "status": word, "issues": issues},
+        "model": {
+            "name": daemon.engine.name,
+            "state": health.state,
+            "detail": health.detail,
+            "context": daemon.engine.context,
+            "threads": health.threads,
+            "restarts": health.restarts,
+            "rss_mb": round(health.rss_bytes / 2**20, 1),
+            "pid": health.pid,
+        },
+        "metrics": {
+            **daemon.metrics.requests(),
+            "queued": daemon.waiting,
+            "running": daemon.running,
+            "queue_limit": daemon.config.settings.service.queue,
+        },
+        "memory": {"process": daemon.metrics.process()},
+        "resources": daemon.metrics.machine(),
+        "knowledge": knowledge,
+        "parts": [part.as_dict() for part in optional_parts()],
+    }

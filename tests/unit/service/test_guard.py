@@ -1,0 +1,133 @@
+"""The guard and the gate, request by request; the attacks with a real browser are in tests/system."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from nexus.service.guard import LocalGuard, TokenGate, is_loopback
+
+TOKEN = "t" * 40
+PORT = 8000
+AUTH = {"authorization": f"Bearer {TOKEN}"}
+JSON = {"content-type": "application/json"}
+
+
+async def echo(request: Request) -> JSONResponse:
+    return JSONResponse({"path": request.url.path})
+
+
+def call(method="GET", path="/api/status", headers=None, host=f"127.0.0.1:{PORT}", names=()):
+    app = Starlette(routes=[Route("/{path:path}", echo, methods=["GET", "POST", "DELETE", "PATCH"])])
+    app = LocalGuard(TokenGate(app, TOKEN), names)
+
+    async def go():
+        transport = httpx.ASGITransport(app)
+        # httpx tells the application the port of the URL, as a server tells that of its socket.
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{PORT}") as client:
+            sent = [("host", host), *(headers or {}).items()]
+            return await client.request(method, path, headers=sent)
+
+    import asyncio
+
+    return asyncio.run(go())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost:8000", "[::1]:8000", "LOCALHOST:8000"])
+def test_our_own_names_are_answered(host):
+    assert call(headers=AUTH, host=host).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example:8000", "127.0.0.1:8001", "127.0.0.1", "localhost.evil.example:8000", "0.0.0.0:8000", ""],
+)
+def test_a_foreign_host_is_refused_even_with_the_token(host):
+    reply = call(headers=AUTH, host=host)
+    assert reply.status_code == 421
+    assert reply.json()["error"]["code"] == "foreign_host"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "https://127.0.0.1:8000"},
+        {"origin": "http://127.0.0.1:9999"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+def test_a_foreign_page_is_refused_even_with_the_token(headers):
+    assert call("POST", headers={**AUTH, **JSON, **headers}).status_code == 403
+
+
+def test_our_own_page_is_answered():
+    headers = {**AUTH, **JSON, "origin": f"http://127.0.0.1:{PORT}", "sec-fetch-site": "same-origin"}
+    assert call("POST", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None])
+@pytest.mark.parametrize("method", ["POST", "DELETE", "PATCH"])
+def test_a_write_must_be_json(method, kind):
+    headers = {**AUTH, **({"content-type": kind} if kind else {})}
+    assert call(method, headers=headers).status_code == 415
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": "Bearer wrong"},
+        {"authorization": f"Basic {TOKEN}"},
+        {"authorization": TOKEN},
+        {"x-api-key": ""},
+        {"authorization": f"Bearer {TOKEN}", "x-api-key": "wrong"},
+        {"authorization": "Bearer wrong", "x-api-key": TOKEN},
+    ],
+)
+def test_without_the_token_nothing_is_read(headers):
+    reply = call(headers=headers)
+    assert reply.status_code == 401
+    assert "nexus token" in reply.json()["error"]["hint"]
+
+
+@pytest.mark.parametrize("headers", [AUTH, {"x-api-key": TOKEN}, {"authorization": f"bearer {TOKEN}"}])
+def test_both_header_styles_open_the_gate(headers):
+    assert call(headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/dashboard", "/dashboard/static/x.css"])
+def test_what_holds_no_data_is_open(path):
+    assert call(path=path).status_code == 200
+    assert call("POST", path=path, headers=JSON).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/dashboard/memories", "/dashboard/", "/dashboardx", "/v1/models", "/api/x"])
+def test_what_holds_data_is_not(path):
+    assert call(path=path).status_code == 401
+
+
+def test_openai_clients_get_their_own_envelope():
+    error = json.loads(call(path="/v1/models").text)["error"]
+    assert set(error) == {"message", "type", "code"}
+
+
+def test_a_configured_name_is_answered():
+    assert call(headers=AUTH, host=f"box.lan:{PORT}", names=("box.lan",)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("127.1.2.3", True), ("0.0.0.0", False),
+     ("::", False), ("192.0.2.1", False), ("example.org", False)],
+)  # fmt: skip
+def test_loopback(host, local):
+    assert is_loopback(host) is local
