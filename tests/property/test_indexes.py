@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from nexus.core.errors import AlreadyRunningError
 from nexus.cortex.indexer import ExactIndex, synchronise
+from nexus.cortex.ledger import ObjectKind
 from nexus.cortex.qdrant import QdrantIndex
 
 SIZE = 16
-KINDS = ("document", "memory")
+KINDS: tuple[ObjectKind, ObjectKind] = ("document", "memory")
 
 
 def vector(seed):
@@ -64,7 +65,8 @@ def test_the_exact_index_equals_a_dictionary(operations, question, limit):
     held = model(operations)
     assert index.points() == set(held)
     asked = vector(question)
-    for kinds in (("memory",), KINDS):
+    asked_kinds: list[tuple[ObjectKind, ...]] = [("memory",), KINDS]
+    for kinds in asked_kinds:
         best = sorted((-float(v @ asked), p) for p, (k, v) in held.items() if k in kinds)[:limit]
         found = index.search(asked, limit, kinds)
         assert [h.score for h in found] == pytest.approx([-s for s, _ in best], abs=1e-5)
@@ -82,7 +84,8 @@ def test_qdrant_equals_the_exact_index(tmp_path_factory, operations, question, r
             qdrant.close()
             qdrant = QdrantIndex(folder, "model", SIZE)
         assert qdrant.points() == exact.points()
-        for kinds in (("document",), KINDS):
+        asked_kinds: list[tuple[ObjectKind, ...]] = [("document",), KINDS]
+        for kinds in asked_kinds:
             a = qdrant.search(vector(question), 7, kinds)
             b = exact.search(vector(question), 7, kinds)
             assert [h.score for h in a] == pytest.approx([h.score for h in b], abs=1e-5)
@@ -101,7 +104,7 @@ def test_one_process_holds_the_shard(tmp_path):
 @pytest.mark.parametrize("damage", ["label", "wal", "segments", "model", "garbage"])
 def test_a_damaged_or_foreign_shard_is_built_again(tmp_path, damage):
     folder = tmp_path / "shard"
-    wanted = {point(n): "document" for n in range(1, 200)}
+    wanted: dict[str, ObjectKind] = {point(n): "document" for n in range(1, 200)}
     numbers = {point(n): n for n in range(1, 200)}
 
     def vectors(points):
@@ -132,6 +135,6 @@ def test_a_damaged_or_foreign_shard_is_built_again(tmp_path, damage):
 def test_synchronise_removes_what_is_not_wanted():
     index = ExactIndex(SIZE)
     apply(index, [("upsert", [1, 2, 3], "document")])
-    wanted = {point(2): "document", point(9): "memory"}
+    wanted: dict[str, ObjectKind] = {point(2): "document", point(9): "memory"}
     assert synchronise(index, wanted, lambda points: np.stack([vector(9) for _ in points])) == (1, 2)
     assert index.points() == set(wanted)

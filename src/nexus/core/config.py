@@ -86,9 +86,7 @@ class Config:
         rows = []
         for key, field in fields().items():
             section, name = key.split(".")
-            layer = next(
-                (n for n in _LAYERS[:-1] if name in self.layers[n].get(section, {})), "default"
-            )
+            layer = next((n for n in _LAYERS[:-1] if name in self.layers[n].get(section, {})), "default")
             origin = {
                 "flag": "flag",
                 "environment": variable(key),

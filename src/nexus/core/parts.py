@@ -34,11 +34,7 @@ def package(name: str, module: str, purpose: str, mend: str) -> Part:
 def program(name: str, commands: tuple[str, ...], purpose: str, mend: str) -> Part:
     """A program on the PATH, under any of its names."""
     found = next((path for c in commands if (path := shutil.which(c))), None)
-    return (
-        Part(name, "available", f"{purpose} ({found})")
-        if found
-        else Part(name, "missing", purpose, mend)
-    )
+    return Part(name, "available", f"{purpose} ({found})") if found else Part(name, "missing", purpose, mend)
 
 
 def optional_parts() -> list[Part]:
@@ -52,8 +48,6 @@ def optional_parts() -> list[Part]:
         ),
         package("qdrant", "qdrant_edge", "vector index on disk", "pip install qdrant-edge-py"),
         package("llama.cpp", "xllamacpp", "local chat model", "pip install xllamacpp"),
-        program(
-            "chromium", ("chromium", "google-chrome"), "browser tests", "apt-get install chromium"
-        ),
+        program("chromium", ("chromium", "google-chrome"), "browser tests", "apt-get install chromium"),
         program("npm", ("npm",), "models that come as npm packages", "apt-get install npm"),
     ]

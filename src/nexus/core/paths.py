@@ -32,9 +32,7 @@ class Home:
             return cls(Path(platformdirs.user_data_dir("nexus", appauthor=False)))
         root = Path(value).expanduser()
         if not root.is_absolute():
-            raise ConfigError(
-                f"NEXUS_HOME={value!r} is not an absolute path", hint="use a full path"
-            )
+            raise ConfigError(f"NEXUS_HOME={value!r} is not an absolute path", hint="use a full path")
         return cls(root)
 
     @property

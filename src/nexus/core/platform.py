@@ -15,9 +15,7 @@ from types import ModuleType
 
 from nexus.core.errors import InvalidInputError, MissingPartError
 
-_MEND = (
-    "install a C++ compiler and the Python headers (apt-get install g++ python3-dev), then: make up"
-)
+_MEND = "install a C++ compiler and the Python headers (apt-get install g++ python3-dev), then: make up"
 
 
 def available() -> bool:

@@ -29,18 +29,14 @@ class ServiceSettings(Section):
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=1, le=65535, description="port to listen on")
-    token: str = Field(
-        default="", description="key clients must send; default: NEXUS_HOME/run/token"
-    )
+    token: str = Field(default="", description="key clients must send; default: NEXUS_HOME/run/token")
     names: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="further host names to answer to, when not on loopback"
     )
     queue: int = Field(
         default=32, ge=1, le=10_000, description="requests that may wait; more are told to retry"
     )
-    drain_seconds: int = Field(
-        default=10, ge=0, le=600, description="how long a stop waits for open answers"
-    )
+    drain_seconds: int = Field(default=10, ge=0, le=600, description="how long a stop waits for open answers")
     log_format: Literal["human", "json"] = Field(default="human", description="form of the log")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="least level logged"
@@ -55,18 +51,14 @@ class ServiceSettings(Section):
 class EngineSettings(Section):
     """The language model that answers."""
 
-    kind: EngineKind = Field(
-        default="llamacpp", description="local model, or an OpenAI-compatible server"
-    )
+    kind: EngineKind = Field(default="llamacpp", description="local model, or an OpenAI-compatible server")
     model: str = Field(
         default="qwen2.5-coder-1.5b-instruct",
         description="catalog name, path of a GGUF file, or remote model",
     )
     url: str = Field(default="", description="base URL of the remote server, for kind = remote")
     api_key: str = Field(default="", description="key for the remote server")
-    threads: int = Field(
-        default=0, ge=0, le=1024, description="CPU threads; 0 takes what others leave free"
-    )
+    threads: int = Field(default=0, ge=0, le=1024, description="CPU threads; 0 takes what others leave free")
     context: int = Field(default=8192, ge=512, le=1_048_576, description="window in tokens")
     reply_tokens: int = Field(
         default=512, ge=1, le=65_536, description="longest reply when the client names none"
@@ -76,9 +68,7 @@ class EngineSettings(Section):
 class CortexSettings(Section):
     """Knowledge and memory."""
 
-    embedder: str = Field(
-        default="granite-embedding-30m-english", description="catalog name of the embedder"
-    )
+    embedder: str = Field(default="granite-embedding-30m-english", description="catalog name of the embedder")
     index: IndexKind = Field(default="qdrant", description="vector index; exact is the NumPy scan")
     chunk_tokens: int = Field(
         default=220, ge=32, le=2000, description="largest chunk, in the embedder's tokens"
@@ -93,20 +83,14 @@ class CortexSettings(Section):
         le=1_000_000,
         description="budget of the context frame (seed 004: 15500)",
     )
-    max_file_mb: int = Field(
-        default=20, ge=1, le=4096, description="larger files are reported and left out"
-    )
-    max_line_chars: int = Field(
-        default=200_000, ge=1000, description="files with a longer line are left out"
-    )
+    max_file_mb: int = Field(default=20, ge=1, le=4096, description="larger files are reported and left out")
+    max_line_chars: int = Field(default=200_000, ge=1000, description="files with a longer line are left out")
 
 
 class ModelsSettings(Section):
     """Where weights lie and come from."""
 
-    folder: Path | None = Field(
-        default=None, description="where models are kept; default NEXUS_HOME/models"
-    )
+    folder: Path | None = Field(default=None, description="where models are kept; default NEXUS_HOME/models")
     search_path: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(), description="folders with weights already on this machine, looked at first"
     )

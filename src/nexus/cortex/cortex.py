@@ -147,13 +147,7 @@ class Cortex:
         The same words again give the memory that is there. Raises `SecretError`,
         `InvalidInputError`, `StorageError`.
         """
-        for text in (learning, str(fields.get("context", ""))):
-            for finding in secrets.find(text):
-                if finding.confidence == "high":
-                    raise SecretError(
-                        f"the text holds a credential ({finding.kind}); nothing was stored",
-                        hint="say where the secret is kept, not what it is",
-                    )
+        _refuse_secrets(learning, str(fields.get("context", "")))
         with self._remembering:
             wanted = " ".join(learning.split()).lower()
             for known in self.memories():
@@ -185,6 +179,7 @@ class Cortex:
 
     def edit(self, memory_id: str, **changes: Any) -> Memory:
         """Change a memory; durable and found by its new words on return."""
+        _refuse_secrets(*(str(value) for value in changes.values()))
         memory = self._memories.update(memory_id, **changes)
         self._index_memory(self._memories.path(memory_id))
         return memory
@@ -205,9 +200,7 @@ class Cortex:
             if normal in known:
                 continue
             key = f"NEW-{hashlib.sha256(normal.encode()).hexdigest()[:10]}"
-            body = {
-                n: getattr(proposal, n) for n in ("learning", "category", "confidence", "reason")
-            }
+            body = {n: getattr(proposal, n) for n in ("learning", "category", "confidence", "reason")}
             if self._ledger.put_proposal(key, body):
                 known.add(normal)
         found = {" ".join(p.learning.split()).lower() for p in extractor.propose(text, role)}
@@ -216,8 +209,7 @@ class Cortex:
     def proposals(self) -> list[ProposedMemory]:
         """What waits for approval, newest first."""
         return [
-            ProposedMemory(id=key, created=created, **body)
-            for key, created, body in self._ledger.proposals()
+            ProposedMemory(id=key, created=created, **body) for key, created, body in self._ledger.proposals()
         ]
 
     def approve(self, proposal_id: str) -> Memory:
@@ -242,9 +234,7 @@ class Cortex:
 
     # retrieval
 
-    def recall(
-        self, query: str, limit: int = 10, kinds: Sequence[ObjectKind] = BOTH
-    ) -> list[Result]:
+    def recall(self, query: str, limit: int = 10, kinds: Sequence[ObjectKind] = BOTH) -> list[Result]:
         """The best chunks and memories for a question. Raises `InvalidInputError` when empty."""
         if not query.strip():
             raise InvalidInputError("the query is empty", hint="say what to look for")
@@ -265,7 +255,7 @@ class Cortex:
             earlier = [t.content for t in history if t.role == "user"][-1:]
             question = " ".join([*earlier, prompt])
         results = self.recall(question, _FRAME_CANDIDATES)
-        relevant = [r for r in results if self._retriever.is_relevant(r)]
+        relevant = [r for r in results if self._retriever.is_relevant(r, question)]
         frame = assemble(
             prompt,
             relevant,
@@ -344,3 +334,12 @@ class Cortex:
 
 def _embed_text(row: ChunkRow) -> str:
     return embed_text(row.kind, row.path, row.heading, row.text)
+
+
+def _refuse_secrets(*texts: str) -> None:
+    for text in texts:
+        for finding in secrets.find(text):
+            raise SecretError(
+                f"the text holds a credential ({finding.kind}); nothing was stored",
+                hint="say where the secret is kept, not what it is",
+            )

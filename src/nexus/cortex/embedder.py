@@ -37,14 +37,17 @@ class EmbedderSpec:
     max_tokens: int
     pad_id: int
     pooling: Literal["none", "mean"]
+    # Cosine from which on a passage is about the question. Each model's cosines live in a band of
+    # their own; measured with bench/answers.py as the value that parts answered from unanswered.
+    relevant: float
     query_prefix: str = ""
     passage_prefix: str = ""
 
 
 SPECS = {
-    "granite-embedding-30m-english": EmbedderSpec("model.int8.onnx", 384, 512, 1, "none"),
-    "all-minilm-l6-v2": EmbedderSpec("model_quantized.onnx", 384, 256, 0, "mean"),
-    "e5-small-v2": EmbedderSpec("model.onnx", 384, 512, 0, "mean", "query: ", "passage: "),
+    "granite-embedding-30m-english": EmbedderSpec("model.int8.onnx", 384, 512, 1, "none", 0.66),
+    "all-minilm-l6-v2": EmbedderSpec("model_quantized.onnx", 384, 256, 0, "mean", 0.35),
+    "e5-small-v2": EmbedderSpec("model.onnx", 384, 512, 0, "mean", 0.82, "query: ", "passage: "),
 }
 
 
@@ -53,10 +56,9 @@ class Embedder(Protocol):
 
     model_id: str
     dimensions: int
+    relevant: float
 
-    def passages(
-        self, texts: Sequence[str], on_batch: Callable[[int], None] | None = None
-    ) -> Matrix:
+    def passages(self, texts: Sequence[str], on_batch: Callable[[int], None] | None = None) -> Matrix:
         """Vectors of stored texts, shape (n, dimensions), in the order given."""
 
     def query(self, text: str) -> Matrix:
@@ -79,15 +81,14 @@ class OnnxEmbedder:
         self.model_id = name
         self.spec = SPECS[name]
         self.dimensions = self.spec.dimensions
+        self.relevant = self.spec.relevant
         self._folder = folder
         self._threads = threads
         self._lock = threading.Lock()
         self._tokenizer: Tokenizer | None = None
         self._session: onnxruntime.InferenceSession | None = None
 
-    def passages(
-        self, texts: Sequence[str], on_batch: Callable[[int], None] | None = None
-    ) -> Matrix:
+    def passages(self, texts: Sequence[str], on_batch: Callable[[int], None] | None = None) -> Matrix:
         """See `Embedder.passages`. `on_batch` is told how many texts each batch finished."""
         return self._embed([self.spec.passage_prefix + text for text in texts], on_batch)
 
@@ -123,9 +124,7 @@ class OnnxEmbedder:
         session = self._load_session()
         feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         wanted = {i.name for i in session.get_inputs()}
-        output = np.asarray(
-            session.run(None, {k: v for k, v in feed.items() if k in wanted})[0], np.float32
-        )
+        output = np.asarray(session.run(None, {k: v for k, v in feed.items() if k in wanted})[0], np.float32)
         if self.spec.pooling == "mean":
             weights = mask[:, :, None].astype(np.float32)
             output = (output * weights).sum(1) / weights.sum(1)

@@ -40,9 +40,7 @@ class EmbeddingCache:
         db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = OFF")  # a lost cache entry is computed again
-        db.execute(
-            "CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID"
-        )
+        db.execute("CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID")
         return db
 
     def get(self, keys: Sequence[str]) -> dict[str, Vector]:
@@ -52,9 +50,7 @@ class EmbeddingCache:
             for start in range(0, len(keys), 500):
                 part = keys[start : start + 500]
                 marks = ",".join("?" * len(part))
-                rows = self._db.execute(
-                    f"SELECT key, data FROM vectors WHERE key IN ({marks})", part
-                )
+                rows = self._db.execute(f"SELECT key, data FROM vectors WHERE key IN ({marks})", part)
                 found.update((k, np.frombuffer(d, np.float16).astype(np.float32)) for k, d in rows)
         return found
 

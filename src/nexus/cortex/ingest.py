@@ -22,7 +22,7 @@ from nexus.cortex.embedder import Embedder, Matrix
 from nexus.cortex.embedding_cache import EmbeddingCache
 from nexus.cortex.indexer import VectorIndex
 from nexus.cortex.ledger import Ledger, NewChunk, ObjectKind
-from nexus.cortex.reader import Document, Outcome, ReadLimits, read, walk
+from nexus.cortex.reader import Document, Outcome, ReadLimits, display, read, walk
 
 Status = Literal["added", "updated", "unchanged", "removed", "skipped", "failed"]
 # Chunks embedded together: full batches for the model, a progress bar that moves every second or two.
@@ -223,11 +223,7 @@ class Ingest:
         if not group:
             return
         vectors, made = self.vectors(
-            [
-                embed_text("document", str(p.document.path), c.heading, c.text)
-                for p in group
-                for c in p.chunks
-            ]
+            [embed_text("document", str(p.document.path), c.heading, c.text) for p in group for c in p.chunks]
         )
         report.embedded += made
         start = 0
@@ -249,17 +245,17 @@ class Ingest:
                 points = [c.point for c in pending.chunks]
                 self._index.upsert(points, ["document"] * len(points), vectors[start:end])
             status: Status = "updated" if pending.known else "added"
-            report.files.append(FileReport(str(document.path), status, len(pending.chunks)))
+            name = display(document.path)
+            report.files.append(FileReport(name, status, len(pending.chunks), _redactions(document)))
             start = end
 
     def _refused(self, outcome: Outcome) -> FileReport:
         """A file that cannot be used any more must not answer from its old content either."""
-        name = str(outcome.path)
-        stale = self._ledger.drop(name)
+        stale = self._ledger.drop(str(outcome.path))
         if stale:
             self._index.delete(stale)
         status: Status = "failed" if outcome.status == "failed" else "skipped"
-        return FileReport(name, status, 0, outcome.reason, outcome.hint)
+        return FileReport(display(outcome.path), status, 0, outcome.reason, outcome.hint)
 
     def _forget_vanished(self, paths: Sequence[Path], present: set[str], report: AddReport) -> None:
         for name in self._below(paths):
@@ -273,3 +269,11 @@ class Ingest:
         for path in paths:
             for row in self._ledger.objects("document", str(path)):
                 yield row.path
+
+
+def _redactions(document: Document) -> str:
+    """What was blacked out before the file was cut, for the report; empty for nothing."""
+    if not document.redacted:
+        return ""
+    places = ", ".join(f"{finding.kind} in line {finding.line}" for finding in document.redacted)
+    return f"stored without its example credentials: {places}"

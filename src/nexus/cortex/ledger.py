@@ -106,8 +106,7 @@ class ChunkRow:
 
 
 _CHUNK_COLUMNS = (
-    "c.point, o.kind, o.path, c.heading, c.text, c.start_line, c.end_line, c.tokens,"
-    " c.hits, o.changed"
+    "c.point, o.kind, o.path, c.heading, c.text, c.start_line, c.end_line, c.tokens, c.hits, o.changed"
 )
 
 
@@ -123,9 +122,7 @@ class Ledger:
         self._path = path
         self._lock = threading.RLock()
         try:
-            self._db = sqlite3.connect(
-                path, isolation_level=None, check_same_thread=False, timeout=10
-            )
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
             path.chmod(0o600)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
@@ -214,9 +211,7 @@ class Ledger:
     def touch(self, path: str, size: int, mtime_ns: int) -> None:
         """Record a new modification time for unchanged content."""
         with self._transaction() as db:
-            db.execute(
-                "UPDATE objects SET size = ?, mtime_ns = ? WHERE path = ?", (size, mtime_ns, path)
-            )
+            db.execute("UPDATE objects SET size = ?, mtime_ns = ? WHERE path = ?", (size, mtime_ns, path))
 
     def get(self, path: str) -> ObjectRow | None:
         """The object stored for `path`."""
@@ -255,9 +250,7 @@ class Ledger:
         sql = "SELECT c.point, o.kind FROM chunks c JOIN objects o ON o.id = c.object"
         return dict(self._rows(sql))
 
-    def keyword_search(
-        self, query: str, limit: int, kinds: Sequence[ObjectKind]
-    ) -> list[tuple[str, float]]:
+    def keyword_search(self, query: str, limit: int, kinds: Sequence[ObjectKind]) -> list[tuple[str, float]]:
         """Points by BM25, best first, scores positive. `query` is FTS5 syntax, already quoted."""
         marks = ",".join("?" * len(kinds))
         sql = (
@@ -271,17 +264,14 @@ class Ledger:
         """How many chunks there are, and in how many each word occurs."""
         total = self._rows("SELECT count(*) FROM chunks")[0][0]
         counts = [
-            self._rows("SELECT count(*) FROM words WHERE words MATCH ?", (word,))[0][0]
-            for word in words
+            self._rows("SELECT count(*) FROM words WHERE words MATCH ?", (word,))[0][0] for word in words
         ]
         return total, counts
 
     def count_hits(self, points: Sequence[str]) -> None:
         """Note that these chunks were put into a frame."""
         with self._transaction() as db:
-            db.executemany(
-                "UPDATE chunks SET hits = hits + 1 WHERE point = ?", [(p,) for p in points]
-            )
+            db.executemany("UPDATE chunks SET hits = hits + 1 WHERE point = ?", [(p,) for p in points])
 
     def counts(self) -> dict[str, int]:
         """Documents, memories, chunks and open proposals."""
@@ -290,9 +280,7 @@ class Ledger:
             " (SELECT count(*) FROM objects WHERE kind = 'memory'),"
             " (SELECT count(*) FROM chunks), (SELECT count(*) FROM proposals WHERE state = 'open')"
         )
-        return dict(
-            zip(("documents", "memories", "chunks", "proposals"), self._rows(sql)[0], strict=True)
-        )
+        return dict(zip(("documents", "memories", "chunks", "proposals"), self._rows(sql)[0], strict=True))
 
     # proposals
 

@@ -27,16 +27,12 @@ _FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?\n)---[ \t]*\r?(?:\n|\Z)",
 
 # Words that place a memory in one of seed 004's domains. First match in this order wins.
 _DOMAIN_WORDS: dict[Domain, frozenset[str]] = {
-    "DB": frozenset(
-        "database db postgres postgresql mysql sqlite redis sql table migration query".split()
-    ),
+    "DB": frozenset("database db postgres postgresql mysql sqlite redis sql table migration query".split()),
     "AUTH": frozenset("auth login password oauth jwt token session permission role sso".split()),
     "TEST": frozenset("test tests pytest unittest fixture coverage mock assert".split()),
     "API": frozenset("api endpoint route request response http rest graphql grpc webhook".split()),
     "UI": frozenset("ui css html button page layout frontend component dashboard browser".split()),
-    "DEV": frozenset(
-        "build deploy ci docker compiler install git branch release lint server port".split()
-    ),
+    "DEV": frozenset("build deploy ci docker compiler install git branch release lint server port".split()),
 }
 _STOP = frozenset(
     "a an and are as at be but by can do does for from has have how i if in is it its my not of on or our"
@@ -78,9 +74,7 @@ class MemoryStore:
     def path(self, memory_id: str) -> Path:
         """The file of a memory. Raises `InvalidInputError` for what is not an id."""
         if not memory_id.startswith("MEM-") or not memory_id.replace("-", "").isalnum():
-            raise InvalidInputError(
-                f"{memory_id!r} is not a memory id", hint="see `nexus memories list`"
-            )
+            raise InvalidInputError(f"{memory_id!r} is not a memory id", hint="see `nexus memories list`")
         return self.folder / f"{memory_id}.md"
 
     def add(self, learning: str, **fields: Any) -> Memory:
@@ -181,6 +175,7 @@ def _from_header(header: dict[Any, Any], path: Path, wrong: Any) -> Memory:
     words = header.get("keywords", [])
     if not isinstance(words, list):
         raise wrong("keywords is not a list")
+
     def word(name: str, default: str) -> Any:
         return str(header.get(name, default))
 

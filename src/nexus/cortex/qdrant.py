@@ -53,9 +53,7 @@ class QdrantIndex:
     def delete(self, points: Sequence[str]) -> None:
         self._update(qdrant.UpdateOperation.delete_points(list(points)))
 
-    def search(
-        self, vector: NDArray[np.float32], limit: int, kinds: Sequence[ObjectKind]
-    ) -> list[Hit]:
+    def search(self, vector: NDArray[np.float32], limit: int, kinds: Sequence[ObjectKind]) -> list[Hit]:
         names: list[str] = list(kinds)
         condition = qdrant.FieldCondition(key="kind", match=qdrant.MatchAny(any=names))
         request = qdrant.QueryRequest(
@@ -70,9 +68,7 @@ class QdrantIndex:
         offset = None
         while True:
             records, offset = self._shard.scroll(
-                qdrant.ScrollRequest(
-                    limit=10_000, offset=offset, with_payload=False, with_vector=False
-                )
+                qdrant.ScrollRequest(limit=10_000, offset=offset, with_payload=False, with_vector=False)
             )
             held.update(str(record.id) for record in records)
             if offset is None:
@@ -106,9 +102,7 @@ class QdrantIndex:
         try:
             self._folder.mkdir(mode=0o700, parents=True)
             shard = qdrant.EdgeShard.create(str(self._folder), self._config())
-            shard.update(
-                qdrant.UpdateOperation.create_field_index("kind", qdrant.PayloadSchemaType.Keyword)
-            )
+            shard.update(qdrant.UpdateOperation.create_field_index("kind", qdrant.PayloadSchemaType.Keyword))
         except OSError as error:
             raise StorageError.from_os(error, self._folder) from error
         except Exception as error:
@@ -126,7 +120,5 @@ class QdrantIndex:
                     datatype=qdrant.VectorStorageDatatype.Float32,
                 )
             },
-            optimizers=qdrant.EdgeOptimizersConfig(
-                indexing_threshold=_HNSW_FROM * self._size * 4 // 1024
-            ),
+            optimizers=qdrant.EdgeOptimizersConfig(indexing_threshold=_HNSW_FROM * self._size * 4 // 1024),
         )

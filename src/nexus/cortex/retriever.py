@@ -22,6 +22,9 @@ BOTH: tuple[ObjectKind, ObjectKind] = ("document", "memory")
 _CANDIDATES = 100
 _RECENCY, _RECENCY_HALF_LIFE_DAYS = 0.03, 30.0
 _FREQUENCY, _FREQUENCY_HALF = 0.03, 10.0
+_COVERED = 0.8
+# A memory is a sentence: it shares less with a question than a passage that explains.
+_SHORTER = 0.05
 _WORD = re.compile(r"\w+", re.UNICODE)
 STOP_WORDS = frozenset(
     "a about an and any are as at be been but by can could did do does for from get had has have how i if"
@@ -62,9 +65,7 @@ class Retriever:
     def __init__(self, ledger: Ledger, embedder: Embedder, index: VectorIndex) -> None:
         self._ledger, self._embedder, self._index = ledger, embedder, index
 
-    def search(
-        self, query: str, limit: int = 10, kinds: Sequence[ObjectKind] = BOTH
-    ) -> list[Result]:
+    def search(self, query: str, limit: int = 10, kinds: Sequence[ObjectKind] = BOTH) -> list[Result]:
         """The best chunks for `query`, best first, repeated text left out. Empty for no words."""
         words = query_words(query)
         if not query.strip():
@@ -72,9 +73,7 @@ class Retriever:
         vector = self._embedder.query(query)
         by_meaning = dict(self._index.search(vector, _CANDIDATES, kinds))
         expression = " OR ".join(f'"{word}"' for word in words)
-        by_words = (
-            dict(self._ledger.keyword_search(expression, _CANDIDATES, kinds)) if words else {}
-        )
+        by_words = dict(self._ledger.keyword_search(expression, _CANDIDATES, kinds)) if words else {}
         rows = self._ledger.chunks(list({**by_meaning, **by_words}))
         scaled_words, scaled_meaning = _scale(by_words), _scale(by_meaning)
         weights = self._word_weights(words)
@@ -95,13 +94,18 @@ class Retriever:
         results.sort(key=lambda r: (-r.scores.total, r.chunk.path, r.chunk.start_line))
         return _distinct(results)[:limit]
 
+    def is_relevant(self, result: Result, query: str) -> bool:
+        """Whether a result is about the question at all: by its meaning, or by holding its words."""
+        least = self._embedder.relevant - (_SHORTER if result.chunk.kind == "memory" else 0.0)
+        if result.scores.cosine >= least:
+            return True
+        # One shared word says little; nearly all of several say much, whatever the vectors think.
+        return result.scores.coverage >= _COVERED and len(query_words(query)) > 1
+
     def _word_weights(self, words: Sequence[str]) -> dict[str, float]:
         """How telling each word is here: its inverse document frequency."""
         total, counts = self._ledger.document_frequencies([f'"{w}"' for w in words])
-        return {
-            w: math.log(1 + (total - n + 0.5) / (n + 0.5))
-            for w, n in zip(words, counts, strict=True)
-        }
+        return {w: math.log(1 + (total - n + 0.5) / (n + 0.5)) for w, n in zip(words, counts, strict=True)}
 
 
 def query_words(query: str) -> list[str]:

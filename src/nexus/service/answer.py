@@ -35,7 +35,9 @@ class Question:
 def frame_for(daemon: Daemon, prompt: str, history: Sequence[Turn]) -> Frame:
     """The context frame, counted in the model's own tokens when the model is there."""
     engine, settings = daemon.engine, daemon.config.settings
-    budget = min(settings.cortex.frame_tokens, engine.context - settings.engine.reply_tokens - 64)
+    window = engine.context or settings.engine.context
+    # The reply, the system message and the template's marks need room beside the frame.
+    budget = min(settings.cortex.frame_tokens, window - settings.engine.reply_tokens - 128)
     ready = engine.health().state == "ready"
     count = engine.count_tokens if ready else None
     return daemon.cortex.frame(prompt, history, count=count, budget=budget)
@@ -78,11 +80,7 @@ def run(daemon: Daemon, stream: Stream, job: Job, work: Any) -> None:
     except Exception as error:
         daemon.metrics.answered(ok=False)
         _log.exception("answering failed")
-        stream.emit(
-            "error", envelope(NexusError(f"a bug of NexusOS: {error!r}", hint="see the log"))
-        )
-    finally:
-        stream.finish()
+        stream.emit("error", envelope(NexusError(f"a bug of NexusOS: {error!r}", hint="see the log")))
 
 
 def generate(daemon: Daemon, request: ChatRequest, stream: Stream, job: Job) -> dict[str, Any]:
@@ -93,6 +91,8 @@ def generate(daemon: Daemon, request: ChatRequest, stream: Stream, job: Job) -> 
     finish: Finish | None = None
     for piece in daemon.engine.chat(request, job.cancel):
         if isinstance(piece, Delta):
+            if piece.reasoning:
+                continue
             first = first or time.monotonic() - began
             parts.append(piece.text)
             stream.emit("token", {"text": piece.text})

@@ -61,9 +61,7 @@ class Daemon:
     def cortex(self) -> Cortex:
         """Knowledge and memory. Raises `BusyError` while starting, the failure when that failed."""
         if self._cortex is None or self.state in ("stopped", "failed"):
-            raise self.failure or BusyError(
-                "the service is starting", hint="try again", retry_after=2
-            )
+            raise self.failure or BusyError("the service is starting", hint="try again", retry_after=2)
         return self._cortex
 
     @property
@@ -80,13 +78,9 @@ class Daemon:
     def submit(self, job: Job) -> int:
         """Queue a job. Returns how many go before it. Raises `BusyError`."""
         if self.state != "ready":
-            reason = {"starting": "is starting", "draining": "is stopping"}.get(
-                self.state, "has stopped"
-            )
+            reason = {"starting": "is starting", "draining": "is stopping"}.get(self.state, "has stopped")
             self.metrics.rejected()
-            raise self.failure or BusyError(
-                f"the service {reason}", hint="try again", retry_after=2
-            )
+            raise self.failure or BusyError(f"the service {reason}", hint="try again", retry_after=2)
         try:
             ahead = self._queue.put(job)
         except BusyError:

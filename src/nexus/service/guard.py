@@ -44,9 +44,7 @@ class LocalGuard:
         if refusal is None:
             return await self._app(scope, receive, send)
         status, code, message = refusal
-        return await refuse(
-            send, scope, status, code, message, "use the address `nexus up` printed"
-        )
+        return await refuse(send, scope, status, code, message, "use the address `nexus up` printed")
 
     def _refusal(self, scope: Scope) -> tuple[int, str, str] | None:
         if scope["type"] != "http":

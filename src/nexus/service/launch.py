@@ -154,9 +154,7 @@ def _await_ready(
             if body.get("status") == "failed":
                 process.terminate()
                 failure = body.get("error", {})
-                raise NexusError(
-                    failure.get("message", "it failed"), hint=failure.get("hint", "")
-                ) from None
+                raise NexusError(failure.get("message", "it failed"), hint=failure.get("hint", "")) from None
             if body.get("status") != said:
                 said = body.get("status", "")
                 talk(f"{said}: opening the stores and loading the model")

@@ -17,7 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import nexus
 from nexus.core import config as configuration
 from nexus.core.config import Config
-from nexus.core.errors import ConfigError
+from nexus.core.errors import ConfigError, ModelCorruptError
+from nexus.core.models.catalog import find
 from nexus.core.models.store import ModelStore
 from nexus.cortex.cortex import Cortex
 from nexus.cortex.embedder import OnnxEmbedder
@@ -84,6 +85,7 @@ def open_cortex(config: Config) -> Cortex:
     """Knowledge and memory of a configuration. Raises `ModelMissingError`, `StorageError`."""
     settings = config.settings
     store = ModelStore(settings.models.folder or config.home.models)
+    verified(store, settings.cortex.embedder)
     embedder = OnnxEmbedder(settings.cortex.embedder, store.path(settings.cortex.embedder))
     return Cortex(config.home, settings.cortex, embedder)
 
@@ -93,9 +95,7 @@ def make_engine(config: Config) -> Engine:
     settings = config.settings.engine
     if settings.kind == "remote":
         if not settings.url:
-            raise ConfigError(
-                "engine.kind is remote and engine.url is empty", hint="set engine.url"
-            )
+            raise ConfigError("engine.kind is remote and engine.url is empty", hint="set engine.url")
         return RemoteEngine(
             settings.url,
             api_key=settings.api_key,
@@ -104,26 +104,31 @@ def make_engine(config: Config) -> Engine:
         )
     own_file = Path(settings.model).expanduser()
     store = ModelStore(config.settings.models.folder or config.home.models)
-
-    def locate() -> Path:
-        """Looked up at each start of the model, so that a model pulled later is found."""
-        return own_file if own_file.suffix == ".gguf" else gguf(store, settings.model)
-
+    from_catalog = own_file.suffix != ".gguf"
     return LlamaCppEngine(
-        locate,
-        name=own_file.stem if own_file.suffix == ".gguf" else settings.model,
+        chat_file(store, settings.model) if from_catalog else own_file,
+        name=settings.model if from_catalog else own_file.stem,
         context=settings.context,
         run_folder=config.home.run,
         threads=settings.threads,
+        verify=(lambda: verified(store, settings.model)) if from_catalog else None,
     )
 
 
-def gguf(store: ModelStore, name: str) -> Path:
-    """The weights of an installed chat model. Raises `ModelMissingError`, `ModelCorruptError`."""
-    files = sorted(store.path(name).glob("*.gguf"))
+def verified(store: ModelStore, name: str) -> None:
+    """Read a model's files whole. Raises `ModelMissingError`, `ModelCorruptError` naming the file."""
+    problems = store.verify(name)
+    if problems:
+        raise ModelCorruptError(str(problems[0]), hint=f"nexus models pull {name} --force")
+
+
+def chat_file(store: ModelStore, name: str) -> Path:
+    """Where the weights of a chat model lie once they are installed. Raises `NotFoundError`."""
+    model = find(name, store.catalog)
+    files = [file.name for file in model.files if file.name.endswith(".gguf")]
     if not files:
-        raise ConfigError(f"engine.model = {name!r} is not a chat model", hint="see `nexus models list`")
-    return files[0]
+        raise ConfigError(f"engine.model = {name!r} is no chat model", hint="see `nexus models list`")
+    return store.folder / name / files[0]
 
 
 def _chosen(config: Config) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import httpx
@@ -24,8 +25,8 @@ async def echo(request: Request) -> JSONResponse:
 
 
 def call(method="GET", path="/api/status", headers=None, host=f"127.0.0.1:{PORT}", names=()):
-    app = Starlette(routes=[Route("/{path:path}", echo, methods=["GET", "POST", "DELETE", "PATCH"])])
-    app = LocalGuard(TokenGate(app, TOKEN), names)
+    routes = [Route("/{path:path}", echo, methods=["GET", "POST", "DELETE", "PATCH"])]
+    app = LocalGuard(TokenGate(Starlette(routes=routes), TOKEN), names)
 
     async def go():
         transport = httpx.ASGITransport(app)
@@ -33,8 +34,6 @@ def call(method="GET", path="/api/status", headers=None, host=f"127.0.0.1:{PORT}
         async with httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{PORT}") as client:
             sent = [("host", host), *(headers or {}).items()]
             return await client.request(method, path, headers=sent)
-
-    import asyncio
 
     return asyncio.run(go())
 
@@ -74,7 +73,9 @@ def test_our_own_page_is_answered():
     assert call("POST", headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None]
+)
 @pytest.mark.parametrize("method", ["POST", "DELETE", "PATCH"])
 def test_a_write_must_be_json(method, kind):
     headers = {**AUTH, **({"content-type": kind} if kind else {})}
@@ -110,7 +111,9 @@ def test_what_holds_no_data_is_open(path):
     assert call("POST", path=path, headers=JSON).status_code == 401
 
 
-@pytest.mark.parametrize("path", ["/dashboard/memories", "/dashboard/", "/dashboardx", "/v1/models", "/api/x"])
+@pytest.mark.parametrize(
+    "path", ["/dashboard/memories", "/dashboard/", "/dashboardx", "/v1/models", "/api/x"]
+)
 def test_what_holds_data_is_not(path):
     assert call(path=path).status_code == 401
 

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
 from nexus.core.errors import InvalidInputError
-from nexus.cortex.ingest import FileReport
 from nexus.cortex.retriever import Result
 from nexus.service.answer import run
 from nexus.service.api.streaming import as_sse, daemon_of, submit
@@ -92,7 +91,7 @@ def _add(daemon: Daemon, paths: list[Path], stream: Stream, job: Job) -> None:
             "counts": report.counts,
             "embedded": report.embedded,
             "cancelled": report.cancelled,
-            "files": [_file(f) for f in report.files],
+            "files": [asdict(f) for f in report.files],
         }
 
     run(daemon, stream, job, work)
@@ -102,11 +101,6 @@ def _absolute(path: str) -> Path:
     if not path.startswith("/") or "\0" in path:
         raise InvalidInputError(f"{path!r} is not an absolute path", hint="start with /")
     return Path(path).resolve()
-
-
-def _file(report: FileReport) -> dict[str, Any]:
-    # A file name may hold bytes that are no Unicode; JSON cannot.
-    return {**asdict(report), "path": report.path.encode("utf-8", "replace").decode()}
 
 
 def _result(result: Result) -> dict[str, Any]:

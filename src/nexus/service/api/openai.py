@@ -6,9 +6,10 @@ ignored when they would not (user, metadata).
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
@@ -21,7 +22,7 @@ from nexus.engine.base import ChatMessage, ChatRequest
 from nexus.service.answer import Question, answer, chat
 from nexus.service.api.streaming import SSE_HEADERS, collect, daemon_of, events, submit
 from nexus.service.daemon import Daemon
-from nexus.service.jobs import Lane, Priority
+from nexus.service.jobs import Job, Lane, Priority
 from nexus.service.stream import Event, Stream
 
 router = APIRouter(prefix="/v1")
@@ -47,9 +48,7 @@ class Message(BaseModel):
             return self.content
         for part in self.content:
             if part.type != "text":
-                raise InvalidInputError(
-                    f"content of type {part.type!r} is not supported", hint="send text"
-                )
+                raise InvalidInputError(f"content of type {part.type!r} is not supported", hint="send text")
         return "".join(part.text for part in self.content)
 
 
@@ -99,9 +98,7 @@ async def completions(request: Request, body: ChatBody) -> Response | dict[str, 
         raise InvalidInputError(f"n = {body.n} is not supported", hint="ask once for each choice")
     if body.tools:
         raise InvalidInputError("tools are not supported yet", hint="leave `tools` out")
-    stream, _ = submit(
-        request, Lane.ENGINE, Priority.AGENT, lambda s, job: _work(daemon, body, s, job)
-    )
+    stream, _ = submit(request, Lane.ENGINE, Priority.AGENT, _plan(daemon, body))
     name, made = f"chatcmpl-{secrets.token_hex(12)}", int(time.time())
     head = {"id": name, "created": made, "model": body.model}
     if body.stream:
@@ -128,40 +125,27 @@ async def completions(request: Request, body: ChatBody) -> Response | dict[str, 
     }
 
 
-def _work(daemon: Daemon, body: ChatBody, stream: Stream, job: Any) -> None:
+def _plan(daemon: Daemon, body: ChatBody) -> Callable[[Stream, Job], None]:
+    """What to do in the lane. Raises `InvalidInputError` before anything is queued."""
     messages = [(m.role, m.text()) for m in body.messages]
     length = body.max_completion_tokens or body.max_tokens
     if body.model == WITH_MEMORY:
         *earlier, (role, prompt) = messages
         if role != "user":
-            return stream_error(stream, "the last message must be the user's")
-        turns = tuple(Turn(r, t) for r, t in earlier if r in ("user", "assistant"))  # type: ignore[arg-type]
-        return answer(daemon, Question(prompt, turns, length, body.temperature or 0.0), stream, job)
+            raise InvalidInputError(f"the last message is of role {role!r}", hint="end with the user's")
+        turns = tuple(Turn(r, text) for r, text in earlier if r == "user" or r == "assistant")
+        question = Question(prompt, turns, length, body.temperature or 0.0)
+        return lambda stream, job: answer(daemon, question, stream, job)
     stop = [body.stop] if isinstance(body.stop, str) else body.stop or []
     request = ChatRequest(
-        messages=tuple(
-            ChatMessage("system" if role == "developer" else role, text) for role, text in messages
-        ),
+        messages=tuple(ChatMessage("system" if r == "developer" else r, text) for r, text in messages),
         max_tokens=length or daemon.config.settings.engine.reply_tokens,
         temperature=0.7 if body.temperature is None else body.temperature,
         top_p=1.0 if body.top_p is None else body.top_p,
         stop=tuple(stop),
         seed=body.seed,
     )
-    return chat(daemon, request, stream, job)
-
-
-def stream_error(stream: Stream, message: str) -> None:
-    """End a stream that cannot begin."""
-    error = InvalidInputError(message)
-    stream.emit(
-        "error",
-        {
-            "error": {"code": error.code, "message": message, "hint": ""},
-            "status": error.http_status,
-        },
-    )
-    stream.finish()
+    return lambda stream, job: chat(daemon, request, stream, job)
 
 
 async def _chunks(
@@ -180,9 +164,7 @@ async def _chunks(
                 yield chunk({"content": token["text"]})
             case Event("error", data):
                 error = data["error"]
-                text = (
-                    f"{error['message']} ({error['hint']})" if error["hint"] else error["message"]
-                )
+                text = f"{error['message']} ({error['hint']})" if error["hint"] else error["message"]
                 kind = "invalid_request_error" if data["status"] < 500 else "server_error"
                 yield _data({"error": {"message": text, "type": kind, "code": error["code"]}})
             case Event("done", done):
@@ -194,8 +176,6 @@ async def _chunks(
 
 
 def _data(body: dict[str, Any]) -> bytes:
-    import json
-
     return f"data: {json.dumps(body, ensure_ascii=False)}\n\n".encode()
 
 

@@ -35,7 +35,14 @@ def submit(
 ) -> tuple[Stream, int]:
     """Queue `work`. Returns its stream and how many jobs go before it. Raises `BusyError`."""
     stream = Stream()
-    job = Job(lane, priority, lambda me: work(stream, me), stream.cancel)
+
+    def run(job: Job) -> None:
+        try:
+            work(stream, job)
+        finally:
+            stream.finish()
+
+    job = Job(lane, priority, run, stream.cancel)
     return stream, daemon_of(request).submit(job)
 
 

@@ -1,0 +1,21 @@
+# The commands of the house; each is a short script in scripts/.
+.PHONY: up test test-all bench lint format docs lock clean
+
+up:        ## set up, fetch the models, start the service
+	@scripts/up.sh
+test:      ## the fast suite, with the real small models
+	@scripts/test.sh
+test-all:  ## everything, with a browser and kill -9
+	@scripts/test-all.sh
+bench:     ## the figures of SPEC.md
+	@scripts/bench.sh
+lint:      ## style, types, shell syntax
+	@scripts/lint.sh
+format:    ## mend what lint can mend
+	@scripts/format.sh
+docs:      ## write the generated pages of docs/ again
+	@scripts/docs.sh
+lock:      ## write requirements*.lock again
+	@scripts/lock.sh
+clean:     ## remove what was made; downloaded models stay
+	@scripts/clean.sh

@@ -1,0 +1,62 @@
+/* nexus_platform: the few things of the operating system and the CPU that Python cannot reach.
+ *
+ * No function allocates, keeps a pointer it was given, or changes errno. All may be called from any
+ * thread at any time. Where the system lacks what a function needs, the function says so in its
+ * result and changes nothing.
+ */
+#ifndef NEXUS_PLATFORM_H
+#define NEXUS_PLATFORM_H
+
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Ask the kernel to send `signal` to the calling process when its parent ends.
+ *
+ * Returns 0, or the error number: EINVAL for a `signal` the system does not know, ENOTSUP where the
+ * system has no such service (only Linux has). On failure nothing has changed. `signal` 0 takes an
+ * earlier request back.
+ *
+ * Caveats, all of them the kernel's:
+ *  - "Parent" is the THREAD that started this process. When that thread ends, the signal comes,
+ *    even if its process lives on. Fix: start children from a thread that lives as long as they may.
+ *  - A parent that ended before this call is not noticed. Fix: compare getppid() with the expected
+ *    process id after the call.
+ *  - A fork()ed child does not inherit the request; execve() keeps it, except for a set-user-id
+ *    program or one with file capabilities.
+ */
+int nx_die_with_parent(int signal);
+
+/* Give free memory of the C heap back to the system.
+ *
+ * Returns whether any was given back; false too where the C library cannot do it (see
+ * nx_can_trim_heap). It walks the whole heap under the allocator's locks: milliseconds for a heap
+ * of gigabytes, so call it when idle. Memory in use is never touched.
+ */
+bool nx_trim_heap(void);
+
+/* Whether nx_trim_heap can work with this C library (glibc: yes; musl and macOS: no). */
+bool nx_can_trim_heap(void);
+
+/* Instruction sets that our kernels choose between at run time. */
+struct nx_cpu_features {
+    bool sse4_2;
+    bool avx2;
+    bool avx512f;
+    bool avx512vnni;
+    bool neon;
+};
+
+/* Fill `*features`. A flag is set only when both the CPU and the operating system (which must save
+ * the wide registers) allow the instructions. `features` must not be NULL and stays the caller's.
+ * This function cannot fail.
+ */
+void nx_cpu_features(struct nx_cpu_features *features);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

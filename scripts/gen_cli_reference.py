@@ -1,0 +1,63 @@
+"""Write docs/reference/cli.md from the commands' own --help.
+
+Usage: gen_cli_reference.py [FILE]; without FILE the page goes to stdout. The page depends on the
+commands only, not on the terminal: width and colour are fixed before the command line is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_TERMINAL = {"COLUMNS": "96", "TERMINAL_WIDTH": "96", "NO_COLOR": "1", "TERM": "dumb"}
+_COLOUR = {"FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "CLICOLOR_FORCE"}
+_HEAD = """# The command line
+
+Every command, as its own `--help` prints it. This page is generated: `make docs` writes it again,
+and a test fails when it is stale.
+"""
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words of every visible command below `command`, groups before their members."""
+    yield path
+    for name, child in sorted(getattr(command, "commands", {}).items()):
+        if not child.hidden:
+            yield from commands(child, (*path, name))
+
+
+def page() -> str:
+    """The whole page."""
+    os.environ.update(_TERMINAL)
+    for name in _COLOUR:
+        os.environ.pop(name, None)
+    os.environ["_TYPER_FORCE_DISABLE_TERMINAL"] = "1"
+
+    import typer.main
+    from typer.testing import CliRunner
+
+    from nexus.cli.main import app
+
+    parts = [_HEAD]
+    for path in commands(typer.main.get_command(app)):
+        result = CliRunner().invoke(app, [*path, "--help"], prog_name="nexus")
+        if result.exit_code != 0:
+            raise SystemExit(f"nexus {' '.join(path)} --help ended with {result.exit_code}")
+        text = re.sub(r"\x1b\[[0-9;]*m", "", result.output)
+        lines = "\n".join(line.rstrip() for line in text.strip("\n").splitlines()).strip("\n")
+        title = " ".join(("nexus", *path))
+        parts.append(f"{'#' * min(len(path) + 2, 4)} {title}\n\n```text\n{lines}\n```\n")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        target = Path(sys.argv[1])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(page(), encoding="utf-8")
+    else:
+        sys.stdout.write(page())

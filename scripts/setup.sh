@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Make .venv: the locked packages and nexus itself, editable. Usage: setup.sh [dev]
+# Does nothing when what it would read is unchanged since it last worked.
+set -eu
+cd "$(dirname "$0")/.."
+set_name=${1:-run}
+
+stamp=.venv/nexus-$set_name.stamp
+inputs="requirements.lock requirements-dev.lock pyproject.toml CMakeLists.txt $(find native -name CMakeLists.txt | sort) scripts/setup.sh"
+# The folder is part of it: an environment does not survive being moved.
+# shellcheck disable=SC2086
+now=$(pwd; sha256sum $inputs)
+[ "$(cat "$stamp" 2>/dev/null)" != "$now" ] || exit 0
+
+scripts/apt.sh scripts/apt.txt
+
+python=
+for name in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
+    if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        python=$name
+        break
+    fi
+done
+[ -n "$python" ] || {
+    echo "Python 3.11 or newer is needed; ${PYTHON:-python3} is $("${PYTHON:-python3}" -V 2>&1)." >&2
+    echo "Install one and name it: PYTHON=/path/to/python3.11 make up" >&2
+    exit 1
+}
+if ! [ "$(cat .venv/nexus.folder 2>/dev/null)" = "$(pwd)" ] || ! .venv/bin/python -c 'import pip' 2>/dev/null; then
+    echo "Making .venv with $("$python" -V)" >&2
+    "$python" -m venv --clear .venv
+    pwd >.venv/nexus.folder
+fi
+
+lock=requirements.lock
+[ "$set_name" = run ] || lock=requirements-$set_name.lock
+# uv, at the lock's own version and hashes; where it cannot be had, pip does the same, slower.
+part() { awk -v uv="$1" '/^[a-z]/ { on = /^uv==/ == uv } on' "$lock" >".venv/$2"; }
+part 1 uv.lock
+part 0 others.lock
+install=".venv/bin/python -m pip install --quiet --disable-pip-version-check"
+if $install --require-hashes -r .venv/uv.lock && .venv/bin/python -m uv --version >/dev/null; then
+    install=".venv/bin/python -m uv pip install --quiet --python .venv/bin/python"
+else
+    echo "uv cannot be had here; pip installs instead" >&2
+fi
+echo "Installing packages ($lock)" >&2
+$install --require-hashes -r .venv/others.lock
+echo "Building nexus" >&2
+# Only a developer's install builds itself again on import: that needs cmake in PATH at run time.
+rebuild=true
+[ "$set_name" != run ] || rebuild=false
+$install --no-deps --no-build-isolation --config-settings editable.rebuild=$rebuild --editable .
+if ! .venv/bin/python -c 'import nexus._native' 2>/dev/null; then
+    echo "The native part was left out (no compiler or no Python headers); nexus doctor has more." >&2
+    exit 0 # no stamp: the next run tries again
+fi
+printf '%s\n' "$now" >"$stamp"
+[ "$set_name" = run ] || printf '%s\n' "$now" >.venv/nexus-run.stamp

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Everything: the fast suite and tests/system, which drives a browser and kills processes.
+set -eu
+cd "$(dirname "$0")/.."
+scripts/apt.sh scripts/apt-test.txt
+exec scripts/test.sh --all "$@"

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# The fast suite: C tests under the sanitizers, then pytest. Usage: test.sh [--all] [PYTEST ARGUMENT...]
+# --all adds tests/system. Prints the coverage of src/nexus before pytest's last line.
+set -eu
+cd "$(dirname "$0")/.."
+folders=tests
+if [ "${1:-}" = --all ]; then
+    shift
+else
+    folders=$(find tests -mindepth 1 -maxdepth 1 -type d ! -name system ! -name '_*' | sort)
+fi
+scripts/setup.sh dev
+scripts/test-models.sh
+scripts/test-native.sh
+NEXUS_TEST_MODELS=${NEXUS_TEST_MODELS:-$PWD/build/models}
+export NEXUS_TEST_MODELS PATH="$PWD/.venv/bin:$PATH"
+# shellcheck disable=SC2086
+exec python -m pytest $folders --cov --cov-report=term:skip-covered "$@"

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# From a clone to a running service that knows these docs. Run it as often as you like.
+set -eu
+cd "$(dirname "$0")/.."
+scripts/setup.sh
+PATH="$PWD/.venv/bin:$PATH"
+
+nexus models pull
+nexus up --detach
+nexus add docs --quiet
+cat <<'END'
+
+Ask it something:   .venv/bin/nexus ask "How do I add my own documents?"
+Give it documents:  .venv/bin/nexus add FOLDER
+Have it remember:   .venv/bin/nexus remember "the staging database listens on port 6543"
+Stop it:            .venv/bin/nexus down
+END

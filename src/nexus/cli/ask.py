@@ -1,0 +1,114 @@
+"""Ask the service: `ask`, `chat`, `context`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nexus.cli import output
+
+if TYPE_CHECKING:
+    from nexus.cli.client import Client
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(ask)
+    app.command()(chat)
+    app.command()(context)
+
+
+def ask(
+    prompt: Annotated[str, typer.Argument(help="The question; - reads it from standard input.")],
+    as_json: output.JsonFlag = False,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest answer, in tokens.")] = None,
+) -> None:
+    """Ask a question; the answer names the documents and memories it comes from."""
+    from nexus.cli.client import Client
+
+    body: dict[str, Any] = {"prompt": sys.stdin.read() if prompt == "-" else prompt}
+    if max_tokens is not None:
+        body["max_tokens"] = max_tokens
+    client = Client()
+    if as_json:
+        output.as_json(client.call("POST", "/api/interact", body))
+        return
+    answer_on_terminal(client, body)
+
+
+def chat() -> None:
+    """Talk with the service; an empty line or Ctrl-D ends it."""
+    from nexus.cli.client import Client
+
+    client = Client()
+    history: list[dict[str, str]] = []
+    output.talk("Ask something. An empty line ends the conversation.")
+    while True:
+        try:
+            prompt = input("> " if sys.stdin.isatty() else "").strip()
+        except EOFError:
+            return
+        if not prompt:
+            return
+        reply = answer_on_terminal(client, {"prompt": prompt, "history": history[-20:]})
+        history += [{"role": "user", "content": prompt}, {"role": "assistant", "content": reply}]
+
+
+def context(
+    prompt: Annotated[str, typer.Argument(help="The question to assemble the frame for.")],
+    as_json: output.JsonFlag = False,
+) -> None:
+    """Print the context frame for a question, with the tokens of each section."""
+    from nexus.cli.client import Client
+
+    frame: dict[str, Any] = Client().call("POST", "/api/context", {"prompt": prompt})
+    if as_json:
+        output.as_json(frame)
+        return
+    for section in frame["sections"]:
+        output.data(f"--- {section['name']}: {section['tokens']} tokens")
+        if section["text"]:
+            output.data(section["text"])
+    output.data(f"--- in all: {frame['tokens']} of {frame['budget']} tokens")
+    for label in frame["left_out"]:
+        output.data(f"left out  {label}")
+
+
+def answer_on_terminal(client: Client, body: dict[str, Any]) -> str:
+    """Stream an answer to stdout with its sources below. Returns the reply."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    sources: list[dict[str, Any]] = []
+    done: dict[str, Any] = {}
+    with console.status("reading") as waiting:
+        for event in client.stream("/api/interact", {**body, "stream": True}):
+            if event.name == "queued":
+                waiting.update(f"waiting, {event.data['ahead']} before this")
+            elif event.name == "frame":
+                sources = event.data["sources"]
+                waiting.update(f"thinking about {len(sources)} passages")
+            elif event.name == "token":
+                waiting.stop()
+                sys.stdout.write(event.data["text"])
+                sys.stdout.flush()
+            elif event.name == "done":
+                done = event.data
+    sys.stdout.write("\n")
+    if sources:
+        output.data("\nSources")
+        for source in sources:
+            output.data(f"  [{source['number']}] {output.place(source)}")
+            if source["kind"] == "memory":
+                output.data(f"      {source['text'].splitlines()[0]}")
+    for proposal in done.get("proposals", []):
+        output.talk(f"\nRemember this? {proposal['learning']}")
+        output.talk(f"  nexus memories approve {proposal['id']}")
+    usage, seconds = done["usage"], done["seconds"]
+    output.talk(
+        f"\n{usage['prompt_tokens']} + {usage['completion_tokens']} tokens,"
+        f" first after {seconds['first_token']:.1f} s, {seconds['total']:.1f} s in all"
+    )
+    return str(done["reply"])

@@ -1,0 +1,49 @@
+"""The command line: all commands, and errors as one line on stderr with their exit status."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from nexus.cli import ask, config, doctor, knowledge, memory, models, serve
+from nexus.core.errors import NexusError
+
+app = typer.Typer(
+    name="nexus",
+    help="The memory system for AI agents on your own machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (serve, ask, knowledge, memory, config, doctor):
+    module.register(app)
+app.add_typer(models.app, name="models", help="The weights on this machine.")
+app.add_typer(memory.app, name="memories", help="What is remembered, and what waits for your word.")
+app.add_typer(config.app, name="config", help="The settings and where each comes from.")
+
+
+def main() -> None:
+    """Run the command of `sys.argv`; never ends in a traceback for an expected error."""
+    try:
+        app(standalone_mode=False)
+    except NexusError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        print(f"nexus: {error.message}{hint}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    except typer.Abort:
+        sys.exit(130)
+    except (typer.Exit, SystemExit) as end:
+        sys.exit(getattr(end, "exit_code", getattr(end, "code", 0)))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has what it wanted (`nexus recall x | head`).
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        usage = getattr(error, "format_message", None)
+        if usage is None:
+            raise
+        print(f"nexus: {usage()} (see `nexus --help`)", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,358 @@
+"""Walks folders and reads files for the index, one outcome for each.
+
+Nothing found on disk makes it raise: what cannot be used is reported with a reason and, where there
+is one, a remedy. It never opens anything but a regular file, holds one file at a time and at most
+`ReadLimits.max_bytes` of it, and never hands out text in which a credential was found.
+"""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import hashlib
+import io
+import os
+import shlex
+import stat
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nexus.cortex import markdown, secrets
+from nexus.cortex.chunker import Kind, kind_of
+from nexus.cortex.outline import line_spans
+
+_IGNORED = {
+    ".git", ".hg", ".svn", ".bzr", ".jj", "node_modules", "bower_components", "__pycache__",
+    ".venv", "venv", ".tox", ".nox", ".eggs", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis",
+    ".ipynb_checkpoints", ".gradle", ".terraform", ".next", ".nuxt", ".svelte-kit", ".parcel-cache",
+    ".cache", ".cortex", ".idea", ".DS_Store", "Thumbs.db", ".Trash",
+}  # fmt: skip
+# Only next to the file that says so is such a folder made by a tool: `build` may be a chapter.
+_OUTPUTS = {
+    "target": ("Cargo.toml", "pom.xml", "build.sbt"),
+    "build": (
+        "pyproject.toml",
+        "setup.py",
+        "package.json",
+        "CMakeLists.txt",
+        "build.gradle",
+        "Makefile",
+    ),
+    "dist": ("pyproject.toml", "setup.py", "package.json"),
+}
+_MAGIC = (
+    (b"\x7fELF", "program"), (b"\xca\xfe\xba\xbe", "program"), (b"%PDF-", "PDF"),
+    (b"\x89PNG", "PNG image"), (b"\xff\xd8\xff", "JPEG image"), (b"GIF8", "GIF image"),
+    (b"PK\x03\x04", "ZIP archive"), (b"\x1f\x8b", "gzip archive"), (b"BZh", "bzip2 archive"),
+    (b"\xfd7zXZ", "xz archive"), (b"\x28\xb5\x2f\xfd", "zstd archive"), (b"7z\xbc\xaf", "7z archive"),
+    (b"SQLite format 3\0", "SQLite database"), (b"GGUF\x03\0", "model"),
+    (b"OggS\0", "audio"), (b"ID3\x03\0", "audio"), (b"ID3\x04\0", "audio"), (b"fLaC\0", "audio"),
+)  # fmt: skip
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"),
+)  # fmt: skip
+_HEAD = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Why a file or folder was not read. `path` is safe to print and to encode."""
+
+    path: Path
+    status: Literal["read", "skipped", "failed"]
+    reason: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file's text. `sha256` is of the bytes on disk; `redacted` says what was taken out of it."""
+
+    path: Path
+    text: str
+    sha256: str
+    size: int
+    mtime_ns: int
+    kind: Kind
+    redacted: tuple[secrets.Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """What is too large: a file in bytes, a line in characters."""
+
+    max_bytes: int = 20 * 2**20
+    max_line_chars: int = 200_000
+
+
+def display(path: Path | str) -> str:
+    """A name that can be printed and encoded: bytes that are not UTF-8 and controls are escaped."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+# ---- walking -----------------------------------------------------------------------------------
+
+
+def walk(root: Path) -> Iterator[Path | Outcome]:
+    """Every regular file at or below `root`, sorted by name; what is left out comes as an outcome.
+
+    Links to folders are reported and not followed, so a loop ends at its link. A link to a file is
+    given when its target lies inside `root`.
+    """
+    try:
+        mode = root.stat().st_mode
+    except OSError as error:
+        yield _unreadable(root, error)
+        return
+    if not stat.S_ISDIR(mode):
+        yield root if stat.S_ISREG(mode) else _special(root, mode)
+        return
+    inside = Path(os.path.realpath(root))
+    waiting: list[Path | os.DirEntry[str]] = [root]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, os.DirEntry):
+            outcome = _judge(item, inside)
+            if outcome is not None:
+                yield outcome
+                continue
+            item = Path(item.path)
+        try:
+            with os.scandir(item) as found:
+                entries = sorted(found, key=lambda e: os.fsencode(e.name), reverse=True)
+        except OSError as error:
+            yield _unreadable(item, error)
+            continue
+        waiting.extend(entries)
+
+
+def _judge(entry: os.DirEntry[str], inside: Path) -> Path | Outcome | None:
+    """What to give for an entry; None for a folder to go into."""
+    path = Path(entry.path)
+    if any(0xDC80 <= ord(c) <= 0xDCFF for c in entry.name):
+        return Outcome(
+            Path(display(path)),
+            "failed",
+            f"the name is not UTF-8: {display(entry.name)}",
+            "rename it",
+        )
+    rule = _ignored(entry)
+    if rule:
+        return Outcome(path, "skipped", rule)
+    try:
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if stat.S_ISLNK(mode):
+            return _link(path, inside)
+    except OSError as error:
+        return _unreadable(path, error)
+    if stat.S_ISDIR(mode):
+        return None
+    return path if stat.S_ISREG(mode) else _special(path, mode)
+
+
+def _ignored(entry: os.DirEntry[str]) -> str:
+    if entry.name in _IGNORED or entry.name.endswith(".egg-info"):
+        return f"ignored by rule: {entry.name}"
+    parent = Path(entry.path).parent
+    for sign in _OUTPUTS.get(entry.name, ()):
+        if (parent / sign).is_file():
+            return f"ignored by rule: {entry.name} next to {sign}"
+    return ""
+
+
+def _link(path: Path, inside: Path) -> Path | Outcome:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return Outcome(path, "skipped", "symbolic link that leads back to itself")
+        return Outcome(path, "skipped", "symbolic link to nothing")
+    if stat.S_ISDIR(mode):
+        return Outcome(path, "skipped", "symbolic link to a folder, not followed")
+    target = Path(os.path.realpath(path))
+    if not target.is_relative_to(inside):
+        return Outcome(path, "skipped", f"symbolic link to a file outside: {display(target)}")
+    return path if stat.S_ISREG(mode) else _special(path, mode)
+
+
+def _special(path: Path, mode: int) -> Outcome:
+    for test, what in (
+        (stat.S_ISFIFO, "a pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISBLK, "a device"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISDIR, "a folder"),
+    ):
+        if test(mode):
+            return Outcome(path, "skipped", f"{what}, not a file")
+    return Outcome(path, "skipped", "not a regular file")
+
+
+def _unreadable(path: Path, error: OSError) -> Outcome:
+    safe = Path(display(path)) if display(path) != str(path) else path
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return Outcome(safe, "failed", "it does not exist (any more)")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        hint = f"allow it: chmod u+rX {shlex.quote(display(path))}"
+        return Outcome(safe, "failed", "permission denied", hint)
+    return Outcome(safe, "failed", f"cannot be read: {error.strerror or error}")
+
+
+# ---- reading -----------------------------------------------------------------------------------
+
+
+class _ChangedError(Exception):
+    """The file was written, replaced or deleted between opening and the last byte."""
+
+
+def read(path: Path, limits: ReadLimits) -> Document | Outcome:
+    """The text of one file, or why not. A file that changes meanwhile is read once more."""
+    name = secrets.refused_name(path)
+    if name is None and path.is_symlink():
+        name = secrets.refused_name(Path(os.path.realpath(path)))
+    if name is not None:
+        return Outcome(path, "skipped", name)
+    for _ in range(2):
+        try:
+            loaded = _load(path, limits)
+        except _ChangedError:
+            continue
+        except OSError as error:
+            return _unreadable(path, error)
+        return loaded if isinstance(loaded, Outcome) else _document(path, *loaded, limits)
+    hint = "add it again when nothing writes to it"
+    return Outcome(path, "failed", "it changed while it was being read", hint)
+
+
+def _load(path: Path, limits: ReadLimits) -> tuple[bytes, os.stat_result] | Outcome:
+    real = os.path.realpath(path)
+    mode = Path(real).stat().st_mode
+    if not stat.S_ISREG(mode):  # before opening: to open a device may be to use it
+        return _special(path, mode)
+    descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            return _special(path, before.st_mode)
+        refusal = _by_size(path, before.st_size, limits) or _by_head(path, file.read(_HEAD))
+        if refusal:
+            return refusal
+        file.seek(0)
+        data = _read_at_most(file, before.st_size + 1)
+        after = os.fstat(descriptor)
+        same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+        if not same or len(data) != before.st_size or after.st_nlink == 0:
+            raise _ChangedError
+    return data, before
+
+
+def _read_at_most(file: io.FileIO, limit: int) -> bytes:
+    parts: list[bytes] = []
+    while limit > 0 and (part := file.read(min(limit, 2**20))):
+        parts.append(part)
+        limit -= len(part)
+    return b"".join(parts)
+
+
+def _by_size(path: Path, size: int, limits: ReadLimits) -> Outcome | None:
+    if size == 0:
+        return Outcome(path, "skipped", "empty")
+    if size > limits.max_bytes:
+        reason = f"too large: {size / 2**20:.1f} MB, the limit is {limits.max_bytes / 2**20:g} MB"
+        return Outcome(path, "skipped", reason, "raise the setting cortex.max_file_mb")
+    return None
+
+
+def _by_head(path: Path, head: bytes) -> Outcome | None:
+    for magic, what in _MAGIC:
+        if head.startswith(magic):
+            hint = "convert it to text first" if what == "PDF" else ""
+            return Outcome(path, "skipped", f"binary: {what}", hint)
+    if b"\0" in head and not head.startswith(tuple(bom for bom, _ in _BOMS)):
+        return Outcome(path, "skipped", "binary")
+    return None
+
+
+def _document(path: Path, data: bytes, status: os.stat_result, limits: ReadLimits) -> Document | Outcome:
+    text = _decode(path, data)
+    if isinstance(text, Outcome):
+        return text
+    if not text.strip():
+        return Outcome(path, "skipped", "empty: only blanks")
+    line = _long_line(text, limits.max_line_chars)
+    if line:
+        reason = f"line {line} is longer than {limits.max_line_chars} characters"
+        return Outcome(path, "skipped", reason, "break the line, or leave the file out")
+    kind = kind_of(path)
+    findings = secrets.find(text)
+    removable = _shown_as_code(text, findings) if kind == "markdown" else []
+    refused = [f for f in findings if f not in removable]
+    if refused:
+        return _secret(path, refused)
+    for finding in reversed(removable):
+        mark = f"[removed: {finding.kind}]"
+        text = text[: finding.start] + mark + text[finding.end :]
+    digest = hashlib.sha256(data).hexdigest()
+    return Document(path, text, digest, status.st_size, status.st_mtime_ns, kind, tuple(removable))
+
+
+def _decode(path: Path, data: bytes) -> str | Outcome:
+    encoding, skip = "utf-8", 0
+    for bom, name in _BOMS:
+        if data.startswith(bom):
+            encoding, skip = name, len(bom)
+            break
+    try:
+        text = str(memoryview(data)[skip:], encoding)
+    except UnicodeDecodeError as error:
+        at = skip + error.start
+        quoted = shlex.quote(display(path))
+        reason = f"not {encoding.upper()}: byte 0x{data[at]:02x} at offset {at}"
+        if encoding == "utf-8":
+            reason += f", line {data.count(10, 0, at) + 1}"
+            hint = f"iconv -f ISO-8859-1 -t UTF-8 {quoted} -o {shlex.quote(display(path) + '.utf8')}"
+            return Outcome(path, "failed", reason, hint)
+        return Outcome(path, "failed", reason, "save it as UTF-8")
+    if "\0" in text:
+        return Outcome(path, "skipped", "binary")
+    return text
+
+
+def _long_line(text: str, limit: int) -> int:
+    """The number of the first line over `limit` characters, or 0."""
+    start = 0
+    while len(text) - start > limit:
+        # The last line end within reach: every line before it is short enough.
+        end = max(text.rfind("\n", start, start + limit + 1), text.rfind("\r", start, start + limit + 1))
+        if end < 0:
+            return len(line_spans(text[:start]))
+        start = end + 1
+    return 0
+
+
+def _shown_as_code(text: str, findings: list[secrets.Finding]) -> list[secrets.Finding]:
+    """The doubtful findings that a Markdown page shows as code: see decision 0004."""
+    doubtful = [f for f in findings if f.confidence == "low"]
+    if not doubtful:
+        return []
+    spans = sorted(markdown.code_spans(text))
+    starts = [start for start, _ in spans]
+    shown = []
+    for finding in doubtful:
+        at = bisect_right(starts, finding.start) - 1
+        if at >= 0 and finding.end <= spans[at][1]:
+            shown.append(finding)
+    return shown
+
+
+def _secret(path: Path, findings: list[secrets.Finding]) -> Outcome:
+    named = [f"{f.kind} in line {f.line}" for f in findings[:3]]
+    more = f" and {len(findings) - 3} more" if len(findings) > 3 else ""
+    reason = f"holds a secret: {', '.join(named)}{more}"
+    return Outcome(path, "skipped", reason, "take the secret out of the file, then add it again")

@@ -1,0 +1,165 @@
+"""What the house asks of a language model: the `Engine` protocol and the values it speaks in.
+
+Does not know who answers: a child process, a server, one day our own kernels. Invariant: a prompt
+is answered whole or refused whole; no implementation cuts it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from threading import Event
+from typing import Literal, Protocol, get_args
+
+from nexus.core.errors import ContextOverflowError, InvalidInputError
+
+Role = Literal["system", "user", "assistant"]
+FinishReason = Literal["stop", "length", "cancelled"]
+EngineState = Literal["starting", "ready", "restarting", "failed", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One turn. Raises `InvalidInputError` for a role that chat templates do not know."""
+
+    role: Role
+    content: str
+
+    def __post_init__(self) -> None:
+        if self.role not in get_args(Role):
+            raise InvalidInputError(
+                f"message role {self.role!r} is unknown", hint="use system, user or assistant"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A conversation to continue. Raises `InvalidInputError` for a value no engine can use.
+
+    `max_tokens` bounds the answer and is reserved in the window; `stop` texts end the answer and
+    are not part of it; the same `seed` with temperature 0 gives the same answer.
+    """
+
+    messages: Sequence[ChatMessage]
+    max_tokens: int = 512
+    temperature: float = 0.7
+    top_p: float = 0.95
+    stop: Sequence[str] = ()
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.messages:
+            raise InvalidInputError("the chat has no messages", hint="send at least one")
+        if self.max_tokens < 1:
+            raise InvalidInputError(f"max_tokens is {self.max_tokens}", hint="use 1 or more")
+        if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 2):
+            raise InvalidInputError(f"temperature is {self.temperature}", hint="use 0 to 2")
+        if not (math.isfinite(self.top_p) and 0 < self.top_p <= 1):
+            raise InvalidInputError(f"top_p is {self.top_p}", hint="use more than 0, at most 1")
+        if any(not text for text in self.stop):
+            raise InvalidInputError("a stop text is empty", hint="leave it out")
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The next piece of the answer. `reasoning` marks text a thinking model says to itself."""
+
+    text: str
+    reasoning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer. `cached_tokens` of the prompt were not computed again.
+
+    `exact` is False where the numbers are ours and not the model's: the answer was cancelled, or
+    a server did not report them. `completion_tokens` then counts the pieces received.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The last event of an answer. Seconds are wall time since `chat` began to run."""
+
+    reason: FinishReason
+    usage: Usage
+    seconds_to_first_token: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EngineHealth:
+    """How an engine is. `pid`, `threads` and `rss_bytes` are None without a child process."""
+
+    state: EngineState
+    detail: str = ""
+    pid: int | None = None
+    threads: int | None = None
+    restarts: int = 0
+    rss_bytes: int | None = None
+
+
+class Engine(Protocol):
+    """A language model. All methods may be called from any thread."""
+
+    @property
+    def name(self) -> str:
+        """The model's name as users see it."""
+
+    @property
+    def context(self) -> int:
+        """The window in tokens, prompt and answer together; 0 while it is not known yet."""
+
+    @property
+    def counts_exact(self) -> bool:
+        """Whether the two counts below come from the model's own tokenizer."""
+
+    def start(self) -> None:
+        """Make the engine ready. A missing or broken model raises; a server that is down does not.
+
+        Blocks while the model is loaded. Calling it on a started engine changes nothing; on a
+        failed one it tries again.
+        """
+
+    def stop(self) -> None:
+        """End answers in flight and leave no process and no socket. Safe to repeat."""
+
+    def chat(
+        self, request: ChatRequest, cancel: Event | None = None
+    ) -> Generator[Delta | Finish, None, None]:
+        """Stream the answer: deltas, then exactly one `Finish`. Blocks between events.
+
+        Closing the generator or setting `cancel` (from any thread) stops the decode; after
+        `cancel` the last event is `Finish("cancelled", ...)`. Nothing runs before the first
+        `next()`. Raises `ContextOverflowError` before any decoding, `EngineError` otherwise.
+        """
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of `text` alone, without template or begin marks. Raises `EngineError`."""
+
+    def count_prompt(self, messages: Sequence[ChatMessage]) -> int:
+        """Tokens of the whole prompt after the model's chat template. Raises `EngineError`."""
+
+    def health(self) -> EngineHealth:
+        """The present state; never blocks on the model."""
+
+    def maintain(self) -> None:
+        """Housekeeping, called about once a second: restarts what died. Never blocks for long."""
+
+
+def refuse_overflow(prompt: int, max_tokens: int, context: int, *, exact: bool = True) -> None:
+    """Raise `ContextOverflowError` where `prompt` + `max_tokens` tokens do not fit `context`."""
+    if prompt + max_tokens <= context:
+        return
+    about = "" if exact else "about "
+    raise ContextOverflowError(
+        f"the prompt has {about}{prompt} tokens and the model's window leaves"
+        f" {max(0, context - max_tokens)} ({context} minus {max_tokens} for the answer)",
+        hint="shorten the prompt, lower max_tokens or raise engine.context",
+    )

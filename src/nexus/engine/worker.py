@@ -1,0 +1,122 @@
+"""The child process that holds the model: llama.cpp's own server on a private Unix socket.
+
+`python -m nexus.engine.worker` reads its settings as one line of JSON from stdin, answers with
+one line on stdout, `{"ready": true}` or `{"error": ..., "kind": ...}`, and lives until stdin
+closes. Knows nothing of the house, not even its errors: it may be killed at any moment.
+Invariant: it never outlives its parent.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+EXIT_ERROR = 3
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What the parent decides. `context` is in tokens, 0 for the model's own."""
+
+    model: str
+    context: int
+    threads: int
+    socket: str
+    key: str
+    parent: int
+    # The server can only be stopped between two batches of the prompt: 64 tokens are about a
+    # second on two cores, and cost 6 % more CPU than 512.
+    batch: int = 64
+    # Prompts kept in RAM so that a second conversation need not read its prefix again. llama.cpp
+    # would take 8 GiB.
+    cache_mib: int = 512
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> WorkerSettings:
+        return cls(**json.loads(text))
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when the thread that started it ends.
+
+    The parent may have died before that was asked for; then nobody would be told, so look.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() != parent:
+        os._exit(EXIT_ERROR)
+
+
+def volunteer_for_oom() -> None:
+    """When RAM runs out, this process is the one to kill: it holds no data and is restarted."""
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write("500")
+
+
+def serve(settings: WorkerSettings) -> Any:
+    """Load the model and start the server's threads. Raises RuntimeError for a bad model."""
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = settings.model
+    params.n_ctx = settings.context
+    # Fitting would make the window smaller than asked for without saying so.
+    params.fit_params = False
+    params.ctx_shift = False
+    params.n_parallel = 1
+    params.n_batch = params.n_ubatch = settings.batch
+    # Polling stays at its default: without it generation fell to 0.9 tokens/s on a busy host.
+    params.cpuparams.n_threads = settings.threads
+    params.cpuparams_batch.n_threads = settings.threads
+    params.cache_ram_mib = settings.cache_mib
+    params.hostnames = [settings.socket]
+    params.api_keys = [settings.key]
+    params.ui = False
+    params.warmup = False
+    params.verbosity = 2  # warnings and errors
+    return xllamacpp.Server(params)
+
+
+def main() -> None:
+    # Whatever native code prints must not mix with the one line the parent waits for.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    line = sys.stdin.readline()
+    if not line:
+        os._exit(EXIT_ERROR)
+    settings = WorkerSettings.from_json(line)
+    die_with_parent(settings.parent)
+    volunteer_for_oom()
+
+    def answer(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    try:
+        server = serve(settings)
+    except ImportError as error:
+        answer({"error": str(error), "kind": "missing_part"})
+        os._exit(EXIT_ERROR)
+    except Exception as error:  # the boundary of the process: the parent words it for the user
+        answer({"error": str(error), "kind": "load"})
+        os._exit(EXIT_ERROR)
+    answer({"ready": True, "address": server.listening_address})
+    while sys.stdin.read(4096):
+        pass
+    # The server's own shutdown waits for its connections, for ever if one stays open.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The commands that the documentation shows exist, with their options; the reference is fresh."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.docs.markdown import ROOT, Found, block_lines, pages
+
+
+def shown() -> list[tuple[Found, list[str]]]:
+    """Every command in a fenced console or shell block: its place and its words."""
+    found = []
+    for page in pages():
+        lines = [f for f in block_lines(page, "console") if f.text.lstrip().startswith("$ ")]
+        for line in [*lines, *block_lines(page, "sh", "bash", "shell")]:
+            for command in re.split(r"\||&&|;", line.text.strip().removeprefix("$ ")):
+                words = shlex.split(command, comments=True)
+                while words and re.match(r"\w+=", words[0]):
+                    words.pop(0)
+                if words:
+                    found.append((line, words))
+    return found
+
+
+def wrong(words: list[str], root: Any) -> str:
+    """Why `nexus WORDS...` cannot be typed; empty where it can."""
+    command = root
+    for number, word in enumerate(words):
+        children = getattr(command, "commands", {})
+        if word.startswith("-"):
+            break
+        if not children:
+            break
+        if word not in children:
+            return f"nexus {' '.join(words[:number])} has no command {word}"
+        command = children[word]
+    known = {"-h", "--help"} | {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
+    for word in words:
+        option = word.split("=")[0]
+        if re.fullmatch(r"--?[A-Za-z][\w-]*", option) and option not in known:
+            return f"nexus {' '.join(words)}: no option {option}"
+    return ""
+
+
+@pytest.fixture(scope="module")
+def cli() -> Any:
+    import typer.main
+
+    from nexus.cli.main import app
+
+    return typer.main.get_command(app)
+
+
+def test_every_nexus_command_shown_exists(cli: Any) -> None:
+    commands = [(place, words) for place, words in shown() if words[0].split("/")[-1] == "nexus"]
+    assert commands
+    problems = [f"{place}: {reason}" for place, words in commands if (reason := wrong(words[1:], cli))]
+    assert problems == []
+
+
+def test_every_make_target_shown_exists() -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    asked = [(place, words) for place, words in shown() if words[0] == "make"]
+    assert asked
+    assert [str(place) for place, words in asked if not targets.issuperset(words[1:])] == []
+
+
+def test_every_script_shown_exists() -> None:
+    asked = [(place, words[0]) for place, words in shown() if words[0].startswith("scripts/")]
+    assert [str(place) for place, script in asked if not (ROOT / script).is_file()] == []
+
+
+def test_the_command_reference_is_fresh() -> None:
+    generator = [sys.executable, "scripts/gen_cli_reference.py"]
+    done = subprocess.run(generator, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    page = ROOT / "docs" / "reference" / "cli.md"
+    assert page.is_file(), "docs/reference/cli.md is missing; run: make docs"
+    assert page.read_text(encoding="utf-8") == done.stdout, "stale; run: make docs"
+
+
+@pytest.mark.parametrize("words", [["absent"], ["models", "absent"], ["ask", "--absent", "x"]])
+def test_a_wrong_command_is_caught(cli: Any, words: list[str]) -> None:
+    assert wrong(words, cli)

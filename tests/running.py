@@ -1,0 +1,105 @@
+"""A real service in a process of its own, for tests that need one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Service:
+    """`nexus up` with a home of its own, the real embedder and the small real model."""
+
+    def __init__(self, root: Path, models: Path, **env: str) -> None:
+        self.root = root
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.env = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("NEXUS_")},
+            "NEXUS_HOME": str(root),
+            "NEXUS_MODELS_FOLDER": str(models),
+            "NEXUS_ENGINE_MODEL": "smollm2-135m",
+            "NEXUS_ENGINE_CONTEXT": "4096",
+            "NEXUS_ENGINE_REPLY_TOKENS": "48",
+            "NEXUS_SERVICE_PORT": str(self.port),
+            **env,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, timeout: float = 90) -> None:
+        """Start and wait until it is ready."""
+        root = self.root
+        root.mkdir(parents=True, exist_ok=True)
+        with open(root.parent / f"{root.name}.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "nexus", "up"], env=self.env, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log()
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError(f"not ready after {timeout} s\n{self.log()}")
+
+    def stop(self) -> int:
+        """SIGTERM and wait. Returns the exit status."""
+        assert self.process
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def kill(self) -> None:
+        """kill -9 and wait."""
+        assert self.process
+        self.process.kill()
+        self.process.wait()
+
+    def log(self) -> str:
+        """What it wrote so far."""
+        return (self.root.parent / f"{self.root.name}.log").read_text(errors="replace")[-5000:]
+
+    @property
+    def token(self) -> str:
+        """The token that clients must send."""
+        return (self.root / "run" / "token").read_text().strip()
+
+    def client(self, **more: Any) -> httpx.Client:
+        """A client with the token."""
+        headers = {"authorization": f"Bearer {self.token}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=120, **more)
+
+    def cli(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        """Run `nexus ARGUMENTS` against this home."""
+        command = [sys.executable, "-m", "nexus", *arguments]
+        return subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=300, **more)
+
+
+@contextmanager
+def running(root: Path, models: Path, **env: str) -> Iterator[Service]:
+    """A ready service; killed at the end, whatever happened."""
+    service = Service(root, models, **env)
+    try:
+        service.start()
+        yield service
+    finally:
+        if service.process and service.process.poll() is None:
+            service.kill()

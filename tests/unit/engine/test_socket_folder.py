@@ -1,0 +1,47 @@
+"""The engine's socket lies in a private folder with a path the kernel accepts."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from nexus.engine.socket_folder import SocketFolder
+
+
+def bind(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+def test_the_folder_is_private_and_the_socket_goes_at_the_end(tmp_path: Path) -> None:
+    folder = SocketFolder(tmp_path, "a/model name")
+    assert folder.path.parent.parent == tmp_path
+    assert stat.S_IMODE(folder.path.parent.stat().st_mode) == 0o700
+    bind(folder.path)
+    folder.clear()
+    bind(folder.path)  # a socket left behind would make this fail
+    folder.remove()
+    assert not folder.path.exists()
+
+
+def test_a_long_home_gets_a_short_private_folder_that_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = tmp_path / "r"
+    runtime.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    folder = SocketFolder(tmp_path / ("x" * 100), "model")
+    assert len(os.fsencode(folder.path)) <= 107
+    assert folder.path.parent.parent == runtime
+    assert stat.S_IMODE(folder.path.parent.stat().st_mode) == 0o700
+    bind(folder.path)
+    folder.remove()
+    assert list(runtime.iterdir()) == []
+
+
+def test_two_models_have_two_sockets(tmp_path: Path) -> None:
+    assert SocketFolder(tmp_path, "a").path != SocketFolder(tmp_path, "b").path
