@@ -1,5 +1,5 @@
 # The commands of the house; each is a short script in scripts/.
-.PHONY: up test test-all bench lint format docs lock clean
+.PHONY: up test test-all bench lint format docs vendor lock clean
 
 up:        ## set up, fetch the models, start the service
 	@scripts/up.sh
@@ -15,6 +15,8 @@ format:    ## mend what lint can mend
 	@scripts/format.sh
 docs:      ## write the generated pages of docs/ again
 	@scripts/docs.sh
+vendor:    ## fetch the dashboard's vendored files again
+	@scripts/vendor.sh
 lock:      ## write requirements*.lock again
 	@scripts/lock.sh
 clean:     ## remove what was made; downloaded models stay

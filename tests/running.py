@@ -30,6 +30,7 @@ class Service:
         self.root = root
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.command = [sys.executable, "-m", "nexus", "up"]
         self.env = {
             **{k: v for k, v in os.environ.items() if not k.startswith("NEXUS_")},
             "NEXUS_HOME": str(root),
@@ -48,7 +49,7 @@ class Service:
         root.mkdir(parents=True, exist_ok=True)
         with open(root.parent / f"{root.name}.log", "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "nexus", "up"], env=self.env, stdout=log, stderr=log
+                self.command, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -64,14 +65,15 @@ class Service:
     def stop(self) -> int:
         """SIGTERM and wait. Returns the exit status."""
         assert self.process
-        self.process.send_signal(signal.SIGTERM)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
         return self.process.wait(30)
 
     def kill(self) -> None:
-        """kill -9 and wait."""
-        assert self.process
-        self.process.kill()
-        self.process.wait()
+        """kill -9 and wait: what a crash does to the process."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
 
     def log(self) -> str:
         """What it wrote so far."""
@@ -101,5 +103,4 @@ def running(root: Path, models: Path, **env: str) -> Iterator[Service]:
         service.start()
         yield service
     finally:
-        if service.process and service.process.poll() is None:
-            service.kill()
+        service.kill()

@@ -84,9 +84,9 @@ def test_content_parts_stop_words_and_roles(client):
 
 
 def test_a_wrong_key_is_an_authentication_error(service):
-    with openai.OpenAI(base_url=f"{service.url}/v1", api_key="wrong", max_retries=0) as client:
-        with pytest.raises(openai.AuthenticationError, match="nexus token"):
-            client.models.list()
+    wrong = openai.OpenAI(base_url=f"{service.url}/v1", api_key="wrong", max_retries=0)
+    with wrong, pytest.raises(openai.AuthenticationError, match="nexus token"):
+        wrong.models.list()
 
 
 @pytest.mark.parametrize(

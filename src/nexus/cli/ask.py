@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -97,12 +98,7 @@ def answer_on_terminal(client: Client, body: dict[str, Any]) -> str:
             elif event.name == "done":
                 done = event.data
     sys.stdout.write("\n")
-    if sources:
-        output.data("\nSources")
-        for source in sources:
-            output.data(f"  [{source['number']}] {output.place(source)}")
-            if source["kind"] == "memory":
-                output.data(f"      {source['text'].splitlines()[0]}")
+    print_sources(sources, str(done["reply"]))
     for proposal in done.get("proposals", []):
         output.talk(f"\nRemember this? {proposal['learning']}")
         output.talk(f"  nexus memories approve {proposal['id']}")
@@ -112,3 +108,17 @@ def answer_on_terminal(client: Client, body: dict[str, Any]) -> str:
         f" first after {seconds['first_token']:.1f} s, {seconds['total']:.1f} s in all"
     )
     return str(done["reply"])
+
+
+def print_sources(sources: list[dict[str, Any]], reply: str) -> None:
+    """What the answer names first, in full; what else the model was shown below it."""
+    named = {int(number) for number in re.findall(r"\[(\d+)\]", reply)}
+    cited = [s for s in sources if s["number"] in named] or sources
+    others = [s for s in sources if s not in cited]
+    for title, group in (("Sources", cited), ("Also read", others)):
+        if group:
+            output.data(f"\n{title}")
+        for source in group:
+            output.data(f"  [{source['number']}] {output.place(source)}")
+            if source["kind"] == "memory":
+                output.data(f"      {source['text'].splitlines()[0]}")

@@ -157,6 +157,8 @@ class Daemon:
             self.engine.start()
         except NexusError as error:
             _log.warning("no model: %s", error)
+        except Exception:
+            _log.exception("the model cannot be started")
 
     def _work(self, job: Job) -> None:
         started = time.monotonic()
@@ -182,5 +184,6 @@ class Daemon:
                 idle = Lane.ENGINE not in self._busy
             if idle:
                 self.engine.maintain()
-        except NexusError as error:
-            _log.warning("%s", error)
+        except Exception:
+            # Housekeeping that fails is tried again in a second; the conductor goes on.
+            _log.exception("housekeeping failed")

@@ -71,6 +71,7 @@ def serve(config: Config) -> None:
                 return
             threading.Thread(target=drain, name="nexus-drain", daemon=True).start()
 
+    print(f"{url_of(config)}/dashboard  (nexus token --url prints it with the key)", file=sys.stderr)
     server = Server(
         uvicorn.Config(
             app,

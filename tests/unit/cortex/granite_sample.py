@@ -122,4 +122,5 @@ def encode(weights: dict[str, np.ndarray], ids: list[int]) -> np.ndarray:
         inner = linear(x, at + "f1")
         inner = inner * 0.5 * (1 + np.vectorize(math.erf)(inner / math.sqrt(2)))
         x = normal(x + linear(inner, at + "f2"), at + "fln")
-    return x[0] / np.linalg.norm(x[0])
+    vector: np.ndarray = x[0] / np.linalg.norm(x[0])
+    return vector

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 
@@ -261,6 +262,16 @@ def test_a_question_the_documents_do_not_answer_has_no_sources(cortex, docs):
     frame = cortex.frame("What is the boiling point of tungsten?")
     assert frame.sources == ()
     assert "do not answer" in frame.prompt
+
+
+def test_a_file_name_that_is_no_text_is_reported(cortex, docs):
+    with open(os.fsencode(docs) + b"/caf\xe9.md", "w") as file:
+        file.write("# Menu\n\nCoffee.\n")
+    report = cortex.add([docs])
+    odd = [f for f in report.files if f.status == "failed"]
+    assert len(odd) == 1
+    assert "not UTF-8" in odd[0].reason
+    odd[0].path.encode()
 
 
 def test_a_changed_embedder_builds_the_index_again(home, granite_folder, docs):

@@ -15,7 +15,7 @@ from nexus.service.token import load_or_create
 
 def test_a_second_one_is_told_the_address_of_the_first(home):
     first = Instance(home, "http://127.0.0.1:8123")
-    with pytest.raises(AlreadyRunningError, match="http://127[.]0[.]0[.]1:8123") as caught:
+    with pytest.raises(AlreadyRunningError, match=r"http://127\.0\.0\.1:8123") as caught:
         Instance(home, "http://127.0.0.1:9")
     assert "nexus down" in caught.value.hint
     found = running(home)

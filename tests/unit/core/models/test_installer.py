@@ -6,6 +6,7 @@ import hashlib
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,7 @@ def wheels(make_wheel, offline_pip):
     ]
 
 
-def only(store: ModelStore, *sources: object, **changes: object) -> None:
+def only(store: ModelStore, *sources: Any, **changes: Any) -> None:
     """Leave these sources in the catalog entry."""
     store.catalog = {"tiny": replace(MODEL, sources=sources, **changes)}
 

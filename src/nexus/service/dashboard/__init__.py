@@ -1,0 +1,1 @@
+"""The dashboard: the pages a person opens in the browser."""

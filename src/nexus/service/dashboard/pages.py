@@ -1,0 +1,138 @@
+"""The pages of the dashboard: one shell without data, its static files, and two HTML fragments.
+
+The shell and the static files hold nothing of the user and are served without the token; the fragments
+are data, and the token gate in front of the application guards them like any other path. Knows nothing
+of streams: the page's own modules read those from the JSON interface.
+
+Invariants: every text of the user or of a document reaches HTML through Jinja2's escaping, and the page
+may run no script and load no style but the files in `static` (`CONTENT_SECURITY_POLICY`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+from fastapi import APIRouter, Request, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from nexus.core.errors import NotFoundError
+from nexus.cortex.cortex import Cortex
+from nexus.cortex.memory import Memory
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_CLOSEST = 3
+# Not `mimetypes`: what that says depends on the machine, and a module of a wrong type is not run.
+_MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+router = APIRouter(prefix="/dashboard", include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """A file of the page, in memory: there are a dozen, and no request can name any other."""
+
+    content: bytes
+    media_type: str
+    etag: str
+
+
+@cache
+def static_files() -> dict[str, StaticFile]:
+    """All files below `static`, by their path in the URL."""
+    files: dict[str, StaticFile] = {}
+
+    def walk(folder: Traversable, prefix: str) -> None:
+        for item in folder.iterdir():
+            name = prefix + item.name
+            if item.is_dir():
+                walk(item, name + "/")
+            else:
+                content = item.read_bytes()
+                kind = _MEDIA_TYPES.get(item.name.rpartition(".")[2], "text/plain")
+                digest = hashlib.sha256(content).hexdigest()[:16]
+                files[name] = StaticFile(content, kind, f'"{digest}"')
+
+    walk(resources.files(__package__) / "static", "")
+    return files
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("nexus.service.dashboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@router.get("")
+def shell() -> Response:
+    """The page. It holds no data: its modules fetch that with the token."""
+    return _html("dashboard.html", caching="no-cache")
+
+
+@router.get("/static/{name:path}")
+def static(name: str, request: Request) -> Response:
+    """A style sheet, module or picture. Raises `NotFoundError`."""
+    file = static_files().get(name)
+    if file is None:
+        raise NotFoundError(f"the dashboard has no file {name!r}")
+    # Revalidated each time: after an update no page mixes old modules with new ones.
+    headers = {**_HEADERS, "Cache-Control": "no-cache", "ETag": file.etag}
+    if request.headers.get("if-none-match") == file.etag:
+        return Response(status_code=304, headers=headers)
+    return Response(file.content, media_type=file.media_type, headers=headers)
+
+
+@router.get("/memories")
+def memories(request: Request, q: str = "") -> Response:
+    """What is remembered and what waits for approval, as a fragment; `q` narrows it down."""
+    cortex: Cortex = request.app.state.daemon.cortex
+    known = cortex.memories()
+    found = [m for m in known if _has_words(m, q)]
+    closest: list[Memory] = []
+    if known and not found:
+        by_id = {m.id: m for m in known}
+        near = cortex.recall(q, _CLOSEST, kinds=("memory",))
+        names = [r.chunk.path.rpartition("/")[2].removesuffix(".md") for r in near]
+        closest = [by_id[name] for name in names if name in by_id]
+    return _html(
+        "memories.html",
+        query=q.strip(),
+        total=len(known),
+        memories=found,
+        closest=closest,
+        proposals=[] if q.strip() else cortex.proposals(),
+    )
+
+
+@router.get("/knowledge")
+def knowledge(request: Request) -> Response:
+    """The folders and files that were added, as a fragment."""
+    cortex: Cortex = request.app.state.daemon.cortex
+    return _html("knowledge.html", roots=sorted(cortex.roots().items()), counts=cortex.counts())
+
+
+def _has_words(memory: Memory, query: str) -> bool:
+    """Whether each word of `query` occurs in the memory; true for no words."""
+    text = " ".join((memory.learning, memory.context, memory.domain, memory.type, *memory.keywords))
+    return all(word in text.lower() for word in query.lower().split())
+
+
+def _html(template: str, *, caching: str = "no-store", **values: object) -> Response:
+    text = _templates().get_template(template).render(**values)
+    headers = {**_HEADERS, "Cache-Control": caching}
+    return Response(text, media_type="text/html; charset=utf-8", headers=headers)

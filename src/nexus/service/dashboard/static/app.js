@@ -1,0 +1,84 @@
+/** Starts the page: takes the token out of the address, opens the view the address names. */
+
+import { ApiError, call, setToken, token } from "./api.js";
+import * as chat from "./chat.js";
+import { byId } from "./dom.js";
+import * as forms from "./forms.js";
+import * as knowledge from "./knowledge.js";
+import * as status from "./status.js";
+
+const VIEWS = ["chat", "remembered", "knowledge", "status"];
+const REFRESH = { remembered: "memories-changed", knowledge: "knowledge-changed" };
+let open = false;
+
+/** `#token=...` never stays in the address bar or the history. */
+function takeToken() {
+  const found = /^#token=(.+)$/.exec(location.hash);
+  if (!found) return;
+  setToken(decodeURIComponent(found[1]));
+  history.replaceState(null, "", location.pathname);
+}
+
+function view() {
+  const name = VIEWS.includes(location.hash.slice(1)) ? location.hash.slice(1) : "chat";
+  for (const section of VIEWS) byId(section).hidden = !open || section !== name;
+  for (const link of byId("nav").children) {
+    if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.title = `${byId(`${name}-title`).textContent} · NexusOS`;
+  if (!open) return;
+  if (REFRESH[name]) document.body.dispatchEvent(new Event(REFRESH[name]));
+  if (name === "chat") byId("prompt").focus({ preventScroll: true });
+}
+
+function lock(tried) {
+  open = false;
+  for (const id of ["nav", "state"]) byId(id).hidden = true;
+  view();
+  byId("unlock").hidden = false;
+  const error = byId("unlock-error");
+  error.hidden = !tried;
+  error.textContent = tried ? "That token is not the right one." : "";
+  byId("unlock-form").elements.token.focus();
+}
+
+/** Try the token that is kept; the page opens when the service takes it. */
+async function unlock() {
+  if (!token()) return lock(false);
+  try {
+    await call("GET", "/api/status");
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status === 401) return; // the lock has been shown by the event
+    if (error.code !== "busy") forms.notice(error);
+  }
+  byId("unlock").hidden = true;
+  for (const id of ["nav", "state"]) byId(id).hidden = false;
+  open = true;
+  view();
+  status.start();
+}
+
+document.addEventListener("nexus:locked", (event) => lock(event.detail));
+byId("unlock-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const field = event.target.elements.token;
+  setToken(field.value);
+  field.value = "";
+  unlock();
+});
+addEventListener("hashchange", () => {
+  const before = token();
+  takeToken();
+  if (token() !== before) unlock();
+  else if (open) view();
+});
+
+takeToken();
+forms.start();
+chat.start();
+knowledge.start();
+// htmx wires the page when the document is ready; only then do the lists hear that they should load.
+if (document.readyState === "complete") unlock();
+else addEventListener("load", unlock);

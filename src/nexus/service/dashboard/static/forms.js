@@ -1,0 +1,78 @@
+/**
+ * Lets htmx speak to the service: adds the token, sends changes as JSON (the guard refuses anything
+ * else), asks before deleting, and shows errors. What a form changes is named by its `data-changes`.
+ */
+
+import { errorOf, token } from "./api.js";
+import { byId, el } from "./dom.js";
+
+export function start() {
+  document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
+    ctx.request.headers.Authorization = `Bearer ${token()}`;
+    if (ctx.request.method === "GET") return;
+    ctx.json = JSON.stringify(Object.fromEntries(ctx.request.body));
+    ctx.request.body = new FormData(); // htmx would put the fields of a DELETE into the address
+  });
+  document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
+    if (ctx.json === undefined) return;
+    ctx.request.headers["Content-Type"] = "application/json";
+    ctx.request.body = ctx.json;
+  });
+  document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
+    const { status } = ctx.response;
+    if (status === 401) document.dispatchEvent(new CustomEvent("nexus:locked", { detail: true }));
+    else if (status >= 400) notice(errorOf(ctx.text, status));
+    else {
+      const source = ctx.sourceElement;
+      if (ctx.json !== undefined) notice(null);
+      if (source.hasAttribute("data-reset")) source.reset();
+      if (source.dataset.changes) document.body.dispatchEvent(new Event(`${source.dataset.changes}-changed`));
+    }
+  });
+  document.addEventListener("htmx:error", ({ detail }) => {
+    if (detail.ctx) notice({ message: "The service does not answer", hint: "start it with `nexus up`" });
+  });
+  document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+    // The button that was pressed is gone: keep the keyboard in the list, not at the top of the page.
+    if (document.activeElement === document.body) ctx.target?.focus({ preventScroll: true });
+  });
+  document.addEventListener("htmx:confirm", confirm);
+  byId("memories").addEventListener("click", edit);
+  byId("memories").addEventListener("keydown", (event) => {
+    if (event.key === "Escape") event.target.closest("form")?.querySelector("[data-cancel]")?.click();
+  });
+}
+
+/** Show an error until the next success, or take it away with null. */
+export function notice(error) {
+  const box = byId("notice");
+  box.hidden = !error;
+  box.replaceChildren(...(error ? [
+    el("div", { class: "grow" }, el("p", {}, error.message), error.hint && el("p", { class: "meta" }, error.hint)),
+    el("button", { type: "button", class: "quiet", onclick: () => notice(null) }, "Close")] : []));
+}
+
+function confirm(event) {
+  const { ctx, issueRequest, dropRequest } = event.detail;
+  if (!ctx.confirm) return;
+  event.preventDefault();
+  const dialog = byId("confirm");
+  byId("confirm-text").textContent = ctx.confirm;
+  byId("confirm-yes").textContent = ctx.sourceElement.dataset.confirmYes ?? "Forget";
+  let yes = false;
+  byId("confirm-yes").onclick = () => { yes = true; dialog.close(); };
+  byId("confirm-no").onclick = () => dialog.close();
+  dialog.addEventListener("close", () => (yes ? issueRequest() : dropRequest()), { once: true });
+  dialog.showModal();
+}
+
+function edit(event) {
+  const entry = event.target.closest(".entry");
+  const opens = event.target.matches("[data-edit]");
+  if (!entry || !(opens || event.target.matches("[data-cancel]"))) return;
+  const form = entry.querySelector("form");
+  form.reset();
+  form.hidden = !opens;
+  entry.querySelector(".shown").hidden = opens;
+  (opens ? form.elements.learning : entry.querySelector("[data-edit]")).focus();
+}

@@ -1,0 +1,211 @@
+"""The dashboard's pages: the shell holds no data and runs nothing foreign; fragments escape all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from starlette.middleware import Middleware
+
+from nexus.core.paths import Home
+from nexus.core.settings import CortexSettings
+from nexus.cortex.cortex import Cortex
+from nexus.cortex.embedder import OnnxEmbedder
+from nexus.service.api import errors
+from nexus.service.dashboard import pages
+from nexus.service.guard import TokenGate
+
+TOKEN = "a-token-of-the-dashboard-tests-0123456789"
+HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>"
+OWN = {n: f for n, f in pages.static_files().items() if not n.startswith("vendor/")}
+MODULES = sorted(name for name in OWN if name.endswith(".js"))
+
+
+@dataclass
+class Holder:
+    """Stands where the daemon does: the pages ask it for nothing but the cortex."""
+
+    cortex: Cortex
+
+
+@pytest.fixture
+def cortex(home: Home, granite_folder: Path) -> Iterator[Cortex]:
+    embedder = OnnxEmbedder("granite-embedding-30m-english", granite_folder)
+    with Cortex(home, CortexSettings(index="exact"), embedder) as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(cortex: Cortex) -> TestClient:
+    app = FastAPI(middleware=[Middleware(TokenGate, token=TOKEN)])
+    errors.install(app)
+    app.include_router(pages.router)
+    app.state.daemon = Holder(cortex)
+    return TestClient(app, headers={"authorization": f"Bearer {TOKEN}"})
+
+
+@pytest.fixture(scope="module")
+def visitor() -> TestClient:
+    """A client without token, of an application without data."""
+    app = FastAPI(middleware=[Middleware(TokenGate, token=TOKEN)])
+    errors.install(app)
+    app.include_router(pages.router)
+    return TestClient(app)
+
+
+class Elements(HTMLParser):
+    """All start tags of a page, and the text inside of script and style."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.inline = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if self.tags and self.tags[-1][0] in ("script", "style") and data.strip():
+            self.inline += data
+
+
+def test_the_shell_needs_no_token_and_forbids_everything_foreign(visitor: TestClient) -> None:
+    reply = visitor.get("/dashboard")
+    assert reply.status_code == 200
+    assert reply.headers["content-type"].startswith("text/html")
+    policy = reply.headers["content-security-policy"]
+    assert policy.startswith("default-src 'self';")
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+
+
+def test_the_shell_has_nothing_inline(visitor: TestClient) -> None:
+    page = Elements(visitor.get("/dashboard").text)
+    assert page.tags
+    assert page.inline == ""
+    for tag, attributes in page.tags:
+        assert tag != "style"
+        assert "style" not in attributes
+        assert not [name for name in attributes if name.startswith("on")]
+        assert not [name for name in attributes if name.startswith("hx-on")]
+
+
+def test_every_file_the_page_names_is_served(visitor: TestClient) -> None:
+    page = Elements(visitor.get("/dashboard").text)
+    named = {a.get("src") or a.get("href") or "" for t, a in page.tags if t in ("script", "link")}
+    for name in MODULES:
+        imports = re.findall(r'from "\./([\w.]+)"', OWN[name].content.decode())
+        named |= {f"/dashboard/static/{target}" for target in imports}
+    assert len(named) > 10
+    for address in named:
+        reply = visitor.get(address)
+        assert reply.status_code == 200, address
+        assert "content-security-policy" in reply.headers
+    assert visitor.get("/dashboard/static/app.js").headers["content-type"].startswith("text/javascript")
+
+
+@pytest.mark.parametrize(
+    "name", ["../pages.py", "%2e%2e/pages.py", "..%2fpages.py", "vendor/../../pages.py", "", "nothing.js"]
+)
+def test_no_other_file_can_be_named(visitor: TestClient, name: str) -> None:
+    reply = visitor.get(f"/dashboard/static/{name}")
+    assert reply.status_code in (401, 404)
+    assert "APIRouter" not in reply.text
+
+
+def test_an_unchanged_file_is_not_sent_again(visitor: TestClient) -> None:
+    first = visitor.get("/dashboard/static/dashboard.css")
+    again = visitor.get("/dashboard/static/dashboard.css", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_whole_page_is_small(visitor: TestClient) -> None:
+    loaded = [f for n, f in pages.static_files().items() if n.endswith((".js", ".css", ".svg"))]
+    size = sum(len(file.content) for file in loaded) + len(visitor.get("/dashboard").content)
+    assert size < 150_000
+    assert OWN["dashboard.css"].content.count(b"\n") < 400
+
+
+@pytest.mark.parametrize("name", sorted(OWN))
+def test_nothing_of_the_page_comes_from_elsewhere(name: str) -> None:
+    text = OWN[name].content.decode().replace("http://www.w3.org/2000/svg", "")
+    assert "http:" not in text
+    assert "https:" not in text
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_module_turns_text_into_markup_or_code(name: str) -> None:
+    text = OWN[name].content.decode()
+    for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function("):
+        assert way not in text
+
+
+@pytest.mark.parametrize("path", ["/dashboard/memories", "/dashboard/knowledge"])
+def test_data_needs_the_token(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 200
+    for key in ("", "Bearer wrong"):
+        reply = client.get(path, headers={"authorization": key})
+        assert (reply.status_code, reply.json()["error"]["code"]) == (401, "unauthorized")
+
+
+def test_memories_are_listed_and_narrowed_down_by_words(client: TestClient, cortex: Cortex) -> None:
+    cortex.remember("staging Postgres listens on port 6543", context="the staging cluster")
+    cortex.remember("releases are cut on Thursdays")
+    everything = client.get("/dashboard/memories").text
+    assert "port 6543" in everything
+    assert "Thursdays" in everything
+    one = client.get("/dashboard/memories", params={"q": "CLUSTER postgres"}).text
+    assert "port 6543" in one
+    assert "Thursdays" not in one
+    assert "1 of 2" in one
+
+
+def test_without_the_words_the_closest_in_meaning_is_shown(client: TestClient, cortex: Cortex) -> None:
+    cortex.remember("staging Postgres listens on port 6543")
+    found = client.get("/dashboard/memories", params={"q": "database connection number"}).text
+    assert "Closest in meaning" in found
+    assert "port 6543" in found
+
+
+def test_an_empty_store_says_what_to_do(client: TestClient) -> None:
+    assert "Nothing is remembered yet" in client.get("/dashboard/memories").text
+    assert "No fact has these words" in client.get("/dashboard/memories?q=x").text
+    assert "Add a folder" in client.get("/dashboard/knowledge").text
+
+
+def test_hostile_words_stay_words(client: TestClient, cortex: Cortex, tmp_path: Path) -> None:
+    memory = cortex.remember(HOSTILE, context='" hx-get="/api/status" hx-trigger="load')
+    folder = tmp_path / '<img src=x onerror="alert(1)">'
+    folder.mkdir()
+    (folder / "a.md").write_text("# One\n\nSome words about ports.\n")
+    cortex.add([folder])
+    for path in ("/dashboard/memories", "/dashboard/knowledge", "/dashboard/memories?q=" + HOSTILE):
+        page = Elements(client.get(path).text)
+        assert not [tag for tag, _ in page.tags if tag in ("script", "img")]
+        assert not [a for _, a in page.tags if a.get("hx-trigger") == "load"]
+    assert memory.id in client.get("/dashboard/memories").text
+
+
+def test_the_folders_are_listed_with_their_counts(client: TestClient, cortex: Cortex, tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    for number in range(2):
+        (folder / f"{number}.md").write_text(f"# Note {number}\n\nThe harbour has {number} cranes.\n")
+    cortex.add([folder])
+    shown = client.get("/dashboard/knowledge").text
+    assert str(folder) in shown
+    assert "2 documents" in shown
+
+
+def test_what_waits_for_approval_is_shown_but_not_in_a_search(client: TestClient, cortex: Cortex) -> None:
+    proposals = cortex.consider("Remember that we always deploy from the release branch.")
+    assert proposals, "the extractor proposes what the user asks to remember"
+    assert proposals[0].learning in client.get("/dashboard/memories").text.replace("&#39;", "'")
+    assert "Waiting for your word" not in client.get("/dashboard/memories?q=deploy").text
