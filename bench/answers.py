@@ -51,7 +51,7 @@ def main() -> None:
     for item in sets["answered"]:
         reply = ask(client, item["question"])
         text = reply["reply"].lower()
-        right = any(w.lower() in text for w in item["words"]) and not REFUSAL.search(reply["reply"])
+        right = reply["answerable"] and any(w.lower() in text for w in item["words"])
         sourced = any(name in item["files"] for name in cited(reply))
         rows.append(("answered", item["question"], right and sourced, reply["reply"]))
         seconds.append(reply["seconds"]["first_token"])

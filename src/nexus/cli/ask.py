@@ -98,7 +98,7 @@ def answer_on_terminal(client: Client, body: dict[str, Any]) -> str:
             elif event.name == "done":
                 done = event.data
     sys.stdout.write("\n")
-    print_sources(sources, str(done["reply"]))
+    print_sources(sources, str(done["reply"]), answerable=done["answerable"])
     for proposal in done.get("proposals", []):
         output.talk(f"\nRemember this? {proposal['learning']}")
         output.talk(f"  nexus memories approve {proposal['id']}")
@@ -110,10 +110,10 @@ def answer_on_terminal(client: Client, body: dict[str, Any]) -> str:
     return str(done["reply"])
 
 
-def print_sources(sources: list[dict[str, Any]], reply: str) -> None:
-    """What the answer names first, in full; what else the model was shown below it."""
+def print_sources(sources: list[dict[str, Any]], reply: str, *, answerable: bool) -> None:
+    """What the answer names first, what else the model was shown below it."""
     named = {int(number) for number in re.findall(r"\[(\d+)\]", reply)}
-    cited = [s for s in sources if s["number"] in named] or sources
+    cited = ([s for s in sources if s["number"] in named] or sources) if answerable else []
     others = [s for s in sources if s not in cited]
     for title, group in (("Sources", cited), ("Also read", others)):
         if group:

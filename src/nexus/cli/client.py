@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from nexus.core.config import load
-from nexus.core.errors import EngineError, NexusError, NotRunningError
+from nexus.core.errors import EngineError, NexusError, NotRunningError, revived
 from nexus.core.paths import Home
 from nexus.service.instance import running
 
@@ -20,16 +20,6 @@ class Event(NamedTuple):
 
     name: str
     data: dict[str, Any]
-
-
-class RemoteError(NexusError):
-    """An error that the service reported; exits with the status of its class."""
-
-    def __init__(self, error: dict[str, Any]) -> None:
-        super().__init__(error.get("message", "unknown error"), hint=error.get("hint", ""))
-        self.code = error.get("code", "nexus_error")
-        classes = {c.code: c for c in _classes(NexusError)}
-        self.exit_status = classes.get(self.code, NexusError).exit_status
 
 
 class Client:
@@ -51,7 +41,7 @@ class Client:
         )
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Send JSON, get JSON. Raises `RemoteError`, `NotRunningError`."""
+        """Send JSON, get JSON. Raises what the service reported, or `NotRunningError`."""
         json_body = body if body is not None or method == "GET" else {}
         with self._reachable():
             reply = self._http.request(method, path, json=json_body)
@@ -59,7 +49,7 @@ class Client:
             return reply.json()
 
     def stream(self, path: str, body: dict[str, Any]) -> Iterator[Event]:
-        """Send JSON, get events. An `error` event is raised as `RemoteError`."""
+        """Send JSON, get events. An `error` event is raised."""
         with self._reachable(), self._http.stream("POST", path, json=body) as reply:
             if reply.status_code >= 400:
                 reply.read()
@@ -71,7 +61,7 @@ class Client:
                 elif line.startswith("data: "):
                     data = json.loads(line[6:])
                     if name == "error":
-                        raise RemoteError(data["error"])
+                        raise _revived(data["error"])
                     yield Event(name, data)
 
     @contextmanager
@@ -95,10 +85,8 @@ def _check(reply: httpx.Response) -> None:
         error = reply.json()["error"]
     except (ValueError, KeyError, TypeError):
         error = {"message": f"the service answered with status {reply.status_code}"}
-    raise RemoteError(error)
+    raise _revived(error)
 
 
-def _classes(base: type[NexusError]) -> Iterator[type[NexusError]]:
-    yield base
-    for child in base.__subclasses__():
-        yield from _classes(child)
+def _revived(error: dict[str, Any]) -> NexusError:
+    return revived(error.get("code", ""), error.get("message", "an unknown error"), error.get("hint", ""))

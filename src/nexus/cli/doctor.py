@@ -53,7 +53,8 @@ def needed_parts() -> list[Part]:
     except ConfigError as error:
         parts.append(Part("configuration", "missing", error.message, error.hint))
         return parts
-    parts.append(Part("configuration", "available", str(home.config_file)))
+    detail = str(home.config_file) if home.config_file.exists() else "defaults, no config.toml"
+    parts.append(Part("configuration", "available", detail))
     from nexus.core.models.store import ModelStore
 
     store = ModelStore(config.settings.models.folder or home.models)

@@ -26,15 +26,15 @@ app.add_typer(config.app, name="config", help="The settings and where each comes
 def main() -> None:
     """Run the command of `sys.argv`; never ends in a traceback for an expected error."""
     try:
-        app(standalone_mode=False)
+        # Without click's own error handling, `typer.Exit(n)` comes back as the value n.
+        status = app(standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
     except NexusError as error:
         hint = f" ({error.hint})" if error.hint else ""
         print(f"nexus: {error.message}{hint}", file=sys.stderr)
         sys.exit(error.exit_status)
     except typer.Abort:
         sys.exit(130)
-    except (typer.Exit, SystemExit) as end:
-        sys.exit(getattr(end, "exit_code", getattr(end, "code", 0)))
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:

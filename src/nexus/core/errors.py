@@ -156,3 +156,13 @@ class MissingPartError(NexusError):
     code = "missing_part"
     exit_status = 13
     http_status = 501
+
+
+def revived(code: str, message: str, hint: str = "") -> NexusError:
+    """An error that another process reported, in its own class again where the code is known."""
+    classes: list[type[NexusError]] = [NexusError]
+    for known in classes:
+        if known.code == code:
+            return known(message, hint=hint)
+        classes.extend(known.__subclasses__())
+    return NexusError(message, hint=hint)

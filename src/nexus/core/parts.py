@@ -44,7 +44,7 @@ def optional_parts() -> list[Part]:
             "native",
             "nexus._native",
             "CPU features, memory trimming",
-            "pip install --force-reinstall nexusos",
+            "apt-get install g++ python3-dev && make up",
         ),
         package("qdrant", "qdrant_edge", "vector index on disk", "pip install qdrant-edge-py"),
         package("llama.cpp", "xllamacpp", "local chat model", "pip install xllamacpp"),

@@ -78,10 +78,13 @@ class CortexSettings(Section):
     )
     chunk_overlap: int = Field(default=0, ge=0, le=500, description="tokens repeated at a cut")
     frame_tokens: int = Field(
-        default=1400,
+        default=1000,
         ge=200,
         le=1_000_000,
         description="budget of the context frame (seed 004: 15500)",
+    )
+    check_answer: bool = Field(
+        default=True, description="ask the model first whether the texts hold the answer"
     )
     max_file_mb: int = Field(default=20, ge=1, le=4096, description="larger files are reported and left out")
     max_line_chars: int = Field(default=200_000, ge=1000, description="files with a longer line are left out")

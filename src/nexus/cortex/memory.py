@@ -64,6 +64,19 @@ class Memory:
         return {**asdict(self), "keywords": list(self.keywords)}
 
 
+class _Dumper(yaml.SafeDumper):
+    """YAML that gives back every character."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # The rarer line breaks of Unicode become plain ones unless they are escaped, in double quotes.
+    style = '"' if any(c in text for c in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
 class MemoryStore:
     """The memories in one folder."""
 
@@ -133,7 +146,7 @@ def render(memory: Memory) -> str:
     """The file content of a memory."""
     header = memory.as_dict()
     del header["retrieval_count"]  # counted in the ledger: a file is not rewritten for being read
-    text = yaml.safe_dump(header, sort_keys=False, allow_unicode=True, width=100)
+    text = yaml.dump(header, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     return f"---\n{text}---\n"
 
 

@@ -22,7 +22,7 @@ BOTH: tuple[ObjectKind, ObjectKind] = ("document", "memory")
 _CANDIDATES = 100
 _RECENCY, _RECENCY_HALF_LIFE_DAYS = 0.03, 30.0
 _FREQUENCY, _FREQUENCY_HALF = 0.03, 10.0
-_COVERED = 0.8
+_COVERED, _TOUCHED, _SURE = 0.8, 0.25, 0.12
 # A memory is a sentence: it shares less with a question than a passage that explains.
 _SHORTER = 0.05
 _WORD = re.compile(r"\w+", re.UNICODE)
@@ -95,12 +95,21 @@ class Retriever:
         return _distinct(results)[:limit]
 
     def is_relevant(self, result: Result, query: str) -> bool:
-        """Whether a result is about the question at all: by its meaning, or by holding its words."""
-        least = self._embedder.relevant - (_SHORTER if result.chunk.kind == "memory" else 0.0)
-        if result.scores.cosine >= least:
+        """Whether a result is about the question at all: by its meaning and its words.
+
+        The bounds part the questions of bench/answers.py that a manual answers from those it does
+        not. "How does X charge for GPU hours?" is near all that is said about X; that the passage
+        holds none of the telling words gives it away.
+        """
+        scores, least = result.scores, self._embedder.relevant
+        if result.chunk.kind == "memory":
+            return scores.cosine >= least - _SHORTER or scores.coverage >= _COVERED
+        if scores.cosine >= least + _SURE:
+            return True
+        if scores.cosine >= least and scores.coverage >= _TOUCHED:
             return True
         # One shared word says little; nearly all of several say much, whatever the vectors think.
-        return result.scores.coverage >= _COVERED and len(query_words(query)) > 1
+        return scores.coverage >= _COVERED and len(query_words(query)) > 1
 
     def _word_weights(self, words: Sequence[str]) -> dict[str, float]:
         """How telling each word is here: its inverse document frequency."""

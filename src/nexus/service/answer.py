@@ -46,24 +46,47 @@ def frame_for(daemon: Daemon, prompt: str, history: Sequence[Turn]) -> Frame:
 def answer(daemon: Daemon, question: Question, stream: Stream, job: Job) -> None:
     """Answer with memory: the events of `/api/interact`."""
 
+    began = time.monotonic()
+
     def work() -> dict[str, Any]:
         frame = frame_for(daemon, question.prompt, question.history)
         stream.emit("frame", frame.as_dict())
+        answerable = _holds_answer(daemon, frame, job)
+        prompt = frame.prompt if answerable or not frame.sources else frame.abstention
         request = ChatRequest(
-            messages=(ChatMessage("system", SYSTEM), ChatMessage("user", frame.prompt)),
+            messages=_messages(prompt),
             max_tokens=question.max_tokens or daemon.config.settings.engine.reply_tokens,
             temperature=question.temperature,
         )
-        done = generate(daemon, request, stream, job)
+        done = generate(daemon, request, stream, job, began)
         proposals = daemon.cortex.consider(question.prompt)
-        return {**done, "proposals": [p.as_dict() for p in proposals]}
+        return {
+            **done,
+            "answerable": answerable,
+            "proposals": [p.as_dict() for p in proposals],
+        }
 
     run(daemon, stream, job, work)
 
 
+def _messages(prompt: str) -> tuple[ChatMessage, ...]:
+    return (ChatMessage("system", SYSTEM), ChatMessage("user", prompt))
+
+
+def _holds_answer(daemon: Daemon, frame: Frame, job: Job) -> bool:
+    """Whether the frame's texts answer its question: nothing found is no, then the model is asked."""
+    if not frame.sources or not daemon.config.settings.cortex.check_answer:
+        return bool(frame.sources)
+    request = ChatRequest(messages=_messages(frame.check), max_tokens=4, temperature=0.0)
+    pieces = daemon.engine.chat(request, job.cancel)
+    said = "".join(p.text for p in pieces if isinstance(p, Delta) and not p.reasoning)
+    return not said.strip().lower().startswith("no")
+
+
 def chat(daemon: Daemon, request: ChatRequest, stream: Stream, job: Job) -> None:
     """Pass messages to the model as they are."""
-    run(daemon, stream, job, lambda: generate(daemon, request, stream, job))
+    began = time.monotonic()
+    run(daemon, stream, job, lambda: generate(daemon, request, stream, job, began))
 
 
 def run(daemon: Daemon, stream: Stream, job: Job, work: Any) -> None:
@@ -83,9 +106,11 @@ def run(daemon: Daemon, stream: Stream, job: Job, work: Any) -> None:
         stream.emit("error", envelope(NexusError(f"a bug of NexusOS: {error!r}", hint="see the log")))
 
 
-def generate(daemon: Daemon, request: ChatRequest, stream: Stream, job: Job) -> dict[str, Any]:
-    """Stream the model's reply as `token` events. Returns the fields of `done`."""
-    began = time.monotonic()
+def generate(daemon: Daemon, request: ChatRequest, stream: Stream, job: Job, began: float) -> dict[str, Any]:
+    """Stream the model's reply as `token` events. Returns the fields of `done`.
+
+    Seconds are counted from `began`, when the work on the question was taken up.
+    """
     first: float | None = None
     parts: list[str] = []
     finish: Finish | None = None

@@ -17,7 +17,7 @@ from types import FrameType
 
 from nexus.core import log
 from nexus.core.config import Config
-from nexus.core.errors import AlreadyRunningError, InvalidInputError, NexusError, StorageError
+from nexus.core.errors import AlreadyRunningError, InvalidInputError, NexusError, StorageError, revived
 from nexus.service.instance import running
 from nexus.service.token import load_or_create
 
@@ -155,7 +155,9 @@ def _await_ready(
             if body.get("status") == "failed":
                 process.terminate()
                 failure = body.get("error", {})
-                raise NexusError(failure.get("message", "it failed"), hint=failure.get("hint", "")) from None
+                raise revived(
+                    failure.get("code", ""), failure.get("message", "it failed"), failure.get("hint", "")
+                ) from None
             if body.get("status") != said:
                 said = body.get("status", "")
                 talk(f"{said}: opening the stores and loading the model")

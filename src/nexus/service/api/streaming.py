@@ -7,20 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from fastapi import Request
 from starlette.responses import StreamingResponse
 
-from nexus.core.errors import NexusError
+from nexus.core.errors import NexusError, revived
 from nexus.service.daemon import Daemon
 from nexus.service.jobs import Job, Lane, Priority
 from nexus.service.stream import Event, Stream
 
 SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
-
-
-class RemoteError(NexusError):
-    """An error that a job reported through its stream."""
-
-    def __init__(self, data: dict[str, str], status: int) -> None:
-        super().__init__(data["message"], hint=data["hint"])
-        self.code, self.http_status = data["code"], status
 
 
 def daemon_of(request: Request) -> Daemon:
@@ -69,7 +61,8 @@ async def collect(request: Request, stream: Stream) -> dict[str, dict[str, objec
     seen: dict[str, dict[str, object]] = {}
     async for event in events(request, stream):
         if event.name == "error":
-            raise RemoteError(event.data["error"], event.data["status"])
+            error = event.data["error"]
+            raise revived(error["code"], error["message"], error["hint"])
         seen[event.name] = event.data
     if "done" not in seen:
         raise NexusError("the client left before the end")

@@ -54,6 +54,7 @@ export class Answer {
   /** The answer is complete. */
   finish(done) {
     this.text = done.reply || this.text;
+    this.answerable = done.answerable;
     this.end();
     const { usage, seconds } = done;
     const parts = [`${plural(usage.prompt_tokens, "token")} read`];
@@ -113,7 +114,7 @@ export class Answer {
       (shown ? first : rest).push(node);
     }
     const parts = [];
-    if (first.length) parts.push(el("h3", {}, "Sources"), ...first);
+    if (first.length) parts.push(el("h3", {}, this.answerable === false ? "Read, without an answer in it" : "Sources"), ...first);
     if (rest.length) parts.push(el("details", { class: "rest" }, el("summary", {}, `${plural(rest.length, "more passage")} read`), ...rest));
     const left = this.frame.left_out;
     if (left.length) {
