@@ -14,9 +14,10 @@ import argparse
 import json
 import re
 import statistics
-import sys
 from pathlib import Path
 from typing import Any
+
+import record
 
 from nexus.cli.client import Client
 
@@ -75,9 +76,7 @@ def main() -> None:
         f"{min(seconds):.1f}/{statistics.median(seconds):.1f}/{max(seconds):.1f}"
     )
     print(json.dumps(summary, indent=2))
-    if options.json:
-        options.json.write_text(json.dumps({"summary": summary, "rows": rows}, indent=2))
-    sys.exit(0)
+    record.write({"summary": summary, "answers": rows}, options.json)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import record
+
 from nexus.core.paths import Home
 from nexus.core.settings import CortexSettings
 from nexus.cortex.cortex import Cortex
@@ -92,8 +94,7 @@ def main() -> None:
         mean, recall = sum(values) / len(values), sum(recalls[name]) / len(values)
         table[name] = {"ndcg@10": mean, "low": low, "high": high, "recall@5": recall}
         print(f"{name:<20} {mean:.3f}    {low:.3f}-{high:.3f}    {recall:.3f}")
-    if options.json:
-        options.json.write_text(json.dumps(table, indent=2))
+    record.write(table, options.json)
 
 
 if __name__ == "__main__":

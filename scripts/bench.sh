@@ -1,16 +1,28 @@
 #!/usr/bin/env bash
-# Run the benches, each of which prints its figures and writes them to bench/results/.
-# Usage: bench.sh [NAME...]; all of bench/*.py without a name.
+# Run the benches; each prints its figures and writes them to bench/results/. Usage: bench.sh [NAME...]
+# NEXUS_DATA is the folder with the public data sets (docs/fastapi, bench/claude-docs-rag).
 set -eu
 cd "$(dirname "$0")/.."
+[ -d "${NEXUS_DATA:-}" ] || {
+    echo "NEXUS_DATA does not name a folder with data sets: NEXUS_DATA=FOLDER make bench" >&2
+    exit 2
+}
 scripts/setup.sh dev
 scripts/test-models.sh
-NEXUS_TEST_MODELS=${NEXUS_TEST_MODELS:-$PWD/build/models}
-export NEXUS_TEST_MODELS PATH="$PWD/.venv/bin:$PATH"
-[ $# -gt 0 ] || set -- $(cd bench && find . -maxdepth 1 -name '[a-z]*.py' -printf '%f\n' | sort)
-status=0
+PATH="$PWD/.venv/bin:$PATH"
+[ $# -gt 0 ] || set -- retrieval answers
+
 for name in "$@"; do
-    echo "== ${name%.py}"
-    python "bench/${name%.py}.py" || status=1
+    echo "== $name"
+    if [ "$name" = answers ]; then
+        # A service of its own, with the user's models and nothing but the FastAPI documentation.
+        nexus models pull
+        NEXUS_MODELS_FOLDER=$(dirname "$(nexus models path granite-embedding-30m-english)")
+        NEXUS_HOME=$(mktemp -d)
+        export NEXUS_MODELS_FOLDER NEXUS_HOME NEXUS_SERVICE_PORT=8765
+        trap 'nexus down; rm -rf "$NEXUS_HOME"' EXIT
+        nexus up --detach >/dev/null
+        nexus add --quiet "$NEXUS_DATA/docs/fastapi/docs"
+    fi
+    python "bench/$name.py" --json "bench/results/$name.json"
 done
-exit "$status"

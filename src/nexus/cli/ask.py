@@ -115,6 +115,8 @@ def print_sources(sources: list[dict[str, Any]], reply: str, *, answerable: bool
     named = {int(number) for number in re.findall(r"\[(\d+)\]", reply)}
     cited = ([s for s in sources if s["number"] in named] or sources) if answerable else []
     others = [s for s in sources if s not in cited]
+    if not answerable:
+        output.data("\nNo document and no memory answers this.")
     for title, group in (("Sources", cited), ("Also read", others)):
         if group:
             output.data(f"\n{title}")
