@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# The fast suite: C tests under the sanitizers, then pytest. Usage: test.sh [--all] [PYTEST ARGUMENT...]
-# --all adds tests/system. Prints the coverage of src/nexus before pytest's last line.
+# The fast suite: C tests under the sanitizers, then pytest. Usage: test.sh [--all|--system] [PYTEST ARGUMENT...]
+# --all adds tests/system, --system runs nothing else. Prints the coverage of src/nexus before
+# pytest's last line.
 set -eu
 cd "$(dirname "$0")/.."
 folders=tests
 if [ "${1:-}" = --all ]; then
+    shift
+elif [ "${1:-}" = --system ]; then
+    folders=tests/system
     shift
 else
     folders=$(find tests -mindepth 1 -maxdepth 1 -type d ! -name system ! -name '_*' | sort)
