@@ -97,10 +97,11 @@ class Service:
 
 @contextmanager
 def running(root: Path, models: Path, **env: str) -> Iterator[Service]:
-    """A ready service; killed at the end, whatever happened."""
+    """A ready service; stopped at the end, whatever happened."""
     service = Service(root, models, **env)
     try:
         service.start()
         yield service
     finally:
-        service.kill()
+        if service.process:
+            service.stop()

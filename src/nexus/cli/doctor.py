@@ -71,8 +71,11 @@ def needed_parts() -> list[Part]:
 
 
 def _python() -> Part:
+    from nexus.core import platform
+
     version = ".".join(map(str, sys.version_info[:3]))
-    return Part("python", "available", f"{version} ({sys.executable})")
+    cpu = f", CPU has {', '.join(platform.cpu_features())}" if platform.available() else ""
+    return Part("python", "available", f"{version} ({sys.executable}){cpu}")
 
 
 def _folder(home: object) -> Part:

@@ -2,23 +2,23 @@
 
 `python -m nexus.engine.worker` reads its settings as one line of JSON from stdin, answers with
 one line on stdout, `{"ready": true}` or `{"error": ..., "kind": ...}`, and lives until stdin
-closes. Knows nothing of the house, not even its errors: it may be killed at any moment.
+closes. Knows nothing of the house but how to end with its parent: it may be killed at any moment.
 Invariant: it never outlives its parent.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import signal
 import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nexus.core import platform
+from nexus.core.errors import MissingPartError
+
 EXIT_ERROR = 3
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,10 @@ class WorkerSettings:
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when the thread that started it ends.
 
-    The parent may have died before that was asked for; then nobody would be told, so look.
+    Where the native part is not built, the end of stdin ends the worker, unless it hangs.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    if os.getppid() != parent:
-        os._exit(EXIT_ERROR)
+    with suppress(MissingPartError):
+        platform.die_with_parent(parent)
 
 
 def volunteer_for_oom() -> None:

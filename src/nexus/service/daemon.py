@@ -11,10 +11,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Literal
 
+from nexus.core import platform
 from nexus.core.config import Config
-from nexus.core.errors import BusyError, NexusError
+from nexus.core.errors import BusyError, MissingPartError, NexusError
 from nexus.cortex.cortex import Cortex
 from nexus.engine.base import Engine
 from nexus.service.jobs import Job, JobQueue, Lane
@@ -166,6 +168,10 @@ class Daemon:
             self._run_quietly(job)
         finally:
             self.metrics.finished(job.lane, time.monotonic() - started)
+            if job.lane == Lane.KNOWLEDGE:
+                # Embedding leaves a large free heap that the C library would keep.
+                with suppress(MissingPartError):
+                    platform.trim_heap()
             with self._lock:
                 del self._busy[job.lane]
             self._queue.wake()
