@@ -49,13 +49,15 @@ class Metrics:
 
     def sample(self) -> None:
         """Look at the machine; called about once a second, keeps a point every ten."""
-        memory = self.memory_mb()
+        now = time.monotonic()
         with self._lock:
             self._cpu = psutil.cpu_percent(None)
+            if self._memory and now - self._memory[-1][0] < _SAMPLE_SECONDS:
+                return
+        memory = self.memory_mb()  # walks over all processes: not every second, not under the lock
+        with self._lock:
             self._peak = max(self._peak, memory)
-            now = time.monotonic()
-            if not self._memory or now - self._memory[-1][0] >= _SAMPLE_SECONDS:
-                self._memory.append((now, memory))
+            self._memory.append((now, memory))
 
     def memory_mb(self) -> float:
         """Resident memory of the service and its children, in MiB."""

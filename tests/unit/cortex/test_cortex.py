@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from nexus.core.errors import (
     SecretError,
 )
 from nexus.core.settings import CortexSettings
+from nexus.cortex import ingest
 from nexus.cortex.assembler import Turn
 from nexus.cortex.cortex import Cortex
 from nexus.cortex.embedder import OnnxEmbedder
@@ -117,6 +119,47 @@ def test_documents_can_be_taken_out(cortex, docs):
     assert cortex.recall("query parameters") == []
     with pytest.raises(NotFoundError):
         cortex.forget_documents(docs)
+
+
+def test_a_messy_folder_is_reported_file_by_file_and_the_rest_goes_on(cortex, docs, monkeypatch):
+    (docs / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200))
+    (docs / "empty.md").touch()
+    (docs / "latin.md").write_bytes("caf\xe9".encode("latin-1"))
+    (docs / "line.txt").write_text("x" * 2_000_000)
+    with (docs / "huge.md").open("wb") as file:
+        file.truncate(200 * 2**20)
+    (docs / "sub").mkdir()
+    (docs / "sub" / "loop").symlink_to(docs)
+    (docs / "dangling.md").symlink_to(docs / "nothing.md")
+    os.mkfifo(docs / "pipe.md")
+    (docs / "gone.md").write_text("# Gone\n\nHere for a moment.\n")
+    read = ingest.read
+
+    def read_or_lose(path, limits):
+        if path.name == "gone.md":
+            path.unlink()  # deleted between the walk and the reading
+        return read(path, limits)
+
+    monkeypatch.setattr(ingest, "read", read_or_lose)
+    report = cortex.add([docs])
+    told = {Path(f.path).name: f for f in report.files}
+    assert {name for name, f in told.items() if f.status == "added"} == {"query.md", "deploy.md"}
+    left_out = {name: f for name, f in told.items() if f.status in ("skipped", "failed")}
+    assert set(left_out) == {
+        "picture.png",
+        "empty.md",
+        "latin.md",
+        "line.txt",
+        "huge.md",
+        "loop",
+        "dangling.md",
+        "pipe.md",
+        "gone.md",
+    }
+    assert len(report.files) == len(told)
+    assert all(f.reason for f in left_out.values())
+    assert cortex.counts()["documents"] == 2
+    assert cortex.recall("query parameter")
 
 
 def test_a_path_that_does_not_exist_is_named(cortex, tmp_path):
