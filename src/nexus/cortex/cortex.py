@@ -11,7 +11,6 @@ compares them with the vector index and repairs whatever a killed process left.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -149,22 +148,16 @@ class Cortex:
         """
         _refuse_secrets(learning, str(fields.get("context", "")))
         with self._remembering:
-            wanted = " ".join(learning.split()).lower()
-            for known in self.memories():
-                if " ".join(known.learning.split()).lower() == wanted:
-                    return known
+            for path, text, _ in self._ledger.memories():
+                if _normal(text) == _normal(learning) and Path(path).is_file():
+                    return parse(Path(path))
             memory = self._memories.add(learning, **fields)
             self._index_memory(self._memories.path(memory.id))
         return memory
 
     def memories(self) -> list[Memory]:
         """All readable memories, newest first, with their retrieval counts."""
-        hits = {
-            row.path: row.hits
-            for row in self._ledger.chunks(
-                [p for p, kind in self._ledger.points().items() if kind == "memory"]
-            ).values()
-        }
+        hits = {path: count for path, _, count in self._ledger.memories()}
         found = []
         for path in self._memories.files():
             try:
@@ -194,17 +187,16 @@ class Cortex:
 
     def consider(self, text: str, role: extractor.Role = "user") -> list[ProposedMemory]:
         """Queue what `text` seems to teach. Nothing is remembered before it is approved."""
-        known = {" ".join(m.learning.split()).lower() for m in self.memories()}
+        known = {_normal(text) for _, text, _ in self._ledger.memories()}
+        fresh = set()
         for proposal in extractor.propose(text, role):
-            normal = " ".join(proposal.learning.split()).lower()
-            if normal in known:
-                continue
-            key = f"NEW-{hashlib.sha256(normal.encode()).hexdigest()[:10]}"
-            body = {n: getattr(proposal, n) for n in ("learning", "category", "confidence", "reason")}
-            if self._ledger.put_proposal(key, body):
-                known.add(normal)
-        found = {" ".join(p.learning.split()).lower() for p in extractor.propose(text, role)}
-        return [p for p in self.proposals() if " ".join(p.learning.split()).lower() in found]
+            normal = _normal(proposal.learning)
+            if normal not in known:
+                fresh.add(normal)
+                key = f"NEW-{ids.content_hash(normal.encode())[:10]}"
+                names = ("learning", "category", "confidence", "reason")
+                self._ledger.put_proposal(key, {name: getattr(proposal, name) for name in names})
+        return [p for p in self.proposals() if _normal(p.learning) in fresh] if fresh else []
 
     def proposals(self) -> list[ProposedMemory]:
         """What waits for approval, newest first."""
@@ -313,9 +305,10 @@ class Cortex:
     def _index_memory(self, path: Path) -> None:
         memory = parse(path)
         data = path.read_bytes()
-        text = f"{memory.learning}\n{memory.context}".strip()
+        text = memory.learning
         tokens = self._embedder.count(text)
-        heading = (memory.domain, *memory.keywords)
+        # Words of the context are found, too; the vector is of what was learnt.
+        heading = (memory.domain, *memory.keywords, *([memory.context] if memory.context else []))
         chunk = self._ingest.new_chunk(str(path), 0, heading, text, (1, 1), tokens)
         vectors, _ = self._ingest.vectors([embed_text("memory", str(path), heading, text)])
         stale = self._ledger.put(
@@ -334,6 +327,11 @@ class Cortex:
 
 def _embed_text(row: ChunkRow) -> str:
     return embed_text(row.kind, row.path, row.heading, row.text)
+
+
+def _normal(text: str) -> str:
+    """Two learnings with the same words are the same."""
+    return " ".join(text.split()).lower()
 
 
 def _refuse_secrets(*texts: str) -> None:

@@ -250,6 +250,14 @@ class Ledger:
         sql = "SELECT c.point, o.kind FROM chunks c JOIN objects o ON o.id = c.object"
         return dict(self._rows(sql))
 
+    def memories(self) -> list[tuple[str, str, int]]:
+        """Path, text and retrieval count of every indexed memory."""
+        sql = (
+            "SELECT o.path, c.text, c.hits FROM objects o JOIN chunks c ON c.object = o.id"
+            " WHERE o.kind = 'memory'"
+        )
+        return [(row[0], row[1], row[2]) for row in self._rows(sql)]
+
     def keyword_search(self, query: str, limit: int, kinds: Sequence[ObjectKind]) -> list[tuple[str, float]]:
         """Points by BM25, best first, scores positive. `query` is FTS5 syntax, already quoted."""
         marks = ",".join("?" * len(kinds))
