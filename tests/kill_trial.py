@@ -83,4 +83,4 @@ def check(home: Home, embedder: OnnxEmbedder, promised: Promised) -> None:
                 for result in cortex.recall(word, 20, ("document",))
             ), f"{path} lost {marker}"
         for name in home.memories.iterdir():
-            assert name.name.endswith((".md", ".tmp"))
+            assert name.suffix == ".md"

@@ -271,6 +271,7 @@ class Cortex:
 
     def _recover(self) -> Recovered:
         problems: list[str] = []
+        self._memories.sweep()
         files = {str(path): path for path in self._memories.files()}
         indexed = 0
         for name, path in files.items():

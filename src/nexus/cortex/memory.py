@@ -138,6 +138,11 @@ class MemoryStore:
         """Every memory file, oldest id first."""
         yield from sorted(self.folder.glob("MEM-*.md"))
 
+    def sweep(self) -> None:
+        """Remove what a killed process left of a write; for the only process that writes here."""
+        for path in self.folder.glob(".MEM-*.tmp"):
+            atomic.remove(path)
+
     def _write(self, memory: Memory) -> None:
         atomic.write_text(self.path(memory.id), render(memory))
 
