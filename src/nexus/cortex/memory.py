@@ -125,7 +125,10 @@ class MemoryStore:
                 changes["learning"] = check_learning(changes["learning"])
                 changes["keywords"] = tuple(keywords(changes["learning"]))
             memory = replace(old, **changes, updated=clock.iso(clock.now()))
-            self._write(memory)
+            text = self.path(memory_id).read_text(encoding="utf-8")
+            match = _FRONT_MATTER.match(text)
+            # What a person wrote below the front matter is not ours to lose.
+            self._write(memory, notes=text[match.end() :] if match else "")
         return memory
 
     def remove(self, memory_id: str) -> None:
@@ -143,8 +146,8 @@ class MemoryStore:
         for path in self.folder.glob(".MEM-*.tmp"):
             atomic.remove(path)
 
-    def _write(self, memory: Memory) -> None:
-        atomic.write_text(self.path(memory.id), render(memory))
+    def _write(self, memory: Memory, notes: str = "") -> None:
+        atomic.write_text(self.path(memory.id), render(memory) + notes)
 
 
 def render(memory: Memory) -> str:

@@ -48,6 +48,15 @@ def test_update_keeps_what_is_not_named(store):
     assert store.get(old.id).learning == "the API runs on port 81"
 
 
+def test_notes_below_the_front_matter_survive_a_change(store):
+    memory = store.add("the API runs on port 80")
+    path = store.path(memory.id)
+    path.write_text(path.read_text() + "\nAsked Ana; --- she agreed.\n---\nmore\n")
+    store.update(memory.id, learning="the API runs on port 81")
+    assert path.read_text().endswith("---\n\nAsked Ana; --- she agreed.\n---\nmore\n")
+    assert store.get(memory.id).learning == "the API runs on port 81"
+
+
 def test_removed_is_gone_and_says_so(store):
     memory = store.add("x is y")
     store.remove(memory.id)
