@@ -16,7 +16,7 @@ from nexus.core.errors import (
     SecretError,
 )
 from nexus.core.settings import CortexSettings
-from nexus.cortex import ingest
+from nexus.cortex import ingest, reader
 from nexus.cortex.assembler import Turn
 from nexus.cortex.cortex import Cortex
 from nexus.cortex.embedder import OnnxEmbedder
@@ -133,7 +133,7 @@ def test_a_messy_folder_is_reported_file_by_file_and_the_rest_goes_on(cortex, do
     (docs / "dangling.md").symlink_to(docs / "nothing.md")
     os.mkfifo(docs / "pipe.md")
     (docs / "gone.md").write_text("# Gone\n\nHere for a moment.\n")
-    read = ingest.read
+    read = reader.read
 
     def read_or_lose(path, limits):
         if path.name == "gone.md":
