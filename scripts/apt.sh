@@ -8,7 +8,7 @@ set -eu
 missing=
 while read -r package check; do
     case $package in '' | '#'*) continue ;; esac
-    (eval "$check") >/dev/null 2>&1 </dev/null && continue
+    [ -n "$check" ] && (eval "$check") >/dev/null 2>&1 </dev/null && continue
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] && continue
     missing="$missing $package"
 done < <(cat "$@")

@@ -1,0 +1,83 @@
+"""The service talks to nobody.
+
+The audit sees what Python code reaches for; that the native parts need no network is shown by the
+namespace without one.
+"""
+
+from __future__ import annotations
+
+import ast
+import ipaddress
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.running import Service
+
+AUDIT = Path(__file__).resolve().parents[1] / "audit"
+
+
+def is_local(target: object) -> bool:
+    """A Unix socket, no address at all, or loopback."""
+    if isinstance(target, tuple):
+        target = target[0]
+    if target is None or (isinstance(target, str) and target.startswith("/")):
+        return True
+    text = target.decode() if isinstance(target, bytes) else str(target)
+    try:
+        return ipaddress.ip_address(text).is_loopback
+    except ValueError:
+        return text == "localhost"
+
+
+def test_the_rule_tells_here_from_there():
+    assert is_local(("127.0.0.1", 80))
+    assert is_local("/run/engine.sock")
+    assert is_local(None)
+    assert not is_local(("192.0.2.1", 443))
+    assert not is_local("telemetry.example")
+
+
+def test_nothing_is_reached_but_this_machine(tmp_path, models_folder, granite_folder, smollm2_path):
+    log = tmp_path / "audit.log"
+    log.touch()
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.md").write_text("# Alpha\n\nThe alpha service listens on port 7001.\n")
+    service = Service(tmp_path / "home", models_folder, PYTHONPATH=str(AUDIT), AUDIT_LOG=str(log))
+    try:
+        service.start()
+        for command in (
+            ["add", str(tmp_path / "docs")],
+            ["remember", "the beta service listens on port 7002"],
+            ["ask", "Which port does the alpha service listen on?"],
+            ["recall", "beta"],
+            ["status"],
+            ["doctor"],
+        ):
+            assert service.cli(*command).returncode == 0, command
+        assert service.stop() == 0
+    finally:
+        service.kill()
+    reached = [line.split("\t") for line in log.read_text().splitlines()]
+    assert reached, "the audit saw nothing"
+    assert [line for line in reached if not is_local(ast.literal_eval(line[1]))] == []
+
+
+@pytest.mark.skipif(not shutil.which("unshare") or not shutil.which("ip"), reason="needs unshare and ip")
+def test_it_works_where_there_is_no_network_at_all(tmp_path, models_folder, granite_folder, smollm2_path):
+    alone = ["unshare", "--net", "--map-root-user"]
+    if subprocess.run([*alone, "ip", "link", "set", "lo", "up"], capture_output=True).returncode:
+        pytest.skip("this machine does not allow a network namespace")
+    service = Service(tmp_path / "home", models_folder)
+    script = (
+        'set -e; ip link set lo up; nexus() { python -m nexus "$@"; }\n'
+        "nexus up --detach >/dev/null; nexus remember 'the beta service listens on port 7002' >/dev/null\n"
+        "nexus ask 'Which port does the beta service listen on?'; nexus down\n"
+    )
+    done = subprocess.run(
+        [*alone, "bash", "-c", script], env=service.env, capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the beta service listens on port 7002" in done.stdout
