@@ -81,7 +81,7 @@ class CortexSettings(Section):
         default=1000,
         ge=200,
         le=1_000_000,
-        description="budget of the context frame (seed 004: 15500)",
+        description="tokens of the frame beside the prompt (seed 004: 15500)",
     )
     check_answer: bool = Field(
         default=True, description="ask the model first whether the texts hold the answer"

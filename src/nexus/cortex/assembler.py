@@ -171,8 +171,8 @@ def assemble(
     closing_tokens = count(closing)
     if task_tokens + closing_tokens > budget:
         raise ContextOverflowError(
-            f"the prompt has {task_tokens} tokens, the frame's budget is {budget}",
-            hint="shorten it, or raise cortex.frame_tokens",
+            f"the prompt has {task_tokens} tokens, and there is room for {budget - closing_tokens}",
+            hint="shorten it, or raise engine.context",
         )
     # A task longer than its share takes from the others in proportion.
     free = budget - closing_tokens - max(task_tokens, int(budget * SHARES["task"]))

@@ -238,9 +238,13 @@ class Cortex:
         history: Sequence[Turn] = (),
         *,
         count: Callable[[str], int] | None = None,
-        budget: int | None = None,
+        most: int | None = None,
     ) -> Frame:
-        """The context frame for a prompt. `count` measures text in the reading model's tokens."""
+        """The context frame for a prompt. `count` measures text in the reading model's tokens.
+
+        The frame may hold `cortex.frame_tokens` beside the prompt, and `most` in all; a prompt that
+        does not fit in there raises `ContextOverflowError`.
+        """
         question = prompt
         if history and len(prompt.split()) < 6:
             # "and for paths?" means nothing without what was asked before.
@@ -248,13 +252,9 @@ class Cortex:
             question = " ".join([*earlier, prompt])
         results = self.recall(question, _FRAME_CANDIDATES)
         relevant = [r for r in results if self._retriever.is_relevant(r, question)]
-        frame = assemble(
-            prompt,
-            relevant,
-            history,
-            count or self._embedder.count,
-            budget or self.settings.frame_tokens,
-        )
+        count = count or self._embedder.count
+        budget = self.settings.frame_tokens + count(prompt)
+        frame = assemble(prompt, relevant, history, count, min(budget, most or budget))
         self._ledger.count_hits([source.point for source in frame.sources])
         return frame
 

@@ -37,10 +37,10 @@ def frame_for(daemon: Daemon, prompt: str, history: Sequence[Turn]) -> Frame:
     engine, settings = daemon.engine, daemon.config.settings
     window = engine.context or settings.engine.context
     # The reply, the system message and the template's marks need room beside the frame.
-    budget = min(settings.cortex.frame_tokens, window - settings.engine.reply_tokens - 128)
+    most = window - settings.engine.reply_tokens - 128
     ready = engine.health().state == "ready"
     count = engine.count_tokens if ready else None
-    return daemon.cortex.frame(prompt, history, count=count, budget=budget)
+    return daemon.cortex.frame(prompt, history, count=count, most=most)
 
 
 def answer(daemon: Daemon, question: Question, stream: Stream, job: Job) -> None:

@@ -259,7 +259,7 @@ def test_the_frame_keeps_its_budget_and_its_order(cortex, docs, embedder):
     frame = cortex.frame(
         "how do I declare an optional query parameter?",
         [Turn("user", "hello"), Turn("assistant", "hi")],
-        budget=500,
+        most=500,
     )
     assert [s.name for s in frame.sections] == ["task", "knowledge", "learnings", "state", "instructions"]
     assert frame.tokens <= 500
@@ -276,14 +276,23 @@ def test_what_does_not_fit_is_listed(cortex, docs):
     for n in range(12):
         (docs / f"more{n}.md").write_text(f"# Part {n}\n\n" + f"optional query parameter number {n}. " * 25)
     cortex.add([docs])
-    frame = cortex.frame("optional query parameter", budget=400)
+    frame = cortex.frame("optional query parameter", most=400)
     assert frame.tokens <= 400
     assert frame.left_out
 
 
 def test_a_prompt_that_does_not_fit_is_refused_not_cut(cortex):
-    with pytest.raises(ContextOverflowError, match="400"):
-        cortex.frame("word " * 2000, budget=400)
+    with pytest.raises(ContextOverflowError, match=r"2\d\d\d tokens, and there is room for 3"):
+        cortex.frame("word " * 2000, most=400)
+
+
+def test_a_long_prompt_takes_no_room_from_the_documents(cortex, docs, embedder):
+    cortex.add([docs])
+    pasted = "how do I declare an optional query parameter? " * 200
+    frame = cortex.frame(pasted, most=8000)
+    assert pasted.strip() in frame.prompt
+    assert frame.sources
+    assert embedder.count(pasted) > cortex.settings.frame_tokens
 
 
 @pytest.mark.parametrize("empty", ["", " \n\t"])
