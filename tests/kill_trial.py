@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -46,7 +47,9 @@ def kill_once(home: Home, folder: Path, embedder: Path, promised: Promised, draw
     start = promised.lives * 1000
     promised.lives += 1
     command = [sys.executable, str(WRITER), str(home.root), str(embedder), str(folder), str(start)]
-    writer = subprocess.Popen(command, stdout=subprocess.PIPE)
+    # Not measured: a killed process saves no coverage, and measuring makes it slow.
+    env = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
+    writer = subprocess.Popen(command, stdout=subprocess.PIPE, env=env)
     assert writer.stdout
     # From before the stores are opened to deep in the work: repairs are killed, too.
     writer.stdout.readline()
