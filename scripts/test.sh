@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # The fast suite: C tests under the sanitizers, then pytest. Usage: test.sh [--all|--system] [PYTEST ARGUMENT...]
-# --all adds tests/system, --system runs nothing else. Prints the coverage of src/nexus before
-# pytest's last line.
+# --all adds tests/system, --system runs nothing else and without coverage, which would make its
+# two hundred starts slow. Else the coverage of src/nexus is printed before pytest's last line.
 set -eu
 cd "$(dirname "$0")/.."
 folders=tests
+coverage="--cov --cov-report=term:skip-covered"
 if [ "${1:-}" = --all ]; then
     shift
 elif [ "${1:-}" = --system ]; then
     folders=tests/system
+    coverage=
     shift
 else
     folders=$(find tests -mindepth 1 -maxdepth 1 -type d ! -name system ! -name '_*' | sort)
@@ -19,4 +21,4 @@ scripts/test-native.sh
 NEXUS_TEST_MODELS=${NEXUS_TEST_MODELS:-$PWD/build/models}
 export NEXUS_TEST_MODELS PATH="$PWD/.venv/bin:$PATH"
 # shellcheck disable=SC2086
-exec python -m pytest $folders --cov --cov-report=term:skip-covered "$@"
+exec python -m pytest $folders $coverage "$@"
