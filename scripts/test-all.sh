@@ -3,4 +3,5 @@
 set -eu
 cd "$(dirname "$0")/.."
 scripts/apt.sh scripts/apt-test.txt
-exec scripts/test.sh --all "$@"
+scripts/test.sh
+exec scripts/test.sh --system

@@ -1,19 +1,15 @@
 #!/usr/bin/env bash
-# The fast suite: C tests under the sanitizers, then pytest. Usage: test.sh [--all|--system] [PYTEST ARGUMENT...]
-# --all adds tests/system, --system runs nothing else and without coverage, which would make its
-# two hundred starts slow. Else the coverage of src/nexus is printed before pytest's last line.
+# The fast suite: C tests under the sanitizers, then pytest. Usage: test.sh [--system] [PYTEST ARGUMENT...]
+# --system runs tests/system instead, without coverage, which would make its two hundred starts slow.
+# Else the coverage of src/nexus is printed before pytest's last line.
 set -eu
 cd "$(dirname "$0")/.."
-folders=tests
+folders=$(find tests -mindepth 1 -maxdepth 1 -type d ! -name system ! -name '_*' | sort)
 coverage="--cov --cov-report=term:skip-covered"
-if [ "${1:-}" = --all ]; then
-    shift
-elif [ "${1:-}" = --system ]; then
+if [ "${1:-}" = --system ]; then
     folders=tests/system
     coverage=
     shift
-else
-    folders=$(find tests -mindepth 1 -maxdepth 1 -type d ! -name system ! -name '_*' | sort)
 fi
 scripts/setup.sh dev
 scripts/test-models.sh
