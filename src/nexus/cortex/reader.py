@@ -295,9 +295,7 @@ def _document(path: Path, data: bytes, status: os.stat_result, limits: ReadLimit
     refused = [f for f in findings if f not in removable]
     if refused:
         return _secret(path, refused)
-    for finding in reversed(removable):
-        mark = f"[removed: {finding.kind}]"
-        text = text[: finding.start] + mark + text[finding.end :]
+    text = secrets.redact(text, removable)
     digest = hashlib.sha256(data).hexdigest()
     return Document(path, text, digest, status.st_size, status.st_mtime_ns, kind, tuple(removable))
 

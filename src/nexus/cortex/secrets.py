@@ -15,7 +15,7 @@ import math
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -174,9 +174,8 @@ def find(text: str) -> list[Finding]:
     return sorted(found, key=lambda f: f.start)
 
 
-def redact(text: str) -> tuple[str, list[Finding]]:
-    """`text` with each credential replaced by `[removed: kind]`; line numbers stay as they were."""
-    findings = find(text)
+def redact(text: str, findings: Sequence[Finding]) -> str:
+    """`text` with each finding replaced by `[removed: kind]`; line numbers stay as they were."""
     parts: list[str] = []
     position = 0
     for finding in findings:
@@ -187,7 +186,7 @@ def redact(text: str) -> tuple[str, list[Finding]]:
             "\n" * value.count("\n"),
         ]
         position = finding.end
-    return "".join([*parts, text[position:]]), findings
+    return "".join([*parts, text[position:]])
 
 
 def _by_rule(text: str, rule: Rule) -> Iterator[tuple[int, int, str, Confidence]]:

@@ -47,17 +47,12 @@ class Daemon:
         self._lanes = {lane: ThreadPoolExecutor(1, f"nexus-{lane}") for lane in Lane}
         self._busy: dict[Lane, Job] = {}
         self._lock = threading.Lock()
-        self._settled = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._conduct, name="nexus-conductor", daemon=True)
 
     def start(self) -> None:
         """Begin; `state` becomes "ready" or "failed" while this returns at once."""
         self._thread.start()
-
-    def wait_settled(self, timeout: float) -> bool:
-        """Wait until the start is over, well or badly."""
-        return self._settled.wait(timeout)
 
     @property
     def cortex(self) -> Cortex:
@@ -130,7 +125,6 @@ class Daemon:
         loading.result()
         if self.state == "starting":
             self.state = "failed" if self.failure else "ready"
-        self._settled.set()
         next_tick = time.monotonic()
         while not self._stop.is_set():
             with self._lock:
