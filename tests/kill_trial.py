@@ -25,6 +25,8 @@ class Promised:
 
     memories: dict[str, str] = field(default_factory=dict)
     documents: dict[str, str] = field(default_factory=dict)
+    # Markers written to a document since its last acknowledgement: any of them may be the one stored.
+    begun: dict[str, set[str]] = field(default_factory=dict)
     lives: int = 0
     acknowledged: int = 0
 
@@ -35,6 +37,10 @@ class Promised:
             self.memories[said["memory"]] = said["text"]
         elif "document" in said:
             self.documents[said["document"]] = said["marker"]
+            self.begun[said["document"]] = set()
+        elif "writing" in said:
+            self.begun.setdefault(said["writing"], set()).add(said["marker"])
+            return
         elif "forgotten" in said:
             del self.memories[said["forgotten"]]
         else:
@@ -77,9 +83,7 @@ def check(home: Home, embedder: OnnxEmbedder, promised: Promised) -> None:
         points = cortex._ledger.points()
         assert cortex._index.points() == set(points)
         for path, marker in promised.documents.items():
-            # The file may have been written anew, or emptied for it, without a second acknowledgement.
-            now = Path(path).read_text().split("marker of this part is ")
-            words = {marker, now[1].split(",")[0]} if len(now) > 1 else {marker}
+            words = {marker, *promised.begun[path]}
             assert any(
                 result.chunk.path == path and word in result.chunk.text
                 for word in words

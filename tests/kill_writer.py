@@ -21,7 +21,7 @@ home, embedder_folder, documents, start = (
     Path(sys.argv[3]),
     int(sys.argv[4]),
 )
-embedder = OnnxEmbedder("granite-embedding-30m-english", embedder_folder)
+embedder = OnnxEmbedder("all-minilm-l6-v2", embedder_folder)
 
 
 def say(**what: object) -> None:
@@ -35,6 +35,8 @@ with Cortex(Home(home), CortexSettings(), embedder) as cortex:
         memory = cortex.remember(f"service number {n} listens on port {20_000 + n}")
         say(memory=memory.id, text=memory.learning)
         path = documents / f"part{n % 40}.md"
+        # Said before: an addition that was carried out may die before it is acknowledged.
+        say(writing=str(path), marker=f"zebra{n}")
         path.write_text(f"# Part {n}\n\nThe marker of this part is zebra{n}, kept in room {n}.\n" * 3)
         cortex.add([path])
         say(document=str(path), marker=f"zebra{n}")

@@ -6,6 +6,8 @@
 
 namespace nb = nanobind;
 
+void nexus_cortex(nb::module_ &module); // cortex.cpp
+
 NB_MODULE(_native, module) {
     module.def("die_with_parent", &nx_die_with_parent, nb::arg("signal"));
     module.def("can_trim_heap", &nx_can_trim_heap);
@@ -22,4 +24,5 @@ NB_MODULE(_native, module) {
         features["neon"] = found.neon;
         return features;
     });
+    nexus_cortex(module);
 }

@@ -43,10 +43,11 @@ def optional_parts() -> list[Part]:
         package(
             "native",
             "nexus._native",
-            "CPU features, memory trimming",
+            "fast vector scan, CPU features, memory trimming",
             "apt-get install g++ python3-dev && make up",
         ),
-        package("qdrant", "qdrant_edge", "vector index on disk", "pip install qdrant-edge-py"),
+        package("qdrant", "qdrant_edge", "index on disk", "pip install qdrant-edge-py"),
+        package("qdrant-client", "qdrant_client", "index on a Qdrant server", "pip install qdrant-client"),
         package("llama.cpp", "xllamacpp", "local chat model", "pip install xllamacpp"),
         program("chromium", ("chromium", "google-chrome"), "browser tests", "apt-get install chromium"),
         program("npm", ("npm",), "models that come as npm packages", "apt-get install npm"),

@@ -21,7 +21,7 @@ _MEND = "install a C++ compiler and the Python headers (apt-get install g++ pyth
 def available() -> bool:
     """Whether the compiled part is there; `nexus doctor` asks."""
     try:
-        _native()
+        native()
     except MissingPartError:
         return False
     return True
@@ -34,7 +34,7 @@ def die_with_parent(parent: int | None = None, *, signal: int = signals.SIGKILL)
     is the parent already, the real one ended before this call, and `signal` is sent at once.
     Raises `InvalidInputError` for an unknown signal, `MissingPartError` where only polling helps.
     """
-    failed = _native().die_with_parent(signal)
+    failed = native().die_with_parent(signal)
     if failed == errno.EINVAL:
         raise InvalidInputError(f"signal {signal} does not exist", hint="use one of signal.Signals")
     if failed:
@@ -48,7 +48,7 @@ def die_with_parent(parent: int | None = None, *, signal: int = signals.SIGKILL)
 
 def can_trim_heap() -> bool:
     """Whether `trim_heap` works with this C library (glibc)."""
-    return bool(_native().can_trim_heap())
+    return bool(native().can_trim_heap())
 
 
 def trim_heap() -> bool:
@@ -57,15 +57,15 @@ def trim_heap() -> bool:
     `gc.collect()` alone leaves the process as large as it was: the C heap keeps what Python freed.
     Takes milliseconds on a large heap, so call it when idle. Raises `MissingPartError`.
     """
-    return bool(_native().trim_heap())
+    return bool(native().trim_heap())
 
 
 def cpu_features() -> tuple[str, ...]:
     """The usable ones of sse4.2, avx2, avx512f, avx512vnni, neon. Raises `MissingPartError`."""
-    return tuple(name for name, usable in _native().cpu_features().items() if usable)
+    return tuple(name for name, usable in native().cpu_features().items() if usable)
 
 
-def _native() -> ModuleType:
+def native() -> ModuleType:
     try:
         # In a developer's install this import runs `cmake --build` first.
         from nexus import _native

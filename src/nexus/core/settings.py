@@ -14,7 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import NoDecode
 
 EngineKind = Literal["llamacpp", "remote"]
-IndexKind = Literal["qdrant", "exact"]
+IndexKind = Literal["qdrant", "exact", "server"]
+Capture = Literal["off", "proposals", "sessions"]
+Position = Literal["top", "middle", "bottom", "edges"]
+Category = Literal["verified_fix", "explicit_note", "discovery", "requirement", "rule", "fact"]
 Source = Literal["path", "hub", "registry"]
 
 
@@ -68,8 +71,15 @@ class EngineSettings(Section):
 class CortexSettings(Section):
     """Knowledge and memory."""
 
-    embedder: str = Field(default="granite-embedding-30m-english", description="catalog name of the embedder")
-    index: IndexKind = Field(default="qdrant", description="vector index; exact is the NumPy scan")
+    embedder: str = Field(default="all-minilm-l6-v2", description="catalog name of the embedder")
+    index: IndexKind = Field(
+        default="qdrant", description="in this process, the exact scan in memory, or a Qdrant server"
+    )
+    qdrant_url: str = Field(default="", description="address of the Qdrant server, for index = server")
+    qdrant_api_key: str = Field(default="", description="key for the Qdrant server")
+    scoring: Literal["hybrid", "seed004"] = Field(
+        default="hybrid", description="how results are ranked; seed004 is that document's formula"
+    )
     chunk_tokens: int = Field(
         default=220, ge=32, le=2000, description="largest chunk, in the embedder's tokens"
     )
@@ -83,11 +93,32 @@ class CortexSettings(Section):
         le=1_000_000,
         description="tokens of the frame beside the prompt (seed 004: 15500)",
     )
+    position: Position = Field(
+        default="top", description="where the best passages stand among those in the frame"
+    )
+    capture: Capture = Field(
+        default="sessions", description="what hooks of agents may keep: nothing, proposals, or sessions too"
+    )
+    hook_tokens: int = Field(
+        default=600, ge=50, le=10_000, description="largest context that a hook gives to an agent"
+    )
+    auto_approve: Annotated[tuple[Category, ...], NoDecode] = Field(
+        default=(), description="categories of proposals that become unverified memories by themselves"
+    )
+    watch: bool = Field(default=True, description="follow added folders and index what changes")
+    unload_minutes: int = Field(
+        default=15, ge=0, le=100_000, description="let go of the embedder after so long unused; 0 keeps it"
+    )
     check_answer: bool = Field(
         default=True, description="ask the model first whether the texts hold the answer"
     )
     max_file_mb: int = Field(default=20, ge=1, le=4096, description="larger files are reported and left out")
     max_line_chars: int = Field(default=200_000, ge=1000, description="files with a longer line are left out")
+
+    @field_validator("auto_approve", mode="before")
+    @classmethod
+    def _split_categories(cls, value: Any) -> Any:
+        return _words(value)
 
 
 class ModelsSettings(Section):

@@ -41,26 +41,44 @@ class EmbeddingCache:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = OFF")  # a lost cache entry is computed again
         db.execute("CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID")
+        db.execute("CREATE TABLE IF NOT EXISTS tokens (key TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID")
         return db
 
     def get(self, keys: Sequence[str]) -> dict[str, Vector]:
         """The vectors that are there, float32, shape (d,)."""
-        found: dict[str, Vector] = {}
+        return {
+            key: np.frombuffer(data, np.float16).astype(np.float32)
+            for key, data in self._read("vectors", keys).items()
+        }
+
+    def put(self, vectors: Mapping[str, Vector]) -> None:
+        """Add vectors. Raises `StorageError` when the disk is full."""
+        self._write("vectors", {key: v.astype(np.float16).tobytes() for key, v in vectors.items()})
+
+    def get_tokens(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """The word vectors that are there, as `TokenVectors.to_bytes` wrote them."""
+        return self._read("tokens", keys)
+
+    def put_tokens(self, tokens: Mapping[str, bytes]) -> None:
+        """Add word vectors. Raises `StorageError` when the disk is full."""
+        self._write("tokens", tokens)
+
+    def _read(self, table: str, keys: Sequence[str]) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
         with self._lock:
             for start in range(0, len(keys), 500):
                 part = keys[start : start + 500]
                 marks = ",".join("?" * len(part))
-                rows = self._db.execute(f"SELECT key, data FROM vectors WHERE key IN ({marks})", part)
-                found.update((k, np.frombuffer(d, np.float16).astype(np.float32)) for k, d in rows)
+                found.update(
+                    self._db.execute(f"SELECT key, data FROM {table} WHERE key IN ({marks})", part).fetchall()
+                )
         return found
 
-    def put(self, vectors: Mapping[str, Vector]) -> None:
-        """Add vectors. Raises `StorageError` when the disk is full."""
-        rows = [(key, vector.astype(np.float16).tobytes()) for key, vector in vectors.items()]
+    def _write(self, table: str, rows: Mapping[str, bytes]) -> None:
         with self._lock:
             try:
                 self._db.execute("BEGIN")
-                self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+                self._db.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", list(rows.items()))
                 self._db.execute("COMMIT")
             except sqlite3.Error as error:
                 if self._db.in_transaction:
@@ -75,9 +93,10 @@ class EmbeddingCache:
         """Drop every vector that `keys` does not name."""
         with self._lock:
             self._db.execute("BEGIN")
-            held = [row[0] for row in self._db.execute("SELECT key FROM vectors")]
-            stale = [(key,) for key in held if key not in keys]
-            self._db.executemany("DELETE FROM vectors WHERE key = ?", stale)
+            for table in ("vectors", "tokens"):
+                held = [row[0] for row in self._db.execute(f"SELECT key FROM {table}")]
+                stale = [(key,) for key in held if key not in keys]
+                self._db.executemany(f"DELETE FROM {table} WHERE key = ?", stale)
             self._db.execute("COMMIT")
 
     def close(self) -> None:

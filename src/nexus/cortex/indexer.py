@@ -1,120 +1,152 @@
-"""The vector index: which stored vectors are nearest to a question.
+"""The index: which stored passages are nearest to a question, by meaning and by words.
 
-`VectorIndex` is the boundary; `ExactIndex` is the slow, obvious implementation (every vector, in
-memory), the fallback and the oracle of the tests; `nexus.cortex.qdrant` is the default. An index is a
-cache: `synchronise` makes it hold exactly the ledger's points, whatever happened to it.
+`VectorIndex` is the boundary; `nexus.cortex.qdrant` is the default, `nexus.cortex.exact` the obvious
+implementation that is fallback and oracle, `nexus.cortex.qdrant_server` the one for many machines. An
+index only multiplies vectors: what a word weighs is decided in `nexus.cortex.words`. It is a cache:
+`synchronise` makes it hold exactly the ledger's points, whatever happened to it.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nexus.cortex.ledger import ObjectKind
+from nexus.cortex.ledger import FOREVER, ObjectKind
 
 Matrix = NDArray[np.float32]
+WordField = Literal["words", "context"]
+
+
+class Sparse(NamedTuple):
+    """A sparse vector: `values[i]` belongs to dimension `indices[i]`, each dimension once."""
+
+    indices: NDArray[np.uint32]
+    values: NDArray[np.float32]
 
 
 class Hit(NamedTuple):
-    """A point and its cosine similarity to the question."""
+    """A point and its score: cosine similarity, or the product of two sparse vectors."""
 
     point: str
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One point of the index with all that it is searched and filtered by.
+
+    `words` are the words of the passage, `context` those of its surroundings and itself. `vector` has
+    shape (d,), float32, L2-normalised, and is None while the passage is not embedded. `folders` are
+    the file and every folder above it. Times are in unix seconds.
+    """
+
+    point: str
+    kind: ObjectKind
+    project: str
+    domain: str
+    folders: tuple[str, ...]
+    changed: int
+    valid_from: int
+    valid_to: int
+    words: Sparse
+    context: Sparse
+    vector: Matrix | None
+
+
+class Scope(NamedTuple):
+    """Which points a search may return: those of one kind, because what is rare differs by kind.
+
+    `project` lets points of that project and of none pass; `after` <= changed < `before`; `at` asks
+    for what is valid at that second (valid_from <= at < valid_to), -1 for all. `points`, when not
+    None, restricts to these: to score chosen candidates.
+    """
+
+    kind: ObjectKind
+    project: str = ""
+    domain: str = ""
+    path: str = ""
+    after: int = 0
+    before: int = FOREVER
+    at: int = -1
+    points: tuple[str, ...] | None = None
+
+
 class VectorIndex(Protocol):
-    """Points with a unit vector and a kind. Methods raise `StorageError` only."""
+    """Points to search. Methods raise `StorageError` only."""
 
     name: str
 
-    def upsert(self, points: Sequence[str], kinds: Sequence[ObjectKind], vectors: Matrix) -> None:
-        """Add or replace; `vectors` has shape (n, d), float32, L2-normalised."""
+    def upsert(self, entries: Sequence[Entry]) -> None:
+        """Add or replace; found by the next search."""
 
     def delete(self, points: Sequence[str]) -> None:
         """Remove; unknown points are no error."""
 
-    def search(self, vector: Matrix, limit: int, kinds: Sequence[ObjectKind]) -> list[Hit]:
-        """The `limit` nearest points of these kinds, best first; `vector` has shape (d,)."""
+    def nearest(self, vector: Matrix, limit: int, scope: Scope) -> list[Hit]:
+        """The `limit` points nearest to `vector`, shape (d,), best first. Unembedded points are absent."""
 
-    def points(self) -> set[str]:
-        """Every point held."""
+    def matching(self, words: Sparse, field: WordField, limit: int, scope: Scope) -> list[Hit]:
+        """The `limit` points with the greatest product with `words` in this field, all above 0."""
+
+    def points(self) -> dict[str, bool]:
+        """Every point held, and whether it has a vector."""
+
+    def count(self) -> int:
+        """How many points are held."""
 
     def close(self) -> None:
         """Write what is pending and let go of the files."""
 
 
-class ExactIndex:
-    """All vectors in one matrix; a search looks at each."""
+class Difference(NamedTuple):
+    """What an index lacks and holds too much of, compared with the ledger."""
 
-    name = "exact"
+    missing: list[str]
+    unembedded: list[str]
+    stale: list[str]
 
-    def __init__(self, dimensions: int) -> None:
-        self._lock = threading.Lock()
-        self._rows: dict[str, int] = {}
-        self._points: list[str] = []
-        self._kinds: list[ObjectKind] = []
-        self._matrix: Matrix = np.zeros((64, dimensions), np.float32)
+    def __bool__(self) -> bool:
+        return any(self)
 
-    def upsert(self, points: Sequence[str], kinds: Sequence[ObjectKind], vectors: Matrix) -> None:
-        with self._lock:
-            for point, kind, vector in zip(points, kinds, vectors, strict=True):
-                row = self._rows.setdefault(point, len(self._points))
-                if row == len(self._points):
-                    self._points.append(point)
-                    self._kinds.append(kind)
-                    if row == len(self._matrix):
-                        self._matrix = np.concatenate([self._matrix, np.zeros_like(self._matrix)])
-                self._kinds[row] = kind
-                self._matrix[row] = vector
 
-    def delete(self, points: Sequence[str]) -> None:
-        with self._lock:
-            for point in points:
-                row = self._rows.pop(point, None)
-                if row is None:
-                    continue
-                # The last row takes the free place, so the matrix stays dense.
-                last_point, last_kind = self._points.pop(), self._kinds.pop()
-                if row < len(self._points):
-                    self._matrix[row] = self._matrix[len(self._points)]
-                    self._points[row], self._kinds[row] = last_point, last_kind
-                    self._rows[last_point] = row
-
-    def search(self, vector: Matrix, limit: int, kinds: Sequence[ObjectKind]) -> list[Hit]:
-        with self._lock:
-            scores = self._matrix[: len(self._points)] @ vector
-            rows = [r for r in np.argsort(-scores, kind="stable") if self._kinds[r] in kinds]
-            return [Hit(self._points[r], float(scores[r])) for r in rows[:limit]]
-
-    def points(self) -> set[str]:
-        with self._lock:
-            return set(self._points)
-
-    def close(self) -> None:
-        pass
+def compare(index: VectorIndex, wanted: Mapping[str, ObjectKind]) -> Difference:
+    """Look at every point. Points are derived from content, so one that is there has the right content."""
+    held = index.points()
+    return Difference(
+        missing=[p for p in wanted if p not in held],
+        unembedded=[p for p in wanted if held.get(p) is False],
+        stale=[p for p in held if p not in wanted],
+    )
 
 
 def synchronise(
     index: VectorIndex,
     wanted: Mapping[str, ObjectKind],
-    vectors_of: Callable[[Sequence[str]], Matrix],
+    entries_of: Callable[[Sequence[str], bool], Sequence[Entry]],
     *,
+    on_step: Callable[[int, int], bool] = lambda done, total: True,
     step: int = 512,
-) -> tuple[int, int]:
-    """Make `index` hold exactly `wanted`. Returns how many points were added and removed.
+) -> Difference:
+    """Make `index` hold exactly `wanted`, and return what had to be done.
 
-    Points are derived from content, so a point that is there has the right vector.
+    `entries_of(points, embed)` gives the entries, with their vectors when `embed`. Words come first,
+    because they are quick: keywords are found while the vectors follow. `on_step(done, total)` is
+    called after each step and may return False to stop; the rest is done next time.
     """
-    held = index.points()
-    stale = [p for p in held if p not in wanted]
-    missing = [p for p in wanted if p not in held]
-    if stale:
-        index.delete(stale)
-    for start in range(0, len(missing), step):
-        part = missing[start : start + step]
-        index.upsert(part, [wanted[p] for p in part], vectors_of(part))
-    return len(missing), len(stale)
+    difference = compare(index, wanted)
+    if difference.stale:
+        index.delete(difference.stale)
+    for start in range(0, len(difference.missing), step):
+        index.upsert(entries_of(difference.missing[start : start + step], False))
+    bare = [*difference.missing, *difference.unembedded]
+    # Small steps, for embedding takes seconds where the rest takes milliseconds.
+    width = max(1, step // 8)
+    for start in range(0, len(bare), width):
+        index.upsert(entries_of(bare[start : start + width], True))
+        if not on_step(min(start + width, len(bare)), len(bare)):
+            break
+    return difference

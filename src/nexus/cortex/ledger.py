@@ -1,71 +1,34 @@
-"""The ledger: which documents and memories are known, their chunks, and the keyword index over them.
+"""The ledger: which documents, memories and transcripts are known, their chunks, and how common words are.
 
-One SQLite file in WAL mode. It is the truth for what is indexed; the vector index is a cache that is
-compared with it. Invariant: an object and all its chunks appear and disappear in one transaction, so
-a killed process never leaves half a document. Knows nothing of vectors or models.
+It is the truth for what is indexed; the index is a cache that is compared with it. Invariant: an
+object and all its chunks appear and disappear in one transaction, and the word counts with them, so a
+killed process never leaves half a document. Knows nothing of vectors or models.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from nexus.core import clock
-from nexus.core.errors import StorageError
+from nexus.cortex.database import Database
 
-ObjectKind = Literal["document", "memory"]
-_SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS objects (
-    id INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL CHECK (kind IN ('document', 'memory')),
-    path TEXT NOT NULL UNIQUE,
-    root TEXT NOT NULL,
-    sha256 TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    changed TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS objects_root ON objects (root);
-CREATE TABLE IF NOT EXISTS chunks (
-    id INTEGER PRIMARY KEY,
-    object INTEGER NOT NULL REFERENCES objects ON DELETE CASCADE,
-    point TEXT NOT NULL UNIQUE,
-    heading TEXT NOT NULL,
-    text TEXT NOT NULL,
-    start_line INTEGER NOT NULL,
-    end_line INTEGER NOT NULL,
-    tokens INTEGER NOT NULL,
-    hits INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX IF NOT EXISTS chunks_object ON chunks (object);
-CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (
-    heading, text, content = 'chunks', content_rowid = 'id', tokenize = 'porter unicode61'
-);
-CREATE TRIGGER IF NOT EXISTS chunks_added AFTER INSERT ON chunks BEGIN
-    INSERT INTO words (rowid, heading, text) VALUES (new.id, new.heading, new.text);
-END;
-CREATE TRIGGER IF NOT EXISTS chunks_removed AFTER DELETE ON chunks BEGIN
-    INSERT INTO words (words, rowid, heading, text) VALUES ('delete', old.id, old.heading, old.text);
-END;
-CREATE TABLE IF NOT EXISTS proposals (
-    id TEXT PRIMARY KEY,
-    state TEXT NOT NULL CHECK (state IN ('open', 'rejected')),
-    created TEXT NOT NULL,
-    body TEXT NOT NULL
-);
-"""
+ObjectKind = Literal["document", "memory", "transcript"]
+KINDS: tuple[ObjectKind, ...] = ("document", "memory", "transcript")
+# The end of time for what is valid until further notice; exact in a float64, which JSON numbers are.
+FOREVER = 2**53
+# Stands in the table of words for "any word", to know how many chunks there are. Words are 32 bits.
+_ALL = -1
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectRow:
-    """A document or memory file as it was when it was indexed."""
+    """A document, memory or transcript as it was when it was indexed."""
 
     id: int
     kind: ObjectKind
@@ -75,11 +38,20 @@ class ObjectRow:
     size: int
     mtime_ns: int
     changed: str
+    project: str
+    domain: str
+    title: str
+    valid_from: int
+    valid_to: int
 
 
 @dataclass(frozen=True, slots=True)
 class NewChunk:
-    """A chunk about to be stored."""
+    """A chunk about to be stored.
+
+    `context` is what stands around the text and is searched with it; `terms` are the numbers of its
+    distinct words (`nexus.cortex.words`); `said` is the ISO time of a turn, or empty.
+    """
 
     point: str
     heading: tuple[str, ...]
@@ -87,6 +59,10 @@ class NewChunk:
     start_line: int
     end_line: int
     tokens: int
+    context: str = ""
+    speaker: str = ""
+    said: str = ""
+    terms: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +79,36 @@ class ChunkRow:
     tokens: int
     hits: int
     changed: str
+    context: str = ""
+    speaker: str = ""
+    said: str = ""
+    ordinal: int = 0
+    object: int = 0
+    project: str = ""
+    domain: str = ""
+    title: str = ""
+    valid_from: int = 0
+    valid_to: int = FOREVER
 
 
+class Place(NamedTuple):
+    """Where a chunk stands, and what is needed to rank it without reading it."""
+
+    object: int
+    ordinal: int
+    hits: int
+    changed: str
+    valid_from: int
+    valid_to: int
+
+
+_OBJECT_COLUMNS = ", ".join(ObjectRow.__slots__)
 _CHUNK_COLUMNS = (
-    "c.point, o.kind, o.path, c.heading, c.text, c.start_line, c.end_line, c.tokens, c.hits, o.changed"
+    "c.point, o.kind, o.path, c.heading, c.text, c.start_line, c.end_line, c.tokens, c.hits, o.changed,"
+    " c.context, c.speaker, c.said, c.ordinal, c.object, o.project, o.domain, o.title, o.valid_from,"
+    " o.valid_to"
 )
+_JOINED = "FROM chunks c JOIN objects o ON o.id = c.object"
 
 
 def _chunk(row: Sequence[Any]) -> ChunkRow:
@@ -115,37 +116,10 @@ def _chunk(row: Sequence[Any]) -> ChunkRow:
 
 
 class Ledger:
-    """The SQLite store. Safe to call from several threads of one process."""
+    """Objects, their chunks and their words."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or create. Raises `StorageError` when the file cannot be used."""
-        self._path = path
-        self._lock = threading.RLock()
-        try:
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-            path.chmod(0o600)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute("PRAGMA foreign_keys = ON")
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version > _SCHEMA_VERSION:
-                raise StorageError(
-                    f"{path} was written by a newer NexusOS (format {version})",
-                    hint="update NexusOS, or use another NEXUS_HOME",
-                )
-            self._db.executescript(_SCHEMA)
-            self._db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-        except sqlite3.Error as error:
-            raise self._failure(error) from error
-        except OSError as error:
-            raise StorageError.from_os(error, path) from error
-
-    def close(self) -> None:
-        """Fold the write-ahead log into the file and close. Calling it twice is harmless."""
-        with self._lock:
-            self._db.close()
-
-    # objects and chunks
+    def __init__(self, database: Database) -> None:
+        self._db = database
 
     def put(
         self,
@@ -157,70 +131,62 @@ class Ledger:
         sha256: str,
         size: int,
         mtime_ns: int,
+        project: str = "",
+        domain: str = "",
+        title: str = "",
+        valid_from: int = 0,
+        valid_to: int = FOREVER,
     ) -> list[str]:
         """Store an object with all its chunks in place of what `path` had; durable on return.
 
-        Returns the points that are no longer used and may leave the vector index.
+        Retrieval counts of chunks that stay are kept. Returns the points that are no longer used and
+        may leave the index.
         """
-        with self._transaction() as db:
-            old = [
-                r[0]
-                for r in db.execute(
-                    "SELECT c.point FROM chunks c JOIN objects o ON o.id = c.object WHERE o.path = ?",
-                    (path,),
-                )
-            ]
-            db.execute("DELETE FROM objects WHERE path = ?", (path,))
+        with self._db.transaction() as db:
+            old = self._remove(db, path)
+            # A memory is one thing however its words are changed; its count stays with it.
+            carried = max(old.values(), default=0) if kind == "memory" else 0
             number = db.execute(
-                "INSERT INTO objects (kind, path, root, sha256, size, mtime_ns, changed)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (kind, path, root, sha256, size, mtime_ns, clock.iso(clock.now())),
-            ).lastrowid
+                f"INSERT INTO objects ({_OBJECT_COLUMNS}) VALUES (NULL{', ?' * 12})",
+                (
+                    kind, path, root, sha256, size, mtime_ns, clock.iso(clock.now()),
+                    project, domain, title, valid_from, valid_to,
+                ),
+            ).lastrowid  # fmt: skip
             db.executemany(
-                "INSERT INTO chunks (object, point, heading, text, start_line, end_line, tokens)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO chunks (object, ordinal, point, heading, context, text, speaker, said,"
+                " start_line, end_line, tokens, terms, hits) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
-                        number,
-                        c.point,
-                        json.dumps(c.heading, ensure_ascii=False),
-                        c.text,
-                        c.start_line,
-                        c.end_line,
-                        c.tokens,
+                        number, ordinal, c.point, json.dumps(c.heading, ensure_ascii=False), c.context,
+                        c.text, c.speaker, c.said, c.start_line, c.end_line, c.tokens,
+                        array("I", c.terms).tobytes(), old.get(c.point, carried),
                     )
-                    for c in chunks
+                    for ordinal, c in enumerate(chunks)
                 ],
-            )
+            )  # fmt: skip
+            self._count_terms(db, kind, (c.terms for c in chunks), 1)
         kept = {c.point for c in chunks}
         return [p for p in old if p not in kept]
 
     def drop(self, path: str) -> list[str]:
         """Forget the object at `path`. Returns its points; empty when it was not known."""
-        with self._transaction() as db:
-            points = [
-                r[0]
-                for r in db.execute(
-                    "SELECT c.point FROM chunks c JOIN objects o ON o.id = c.object WHERE o.path = ?",
-                    (path,),
-                )
-            ]
-            db.execute("DELETE FROM objects WHERE path = ?", (path,))
-        return points
+        with self._db.transaction() as db:
+            return list(self._remove(db, path))
 
     def touch(self, path: str, size: int, mtime_ns: int) -> None:
         """Record a new modification time for unchanged content."""
-        with self._transaction() as db:
+        with self._db.transaction() as db:
             db.execute("UPDATE objects SET size = ?, mtime_ns = ? WHERE path = ?", (size, mtime_ns, path))
 
     def get(self, path: str) -> ObjectRow | None:
         """The object stored for `path`."""
-        rows = self._rows("SELECT * FROM objects WHERE path = ?", (path,))
+        rows = self._db.rows(f"SELECT {_OBJECT_COLUMNS} FROM objects WHERE path = ?", (path,))
         return ObjectRow(*rows[0]) if rows else None
 
     def objects(self, kind: ObjectKind | None = None, under: str | None = None) -> list[ObjectRow]:
         """All objects by path, of one kind or at and below a folder."""
-        sql = "SELECT * FROM objects WHERE 1"
+        sql = f"SELECT {_OBJECT_COLUMNS} FROM objects WHERE 1"
         values: list[str] = []
         if kind:
             sql += " AND kind = ?"
@@ -230,7 +196,7 @@ class Ledger:
             sql += " AND (path = ? OR substr(path, 1, length(?)) = ?)"
             prefix = under.rstrip("/") + "/"
             values += [under, prefix, prefix]
-        return [ObjectRow(*row) for row in self._rows(sql + " ORDER BY path", tuple(values))]
+        return [ObjectRow(*row) for row in self._db.rows(sql + " ORDER BY path", tuple(values))]
 
     def chunks(self, points: Sequence[str]) -> dict[str, ChunkRow]:
         """The chunks of these points; points unknown to the ledger are absent."""
@@ -238,121 +204,113 @@ class Ledger:
         for start in range(0, len(points), 500):
             part = points[start : start + 500]
             marks = ",".join("?" * len(part))
+            sql = f"SELECT {_CHUNK_COLUMNS} {_JOINED} WHERE c.point IN ({marks})"
+            found.update((row[0], _chunk(row)) for row in self._db.rows(sql, tuple(part)))
+        return found
+
+    def places(self, points: Sequence[str]) -> dict[str, Place]:
+        """Where these points stand; points unknown to the ledger are absent."""
+        found: dict[str, Place] = {}
+        for start in range(0, len(points), 500):
+            part = points[start : start + 500]
+            marks = ",".join("?" * len(part))
             sql = (
-                f"SELECT {_CHUNK_COLUMNS} FROM chunks c JOIN objects o ON o.id = c.object"
-                f" WHERE c.point IN ({marks})"
+                "SELECT c.point, c.object, c.ordinal, c.hits, iif(c.said = '', o.changed, c.said),"
+                f" o.valid_from, o.valid_to {_JOINED} WHERE c.point IN ({marks})"
             )
-            found.update((row[0], _chunk(row)) for row in self._rows(sql, tuple(part)))
+            found.update((row[0], Place(*row[1:])) for row in self._db.rows(sql, tuple(part)))
+        return found
+
+    def chunks_of(self, path: str) -> list[ChunkRow]:
+        """The chunks of one object in order."""
+        sql = f"SELECT {_CHUNK_COLUMNS} {_JOINED} WHERE o.path = ? ORDER BY c.ordinal"
+        return [_chunk(row) for row in self._db.rows(sql, (path,))]
+
+    def at(self, places: Iterable[tuple[int, int]]) -> dict[tuple[int, int], str]:
+        """The points at these places (object, ordinal); places that do not exist are absent."""
+        wanted = sorted(set(places))
+        found: dict[tuple[int, int], str] = {}
+        for start in range(0, len(wanted), 400):
+            part = wanted[start : start + 400]
+            marks = ",".join(["(?, ?)"] * len(part))
+            sql = f"SELECT object, ordinal, point FROM chunks WHERE (object, ordinal) IN (VALUES {marks})"
+            values = [number for place in part for number in place]
+            found.update(((row[0], row[1]), row[2]) for row in self._db.rows(sql, values))
         return found
 
     def points(self) -> dict[str, ObjectKind]:
-        """Every point that must be in the vector index, with its kind."""
-        sql = "SELECT c.point, o.kind FROM chunks c JOIN objects o ON o.id = c.object"
-        return dict(self._rows(sql))
+        """Every point that must be in the index, with its kind."""
+        return dict(self._db.rows(f"SELECT c.point, o.kind {_JOINED}"))
 
     def memories(self) -> list[tuple[str, str, int]]:
         """Path, text and retrieval count of every indexed memory."""
-        sql = (
-            "SELECT o.path, c.text, c.hits FROM objects o JOIN chunks c ON c.object = o.id"
-            " WHERE o.kind = 'memory'"
-        )
-        return [(row[0], row[1], row[2]) for row in self._rows(sql)]
+        sql = f"SELECT o.path, c.text, c.hits {_JOINED} WHERE o.kind = 'memory'"
+        return [(row[0], row[1], row[2]) for row in self._db.rows(sql)]
 
-    def keyword_search(self, query: str, limit: int, kinds: Sequence[ObjectKind]) -> list[tuple[str, float]]:
-        """Points by BM25, best first, scores positive. `query` is FTS5 syntax, already quoted."""
-        marks = ",".join("?" * len(kinds))
-        sql = (
-            "SELECT c.point, -bm25(words, 2.0, 1.0) FROM words JOIN chunks c ON c.id = words.rowid"
-            f" JOIN objects o ON o.id = c.object WHERE words MATCH ? AND o.kind IN ({marks})"
-            " ORDER BY bm25(words, 2.0, 1.0) LIMIT ?"
-        )
-        return [(row[0], row[1]) for row in self._rows(sql, (query, *kinds, limit))]
+    def frequencies(self, kind: ObjectKind, terms: Sequence[int]) -> tuple[int, list[int]]:
+        """How many chunks of a kind there are, and in how many each of these words occurs."""
+        marks = ",".join("?" * (len(terms) + 1))
+        sql = f"SELECT term, chunks FROM terms WHERE kind = ? AND term IN ({marks})"
+        held = dict(self._db.rows(sql, (kind, _ALL, *terms)))
+        return held.get(_ALL, 0), [held.get(term, 0) for term in terms]
 
-    def document_frequencies(self, words: Sequence[str]) -> tuple[int, list[int]]:
-        """How many chunks there are, and in how many each word occurs."""
-        total = self._rows("SELECT count(*) FROM chunks")[0][0]
-        counts = [
-            self._rows("SELECT count(*) FROM words WHERE words MATCH ?", (word,))[0][0] for word in words
-        ]
-        return total, counts
+    def follow(self, path: str) -> None:
+        """Note that a person added this folder or file."""
+        with self._db.transaction() as db:
+            db.execute("INSERT OR IGNORE INTO roots VALUES (?, ?)", (path, clock.iso(clock.now())))
+
+    def unfollow(self, path: str) -> int:
+        """Follow this path, and what lies below it, no longer. Returns how many roots that were."""
+        prefix = path.rstrip("/") + "/"
+        sql = "DELETE FROM roots WHERE path = ? OR substr(path, 1, length(?)) = ?"
+        with self._db.transaction() as db:
+            return db.execute(sql, (path, prefix, prefix)).rowcount
+
+    def followed(self) -> list[str]:
+        """The folders and files that were added, by path."""
+        return [row[0] for row in self._db.rows("SELECT path FROM roots ORDER BY path")]
 
     def count_hits(self, points: Sequence[str]) -> None:
         """Note that these chunks were put into a frame."""
-        with self._transaction() as db:
+        with self._db.transaction() as db:
             db.executemany("UPDATE chunks SET hits = hits + 1 WHERE point = ?", [(p,) for p in points])
 
     def counts(self) -> dict[str, int]:
-        """Documents, memories, chunks and open proposals."""
+        """Documents, memories, transcripts, chunks and open proposals."""
         sql = (
             "SELECT (SELECT count(*) FROM objects WHERE kind = 'document'),"
             " (SELECT count(*) FROM objects WHERE kind = 'memory'),"
+            " (SELECT count(*) FROM objects WHERE kind = 'transcript'),"
             " (SELECT count(*) FROM chunks), (SELECT count(*) FROM proposals WHERE state = 'open')"
         )
-        return dict(zip(("documents", "memories", "chunks", "proposals"), self._rows(sql)[0], strict=True))
+        names = ("documents", "memories", "transcripts", "chunks", "proposals")
+        return dict(zip(names, self._db.rows(sql)[0], strict=True))
 
-    # proposals
+    def _remove(self, db: sqlite3.Connection, path: str) -> dict[str, int]:
+        """Take an object out. Returns its points with their retrieval counts."""
+        sql = f"SELECT c.point, c.hits, c.terms, o.kind {_JOINED} WHERE o.path = ?"
+        rows = db.execute(sql, (path,)).fetchall()
+        if rows:
+            self._count_terms(db, rows[0][3], (_terms(row[2]) for row in rows), -1)
+        db.execute("DELETE FROM objects WHERE path = ?", (path,))
+        return {row[0]: row[1] for row in rows}
 
-    def put_proposal(self, key: str, body: dict[str, Any]) -> bool:
-        """Queue a proposed memory. False when it is queued or was rejected already."""
-        with self._transaction() as db:
-            cursor = db.execute(
-                "INSERT OR IGNORE INTO proposals VALUES (?, 'open', ?, ?)",
-                (key, clock.iso(clock.now()), json.dumps(body, ensure_ascii=False)),
-            )
-            # Bounded: what nobody has looked at for a thousand proposals is not going to be.
-            db.execute(
-                "DELETE FROM proposals WHERE id NOT IN"
-                " (SELECT id FROM proposals ORDER BY created DESC, rowid DESC LIMIT 1000)"
-            )
-            return cursor.rowcount == 1
-
-    def proposals(self) -> list[tuple[str, str, dict[str, Any]]]:
-        """Open proposals, newest first: key, when, body."""
-        rows = self._rows(
-            "SELECT id, created, body FROM proposals WHERE state = 'open' ORDER BY created DESC, rowid DESC"
+    @staticmethod
+    def _count_terms(
+        db: sqlite3.Connection, kind: ObjectKind, chunks: Iterable[Sequence[int]], sign: int
+    ) -> None:
+        counts = Counter(term for terms in chunks for term in (_ALL, *terms))
+        db.executemany(
+            "INSERT INTO terms VALUES (?, ?, ?)"
+            " ON CONFLICT (kind, term) DO UPDATE SET chunks = chunks + excluded.chunks",
+            [(kind, term, sign * count) for term, count in counts.items()],
         )
-        return [(row[0], row[1], json.loads(row[2])) for row in rows]
+        if sign < 0:
+            gone = [(kind, term) for term in counts]
+            db.executemany("DELETE FROM terms WHERE kind = ? AND term = ? AND chunks <= 0", gone)
 
-    def close_proposal(self, key: str, *, rejected: bool) -> bool:
-        """Take a proposal off the queue; a rejected one is remembered so that it does not return."""
-        with self._transaction() as db:
-            sql = (
-                "UPDATE proposals SET state = 'rejected' WHERE id = ? AND state = 'open'"
-                if rejected
-                else "DELETE FROM proposals WHERE id = ? AND state = 'open'"
-            )
-            return db.execute(sql, (key,)).rowcount == 1
 
-    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
-        with self._lock:
-            try:
-                return self._db.execute(sql, values).fetchall()
-            except sqlite3.Error as error:
-                raise self._failure(error) from error
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._db
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
-            except sqlite3.Error as error:
-                raise self._failure(error) from error
-
-    def _failure(self, error: sqlite3.Error) -> StorageError:
-        name = getattr(error, "sqlite_errorname", "")
-        hint = {
-            "SQLITE_FULL": "free some space and try again",
-            "SQLITE_READONLY": "set NEXUS_HOME to a folder you may write to",
-            "SQLITE_CANTOPEN": "set NEXUS_HOME to a folder you may write to",
-            "SQLITE_BUSY": "another process holds the store; stop it",
-            "SQLITE_NOTADB": "the file is not a NexusOS store; move it away",
-            "SQLITE_CORRUPT": "move the file away; documents and memories are indexed again from their files",
-        }.get(name.rsplit("_", 1)[0] if name.count("_") > 1 else name, "")
-        return StorageError(f"{self._path}: {error}", hint=hint)
+def _terms(blob: bytes) -> array[int]:
+    terms = array("I")
+    terms.frombytes(blob)
+    return terms

@@ -1,54 +1,65 @@
-"""Which chunks and memories belong to a question.
+"""Which chunks, memories and turns belong to a question.
 
-Two lists of candidates, by words (BM25) and by meaning (vectors), are scaled to 0..1 and added. Rank
-fusion (RRF) throws the scores away and measured worse. Two small bounded bonuses follow, recency and
+Candidates of each kind come from three lists (`nexus.cortex.candidates`); their scores are scaled to
+0..1 over all kinds and added. Rank fusion (RRF) throws the scores away and measured worse. Within its
+kind the order is then the better one of `nexus.cortex.fusion`: it hands the scores out anew among the
+candidates of the kind, so that kinds stay comparable. Two small bounded bonuses follow, recency and
 frequency (seed 004). Every result says how its score came about.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nexus.core import clock
+from nexus.cortex import fusion, words
+from nexus.cortex.candidates import Asked, Gatherer, Pool
 from nexus.cortex.embedder import Embedder
+from nexus.cortex.entries import searched_text
+from nexus.cortex.filters import Filter
 from nexus.cortex.indexer import VectorIndex
-from nexus.cortex.ledger import ChunkRow, Ledger, ObjectKind
+from nexus.cortex.ledger import KINDS, ChunkRow, Ledger, ObjectKind, Place
+from nexus.cortex.vectors import Vectors
 
-BOTH: tuple[ObjectKind, ObjectKind] = ("document", "memory")
-_CANDIDATES = 100
+Scoring = Literal["hybrid", "seed004"]
 _RECENCY, _RECENCY_HALF_LIFE_DAYS = 0.03, 30.0
 _FREQUENCY, _FREQUENCY_HALF = 0.03, 10.0
 _COVERED, _TOUCHED, _SURE = 0.8, 0.25, 0.12
 # A memory is a sentence: it shares less with a question than a passage that explains.
 _SHORTER = 0.05
-_WORD = re.compile(r"\w+", re.UNICODE)
-STOP_WORDS = frozenset(
-    "a about an and any are as at be been but by can could did do does for from get had has have how i if"
-    " in into is it its me my no not of on or our please should so some tell than that the their them"
-    " then there these they this to too up us use using was we were what when where which who why will"
-    " with would you your".split()
-)
+# Texts that share this much of their words say the same, unless a number differs.
+_ALIKE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The parts of a score. `words` and `meaning` are scaled to 0..1 within the candidates."""
+    """The parts of a score.
+
+    `words`, `context` and `meaning` are scaled to 0..1 within the candidates of all kinds; `late` is
+    the word-by-word similarity, 0 where there is none; `cosine` and `coverage` (the share of the
+    question's telling words) are absolute. `total` is what the results are ordered by.
+    """
 
     words: float
+    context: float
     meaning: float
+    late: float
     recency: float
     frequency: float
     cosine: float
     coverage: float
+    total: float
 
-    @property
-    def total(self) -> float:
-        """What the results are ordered by."""
-        return self.words + self.meaning + self.recency + self.frequency
+    def as_dict(self) -> dict[str, float]:
+        """For JSON."""
+        return {name: round(float(getattr(self, name)), 4) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,39 +71,41 @@ class Result:
 
 
 class Retriever:
-    """Hybrid search over the ledger and the vector index."""
+    """Hybrid search over the ledger and the index."""
 
-    def __init__(self, ledger: Ledger, embedder: Embedder, index: VectorIndex) -> None:
-        self._ledger, self._embedder, self._index = ledger, embedder, index
+    def __init__(
+        self,
+        ledger: Ledger,
+        embedder: Embedder,
+        index: VectorIndex,
+        vectors: Vectors,
+        scoring: Scoring = "hybrid",
+    ) -> None:
+        self._ledger, self._embedder, self._scoring = ledger, embedder, scoring
+        self._gatherer = Gatherer(ledger, index, vectors)
 
-    def search(self, query: str, limit: int = 10, kinds: Sequence[ObjectKind] = BOTH) -> list[Result]:
+    def search(
+        self,
+        query: str,
+        limit: int = 10,
+        kinds: Sequence[ObjectKind] = KINDS,
+        where: Filter | None = None,
+    ) -> list[Result]:
         """The best chunks for `query`, best first, repeated text left out. Empty for no words."""
-        words = query_words(query)
         if not query.strip():
             return []
-        vector = self._embedder.query(query)
-        by_meaning = dict(self._index.search(vector, _CANDIDATES, kinds))
-        expression = " OR ".join(f'"{word}"' for word in words)
-        by_words = dict(self._ledger.keyword_search(expression, _CANDIDATES, kinds)) if words else {}
-        rows = self._ledger.chunks(list({**by_meaning, **by_words}))
-        scaled_words, scaled_meaning = _scale(by_words), _scale(by_meaning)
-        weights = self._word_weights(words)
-        results = [
-            Result(
-                row,
-                Scores(
-                    words=scaled_words.get(point, 0.0),
-                    meaning=scaled_meaning.get(point, 0.0),
-                    recency=_recency(row.changed),
-                    frequency=_FREQUENCY * row.hits / (row.hits + _FREQUENCY_HALF),
-                    cosine=by_meaning.get(point, 0.0),
-                    coverage=_coverage(weights, row),
-                ),
-            )
-            for point, row in rows.items()
-        ]
-        results.sort(key=lambda r: (-r.scores.total, r.chunk.path, r.chunk.start_line))
-        return _distinct(results)[:limit]
+        pools = self.pools(query, kinds, where or Filter())
+        if self._scoring == "seed004":
+            return self._seed_formula(query, pools, limit)
+        return self._fused(pools, limit)
+
+    def pools(self, query: str, kinds: Sequence[ObjectKind], where: Filter) -> list[Pool]:
+        """The candidates of each kind with all their scores; kinds without any are absent."""
+        vector, tokens = self._embedder.question(query)
+        numbers = tuple(words.number(word) for word in words.question(query))
+        asked = Asked(vector, tokens, numbers)
+        found = [self._gatherer.gather(asked, kind, where) for kind in dict.fromkeys(kinds)]
+        return [pool for pool in found if len(pool)]
 
     def is_relevant(self, result: Result, query: str) -> bool:
         """Whether a result is about the question at all: by its meaning and its words.
@@ -109,57 +122,115 @@ class Retriever:
         if scores.cosine >= least and scores.coverage >= _TOUCHED:
             return True
         # One shared word says little; nearly all of several say much, whatever the vectors think.
-        return scores.coverage >= _COVERED and len(query_words(query)) > 1
+        return scores.coverage >= _COVERED and len(set(words.question(query))) > 1
 
-    def _word_weights(self, words: Sequence[str]) -> dict[str, float]:
-        """How telling each word is here: its inverse document frequency."""
-        total, counts = self._ledger.document_frequencies([f'"{w}"' for w in words])
-        return {w: math.log(1 + (total - n + 0.5) / (n + 0.5)) for w, n in zip(words, counts, strict=True)}
+    def _fused(self, pools: Sequence[Pool], limit: int) -> list[Result]:
+        scaled = _scaled_together(pools)
+        ranked: list[tuple[float, Pool, int, dict[str, float]]] = []
+        for pool, parts in zip(pools, scaled, strict=True):
+            base = sum(fusion.ACROSS[name] * parts[name] for name in fusion.ACROSS)
+            shares = np.empty_like(base)
+            # The best of the kind by fusion is given the best score of the kind, and so on.
+            shares[np.argsort(-fusion.scores(pool), kind="stable")] = np.sort(base)[::-1]
+            for row, place in enumerate(pool.places):
+                extra = {"recency": _recency(place), "frequency": _frequency(place)}
+                total = float(shares[row]) + sum(extra.values())
+                said = {name: float(column[row]) for name, column in parts.items()}
+                ranked.append((total, pool, row, said | extra))
+        ranked.sort(key=lambda entry: (-entry[0], entry[1].points[entry[2]]))
+        rows = self._ledger.chunks([pool.points[row] for _, pool, row, _ in ranked[: 3 * limit + 20]])
+        results: list[Result] = []
+        kept: list[set[str]] = []
+        for total, pool, row, said in ranked:
+            chunk = rows.get(pool.points[row])
+            if chunk is None or len(results) == limit:
+                break
+            said_words = set(words.words_of(chunk.text))
+            if any(_alike(said_words, other) for other in kept):
+                continue
+            kept.append(said_words)
+            numbers = set(words.terms(searched_text(chunk)))
+            results.append(
+                Result(
+                    chunk,
+                    Scores(
+                        **said,
+                        late=float(np.nan_to_num(pool.late[row])),
+                        cosine=float(np.nan_to_num(pool.meaning[row])),
+                        coverage=_coverage(pool.rarity, numbers),
+                        total=total,
+                    ),
+                )
+            )
+        return results
+
+    def _seed_formula(self, query: str, pools: Sequence[Pool], limit: int) -> list[Result]:
+        """Seed 004 to the letter: .6 cosine + .2 shared keywords + .1 recency + .1 frequency."""
+        asked = {words.number(word) for word in words.question(query)}
+        results = []
+        for pool, parts in zip(pools, _scaled_together(pools), strict=True):
+            rows = self._ledger.chunks(pool.points)
+            for row, point in enumerate(pool.points):
+                if point not in rows:
+                    continue
+                numbers = set(words.terms(searched_text(rows[point])))
+                cosine = float(np.nan_to_num(pool.meaning[row]))
+                place = pool.places[row]
+                recency, frequency = _recency(place) / _RECENCY, _frequency(place) / _FREQUENCY
+                overlap = len(asked & numbers) / len(asked) if asked else 0.0
+                scores = Scores(
+                    **{name: float(column[row]) for name, column in parts.items()},
+                    late=0.0,
+                    recency=0.1 * recency,
+                    frequency=0.1 * frequency,
+                    cosine=cosine,
+                    coverage=_coverage(pool.rarity, numbers),
+                    total=0.6 * cosine + 0.2 * overlap + 0.1 * recency + 0.1 * frequency,
+                )
+                results.append(Result(rows[point], scores))
+        results.sort(key=lambda result: (-result.scores.total, result.chunk.point))
+        return results[:limit]
 
 
-def query_words(query: str) -> list[str]:
-    """The words of a question worth looking for, lower case; all words if only stop words remain."""
-    words = list(dict.fromkeys(w for w in _WORD.findall(query.lower())))[:64]
-    return [w for w in words if w not in STOP_WORDS] or words
+def _scaled_together(pools: Sequence[Pool]) -> list[dict[str, NDArray[np.float32]]]:
+    """The three scores of each pool, min-max scaled to 0..1 over the candidates of all of them."""
+    bounds = {}
+    for name in ("words", "context", "meaning"):
+        values = np.concatenate([getattr(pool, name) for pool in pools]) if pools else np.zeros(1)
+        real = values[~np.isnan(values)]
+        bounds[name] = (real.min(), real.max()) if len(real) else (0.0, 0.0)
+    return [{name: _between(getattr(pool, name), *bound) for name, bound in bounds.items()} for pool in pools]
 
 
-def _scale(scores: dict[str, float]) -> dict[str, float]:
-    """Min-max to 0..1; the worst candidate keeps a little, for it is still a candidate."""
-    if not scores:
-        return {}
-    low, high = min(scores.values()), max(scores.values())
+def _between(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
     if high <= low:
-        return dict.fromkeys(scores, 1.0)
-    return {k: (v - low) / (high - low) for k, v in scores.items()}
+        return np.where(np.isnan(values) | (values <= 0), 0.0, 1.0).astype(np.float32)
+    return np.nan_to_num((values - low) / (high - low), nan=0.0).astype(np.float32)
 
 
-def _recency(changed: str) -> float:
-    age = clock.now() - datetime.fromisoformat(changed.replace("Z", "+00:00"))
-    days = max(0.0, age.total_seconds() / 86400)
+def _recency(place: Place) -> float:
+    try:
+        moment = datetime.fromisoformat(place.changed.replace("Z", "+00:00"))
+    except ValueError:
+        return 0.0
+    # A clock that went backwards makes things new, not newer than new.
+    days = max(0.0, (clock.now() - moment).total_seconds() / 86400)
     return _RECENCY * math.pow(0.5, days / _RECENCY_HALF_LIFE_DAYS)
 
 
-def _coverage(weights: dict[str, float], row: ChunkRow) -> float:
-    """The share of the question's telling words that the chunk holds, weighted by how telling.
-
-    Compares word beginnings, as the index compares stems: "declares" covers "declare".
-    """
-    total = sum(weights.values())
-    if not total:
-        return 0.0
-    text = " ".join((*row.heading, row.text)).lower()
-    stems = {w[: max(4, len(w) - 3)] for w in _WORD.findall(text)} | set(_WORD.findall(text))
-    held = sum(v for w, v in weights.items() if w in stems or w[: max(4, len(w) - 3)] in stems)
-    return held / total
+def _frequency(place: Place) -> float:
+    return _FREQUENCY * place.hits / (place.hits + _FREQUENCY_HALF)
 
 
-def _distinct(results: Sequence[Result]) -> list[Result]:
-    """The same text from two files is one result: the better one."""
-    seen: set[str] = set()
-    kept = []
-    for result in results:
-        key = " ".join(result.chunk.text.split())
-        if key not in seen:
-            seen.add(key)
-            kept.append(result)
-    return kept
+def _coverage(rarity: dict[int, float], numbers: set[int]) -> float:
+    """The share of the question's telling words that a chunk holds, weighted by how telling."""
+    total = sum(rarity.values())
+    return sum(weight for word, weight in rarity.items() if word in numbers) / total if total else 0.0
+
+
+def _alike(some: set[str], other: set[str]) -> bool:
+    """Whether two texts say the same: nearly all words in common, and every word with a digit."""
+    differ = some ^ other
+    if any(not word.isalpha() for word in differ):
+        return False
+    return len(differ) <= (1 - _ALIKE) * len(some | other)

@@ -1,0 +1,64 @@
+"""From a stored chunk to what the index holds and what the embedder reads.
+
+One place decides which words and which text stand for a chunk, so that adding, repairing and
+rebuilding give the same entries. Knows nothing of where chunks come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import PurePath
+
+from nexus.core import ids
+from nexus.cortex import words
+from nexus.cortex.indexer import Entry, Matrix
+from nexus.cortex.ledger import ChunkRow, ObjectKind
+
+
+def point_of(kind: ObjectKind, path: str, ordinal: int, *content: str) -> str:
+    """The point of a chunk: equal content at an equal place, found by equal filters, has an equal point.
+
+    A point in the index therefore always has the right words and the right vector.
+    """
+    return ids.point_id(kind, path, str(ordinal), *content)
+
+
+def document_context(path: str, heading: Sequence[str]) -> str:
+    """What stands around a passage of a document: the words of its file name and its headings."""
+    return " > ".join([PurePath(path).stem, *heading])
+
+
+def text_to_embed(row: ChunkRow) -> str:
+    """What the embedder reads for a chunk. A memory and a turn stand for themselves."""
+    return f"{row.context}\n{row.text}" if row.kind == "document" else row.text
+
+
+def searched_text(row: ChunkRow) -> str:
+    """What is searched for words: the surroundings and the text."""
+    return f"{row.context}\n{row.text}" if row.context else row.text
+
+
+def entry(row: ChunkRow, vector: Matrix | None) -> Entry:
+    """What the index holds for a chunk."""
+    return Entry(
+        point=row.point,
+        kind=row.kind,
+        project=row.project,
+        domain=row.domain,
+        folders=(row.path, *(str(folder) for folder in PurePath(row.path).parents)),
+        changed=seconds(row.said or row.changed),
+        valid_from=row.valid_from,
+        valid_to=row.valid_to,
+        words=words.passage(row.text),
+        context=words.passage(searched_text(row)),
+        vector=vector,
+    )
+
+
+def seconds(moment: str) -> int:
+    """Unix seconds of an ISO time; 0 for none or one that cannot be read."""
+    try:
+        return int(datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp())
+    except (ValueError, OverflowError, OSError):
+        return 0
