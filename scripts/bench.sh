@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Run the benches; each prints its figures and writes them to bench/results/. Usage: bench.sh [NAME...]
-# NEXUS_DATA is the folder with the public data sets (docs/fastapi, bench/claude-docs-rag).
+# NEXUS_DATA is the folder with the public data sets (docs/fastapi, and what docs/guides/benchmarks.md names).
 set -eu
 cd "$(dirname "$0")/.."
 [ -d "${NEXUS_DATA:-}" ] || {
@@ -10,10 +10,15 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh dev
 scripts/test-models.sh
 PATH="$PWD/.venv/bin:$PATH"
-[ $# -gt 0 ] || set -- retrieval answers
+[ $# -gt 0 ] || set -- cortex answers
 
 for name in "$@"; do
     echo "== $name"
+    if [ "$name" = cortex ]; then
+        NEXUS_MODELS_FOLDER="${NEXUS_TEST_MODELS:-build/models}" \
+            nexus bench cortex --data "$NEXUS_DATA" --json bench/results/cortex.json
+        continue
+    fi
     if [ "$name" = answers ]; then
         # A service of its own, with the user's models and nothing but the FastAPI documentation.
         nexus models pull

@@ -4,6 +4,6 @@ set -eu
 cd "$(dirname "$0")/.."
 export NEXUS_HOME="$PWD/build/test-home"
 export NEXUS_MODELS_FOLDER=${NEXUS_TEST_MODELS:-$PWD/build/models}
-for model in granite-embedding-30m-english smollm2-135m; do
+for model in all-minilm-l6-v2 granite-embedding-30m-english smollm2-135m; do
     .venv/bin/nexus models pull "$model"
 done

@@ -61,6 +61,15 @@ def granite_folder(models_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def embedder_folder(models_folder: Path) -> Path:
+    """The installed default embedder: model_quantized.onnx and tokenizer.json."""
+    folder = models_folder / "all-minilm-l6-v2"
+    for name in ("model_quantized.onnx", "tokenizer.json"):
+        _present(folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def smollm2_path(models_folder: Path) -> Path:
     """The small chat model, a GGUF file."""
     return _present(models_folder / "smollm2-135m" / "SmolLM2-135M-Instruct.Q4_1.gguf")

@@ -1,6 +1,6 @@
 """`python -m nexus` is the `nexus` command."""
 
-from nexus.cli.main import main
+from nexus.cli.entry import main
 
 if __name__ == "__main__":
     main()

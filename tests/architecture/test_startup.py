@@ -10,6 +10,7 @@ import pytest
 HEAVY = {
     "fastapi",
     "httpx",
+    "mcp",
     "nexus._native",
     "numpy",
     "onnx",

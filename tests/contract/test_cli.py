@@ -12,7 +12,7 @@ from tests.running import Service, running
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory, models_folder, granite_folder, smollm2_path):
+def service(tmp_path_factory, models_folder, embedder_folder, smollm2_path):
     with running(tmp_path_factory.mktemp("cli") / "home", models_folder) as service:
         yield service
 
@@ -65,7 +65,7 @@ def test_memories_from_birth_to_death(service):
     made = json.loads(service.cli("remember", "backups run at 03:30", "--json").stdout)
     assert made["id"] in service.cli("memories", "list").stdout
     assert "03:30" in service.cli("memories", "show", made["id"]).stdout
-    assert "04:30" in service.cli("memories", "edit", made["id"], "backups run at 04:30").stdout
+    assert "04:30" in service.cli("memories", "edit", made["id"], "--learning", "backups run at 04:30").stdout
     assert service.cli("forget", made["id"]).returncode == 0
     gone = service.cli("memories", "show", made["id"])
     assert gone.returncode == 5
@@ -131,7 +131,7 @@ def test_a_missing_model_is_named_with_the_command(tmp_path):
     service = Service(tmp_path / "home", tmp_path / "none")
     shown = service.cli("up", "--detach")
     assert shown.returncode == 9
-    assert "nexus models pull granite-embedding-30m-english" in shown.stderr
+    assert "nexus models pull all-minilm-l6-v2" in shown.stderr
     doctor = service.cli("doctor")
     assert doctor.returncode == 1
     assert "nexus models pull smollm2-135m" in doctor.stdout
@@ -181,7 +181,7 @@ def test_a_read_only_home_is_a_clear_error(stopped, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small file system")
-def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path, models_folder, granite_folder):
+def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path, models_folder, embedder_folder):
     import subprocess
 
     target = tmp_path / "small"

@@ -16,7 +16,7 @@ from tests.running import Service, running
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory, models_folder, granite_folder, smollm2_path):
+def service(tmp_path_factory, models_folder, embedder_folder, smollm2_path):
     root = tmp_path_factory.mktemp("service") / "home"
     with running(root, models_folder, NEXUS_SERVICE_QUEUE="8") as service:
         yield service
@@ -102,6 +102,21 @@ def test_what_is_said_is_proposed_and_remembered_only_when_approved(http):
         ("/api/knowledge", {"paths": []}, 400, "paths"),
         ("/api/knowledge", {"paths": ["relative"]}, 400, "absolute"),
         ("/api/knowledge", {"paths": ["/a\0b"]}, 400, "absolute"),
+        ("/api/recall", {"query": "x", "kinds": ["song"]}, 400, "song"),
+        ("/api/recall", {"query": "x", "kinds": []}, 400, "kinds"),
+        ("/api/recall", {"query": "x", "after": "soon"}, 400, "soon"),
+        ("/api/recall", {"query": "x", "domain": "HARBOUR"}, 400, "HARBOUR"),
+        ("/api/recall", {"query": "x", "project": "shop"}, 400, "shop"),
+        ("/api/memories", {"learning": "x", "type": "poem"}, 400, "poem"),
+        ("/api/memories", {"learning": "x", "share": True}, 400, "project"),
+        ("/api/memories/MEM-2020-01-01-001/supersede", {"learning": "x"}, 404, "MEM-2020-01-01-001"),
+        ("/api/memories/export", {"path": "out"}, 400, "'out'"),
+        ("/api/memories/import", {"path": "/no/such/folder"}, 404, "/no/such/folder"),
+        ("/api/projects/approve", {"path": "/no/such", "contents": ["a"]}, 404, "/no/such"),
+        ("/api/projects/approve", {"path": "/tmp", "contents": ["abc"]}, 400, "abc"),
+        ("/api/sessions", {}, 400, "paths or clients"),
+        ("/api/sessions", {"clients": ["vim"]}, 400, "vim"),
+        ("/api/context", {"prompt": "x", "tokens": 1}, 400, "tokens"),
         ("/api/nothing", {}, 404, "/api/nothing"),
         ("/api/proposals/NEW-1/approve", {}, 404, "NEW-1"),
     ],
@@ -243,7 +258,7 @@ def test_sigterm_lets_open_answers_finish_and_refuses_new_ones(tmp_path, models_
         assert status == [0]
 
 
-def test_a_fact_survives_kill_9_and_is_used(tmp_path, models_folder, granite_folder, smollm2_path):
+def test_a_fact_survives_kill_9_and_is_used(tmp_path, models_folder, embedder_folder, smollm2_path):
     service = Service(tmp_path / "home", models_folder)
     try:
         service.start()
@@ -260,7 +275,7 @@ def test_a_fact_survives_kill_9_and_is_used(tmp_path, models_folder, granite_fol
 
 def test_a_tampered_model_is_named_and_refused_until_it_is_whole_again(tmp_path, models_folder, smollm2_path):
     models = tmp_path / "models"
-    shutil.copytree(models_folder / "granite-embedding-30m-english", models / "granite-embedding-30m-english")
+    shutil.copytree(models_folder / "all-minilm-l6-v2", models / "all-minilm-l6-v2")
     with running(tmp_path / "home", models) as service, service.client() as http:
         lost = http.post("/api/interact", json={"prompt": "hi"})
         assert lost.status_code == 503

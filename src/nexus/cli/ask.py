@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nexus.cli import output
+from nexus.cli.scope import ProjectOption, project_folder
 
 if TYPE_CHECKING:
     from nexus.cli.client import Client
@@ -59,22 +60,31 @@ def chat() -> None:
 
 def context(
     prompt: Annotated[str, typer.Argument(help="The question to assemble the frame for.")],
+    project: ProjectOption = "",
+    tokens: Annotated[
+        int | None, typer.Option("--tokens", "-n", help="Size of the frame beside the question, from 200.")
+    ] = None,
     as_json: output.JsonFlag = False,
 ) -> None:
-    """Print the context frame for a question, with the tokens of each section."""
+    """Print the context frame for a question: its sections, its sources, and what was left out."""
     from nexus.cli.client import Client
 
-    frame: dict[str, Any] = Client().call("POST", "/api/context", {"prompt": prompt})
+    body: dict[str, Any] = {"prompt": prompt, "project": project_folder(project)}
+    if tokens is not None:
+        body["tokens"] = tokens
+    frame: dict[str, Any] = Client().call("POST", "/api/context", body)
     if as_json:
         output.as_json(frame)
         return
     for section in frame["sections"]:
         output.data(f"--- {section['name']}: {section['tokens']} tokens")
         if section["text"]:
-            output.data(section["text"])
+            output.data(output.harmless(section["text"]))
     output.data(f"--- in all: {frame['tokens']} of {frame['budget']} tokens")
+    for source in frame["sources"]:
+        output.data(f"[{source['number']}] {output.place(source)}  score {source['score']:.2f}")
     for label in frame["left_out"]:
-        output.data(f"left out  {label}")
+        output.data(output.harmless(f"left out  {label}"))
 
 
 def answer_on_terminal(client: Client, body: dict[str, Any]) -> str:
@@ -101,6 +111,8 @@ def answer_on_terminal(client: Client, body: dict[str, Any]) -> str:
     print_sources(sources, str(done["reply"]), answerable=done["answerable"])
     for proposal in done.get("proposals", []):
         output.talk(f"\nRemember this? {proposal['learning']}")
+        if proposal["contradicts"]:
+            output.talk(output.harmless(f"  {proposal['reason']}"))
         output.talk(f"  nexus memories approve {proposal['id']}")
     usage, seconds = done["usage"], done["seconds"]
     output.talk(

@@ -8,8 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from nexus.cli import output
+from nexus.cli.scope import AllFlag, DomainOption, ProjectOption, absolute, project_folder
+from nexus.cli.working import follow, print_report
 
-_MOST_LINES = 30
+_PARTS = ("words", "context", "meaning", "late", "recency", "frequency")
 
 
 def register(app: typer.Typer) -> None:
@@ -25,58 +27,48 @@ def add(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the sum only.")] = False,
 ) -> None:
     """Index files and folders. Unchanged files are not embedded again."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
     from nexus.cli.client import Client
 
-    client = Client()
-    body = {"paths": [str(path.absolute()) for path in paths]}
-    report: dict[str, Any] = {}
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[chunks]} chunks"),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("indexing", total=None, chunks=0)
-        for event in client.stream("/api/knowledge", body):
-            if event.name == "queued":
-                progress.update(task, description="waiting")
-            elif event.name == "progress":
-                progress.update(
-                    task,
-                    description="indexing",
-                    completed=event.data["done"],
-                    total=event.data["total"],
-                    chunks=event.data["chunks"],
-                )
-            elif event.name == "done":
-                report = event.data
+    body = {"paths": [absolute(path) for path in paths]}
+    report = follow(Client(), "/api/knowledge", body, "looking for files")
     if as_json:
         output.as_json(report)
         return
-    told = [f for f in report["files"] if f["reason"]]
-    if not quiet:
-        for file in told[:_MOST_LINES]:
-            hint = f" ({file['hint']})" if file["hint"] else ""
-            output.data(f"{file['status']:<9} {file['path']}: {file['reason']}{hint}")
-        if len(told) > _MOST_LINES:
-            output.data(f"... and {len(told) - _MOST_LINES} more (--json lists all)")
-    counts = ", ".join(f"{n} {status}" for status, n in sorted(report["counts"].items()))
-    output.data(f"{counts or 'no files'}; {report['embedded']} chunks embedded")
+    print_report(report, quiet=quiet)
 
 
 def recall(
     query: Annotated[str, typer.Argument(help="What to look for.")],
-    limit: Annotated[int, typer.Option("--limit", "-n", help="How many results.")] = 5,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="How many results, 1 to 100.")] = 5,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option("--kind", help="Only document, memory or transcript; may be given again."),
+    ] = None,
+    project: ProjectOption = "",
+    domain: DomainOption = "",
+    path: Annotated[str, typer.Option("--path", help="Only this file, or what is below this folder.")] = "",
+    after: Annotated[
+        str, typer.Option("--after", help="Changed or said since this day or time, 2026-11-20 (UTC).")
+    ] = "",
+    before: Annotated[str, typer.Option("--before", help="Changed or said before this day or time.")] = "",
+    all_times: AllFlag = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show the parts of each score.")] = False,
     as_json: output.JsonFlag = False,
 ) -> None:
-    """Search documents and memories, without asking the model."""
+    """Search documents, memories and sessions, without asking the model."""
     from nexus.cli.client import Client
 
-    body = {"query": query, "limit": limit}
+    body: dict[str, Any] = {
+        "query": query,
+        "limit": limit,
+        "project": project_folder(project),
+        "domain": domain.upper(),
+        "path": absolute(Path(path)) if path else "",
+        "after": after,
+        "before": before,
+        "all": all_times,
+        **({"kinds": kind} if kind else {}),
+    }
     results: list[dict[str, Any]] = Client().call("POST", "/api/recall", body)["results"]
     if as_json:
         output.as_json(results)
@@ -85,21 +77,32 @@ def recall(
         output.talk("nothing found")
     for number, result in enumerate(results, 1):
         output.data(f"{number}. {output.place(result)}  score {result['score']:.2f}")
-        for line in result["text"].strip().splitlines()[:4]:
+        for line in output.harmless(result["text"]).strip().splitlines()[:4]:
             output.data(f"   {line[:160]}")
+        if explain:
+            _explain(result["scores"])
 
 
 def forget(
-    what: Annotated[str, typer.Argument(help="A memory's id, or a file or folder that was added.")],
+    what: Annotated[str, typer.Argument(help="A memory's id, or a file, folder or session that was added.")],
 ) -> None:
-    """Delete a memory, or take documents out of the store (the files stay)."""
+    """Delete a memory, or take documents and sessions out of the store (the files stay)."""
+    from urllib.parse import quote
+
     from nexus.cli.client import Client
 
     client = Client()
     if what.startswith("MEM-"):
-        client.call("DELETE", f"/api/memories/{what}")
+        client.call("DELETE", f"/api/memories/{quote(what, safe='')}")
         output.talk(f"forgotten: {what}")
         return
-    path = str(Path(what).absolute())
+    path = absolute(Path(what))
     removed = client.call("DELETE", "/api/knowledge", {"path": path})["removed"]
-    output.talk(f"forgotten: {removed} documents of {path}")
+    output.talk(f"forgotten: {path}" if removed == 1 else f"forgotten: {removed} files of {path}")
+
+
+def _explain(scores: dict[str, float]) -> None:
+    """What was added up, and below it what the parts were made from."""
+    parts = "  ".join(f"{name} {scores[name]:.3f}" for name in _PARTS)
+    output.data(f"   why: {parts}")
+    output.data(f"        cosine {scores['cosine']:.3f}  words of the query in it {scores['coverage']:.0%}")

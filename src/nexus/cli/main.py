@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from nexus.cli import ask, config, doctor, knowledge, memory, models, serve
+from nexus.cli import (
+    ask,
+    bench,
+    config,
+    connect,
+    doctor,
+    index,
+    knowledge,
+    mcp,
+    memory,
+    models,
+    serve,
+    sessions,
+)
 from nexus.core.errors import NexusError
 
 app = typer.Typer(
@@ -16,10 +29,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (serve, ask, knowledge, memory, config, doctor):
+for module in (serve, ask, knowledge, memory, connect, mcp, config, doctor):
     module.register(app)
 app.add_typer(models.app, name="models", help="The weights on this machine.")
 app.add_typer(memory.app, name="memories", help="What is remembered, and what waits for your word.")
+app.add_typer(sessions.app, name="sessions", help="What was said in sessions of agents.")
+app.add_typer(index.app, name="index", help="The index of all that is found: its state, and mending it.")
+app.add_typer(bench.app, name="bench", help="Measure this machine's NexusOS against its goals.")
 app.add_typer(config.app, name="config", help="The settings and where each comes from.")
 
 

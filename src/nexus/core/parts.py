@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 
@@ -32,8 +34,9 @@ def package(name: str, module: str, purpose: str, mend: str) -> Part:
 
 
 def program(name: str, commands: tuple[str, ...], purpose: str, mend: str) -> Part:
-    """A program on the PATH, under any of its names."""
-    found = next((path for c in commands if (path := shutil.which(c))), None)
+    """A program on the PATH or beside this Python, under any of its names."""
+    beside = str(Path(sys.executable).parent)
+    found = next((path for c in commands if (path := shutil.which(c) or shutil.which(c, path=beside))), None)
     return Part(name, "available", f"{purpose} ({found})") if found else Part(name, "missing", purpose, mend)
 
 
@@ -49,6 +52,7 @@ def optional_parts() -> list[Part]:
         package("qdrant", "qdrant_edge", "index on disk", "pip install qdrant-edge-py"),
         package("qdrant-client", "qdrant_client", "index on a Qdrant server", "pip install qdrant-client"),
         package("llama.cpp", "xllamacpp", "local chat model", "pip install xllamacpp"),
+        program("hook client", ("nexus-hook",), "what agents call at each prompt", "make up"),
         program("chromium", ("chromium", "google-chrome"), "browser tests", "apt-get install chromium"),
         program("npm", ("npm",), "models that come as npm packages", "apt-get install npm"),
     ]

@@ -71,7 +71,12 @@ class EngineSettings(Section):
 class CortexSettings(Section):
     """Knowledge and memory."""
 
-    embedder: str = Field(default="all-minilm-l6-v2", description="catalog name of the embedder")
+    embedder: str = Field(
+        default="granite-embedding-30m-english", description="catalog name of the model that reads documents"
+    )
+    talk_embedder: str = Field(
+        default="all-minilm-l6-v2", description="and of the one that reads sessions and memories"
+    )
     index: IndexKind = Field(
         default="qdrant", description="in this process, the exact scan in memory, or a Qdrant server"
     )
@@ -100,7 +105,7 @@ class CortexSettings(Section):
         default="sessions", description="what hooks of agents may keep: nothing, proposals, or sessions too"
     )
     hook_tokens: int = Field(
-        default=600, ge=50, le=10_000, description="largest context that a hook gives to an agent"
+        default=600, ge=150, le=10_000, description="largest context that a hook gives to an agent"
     )
     auto_approve: Annotated[tuple[Category, ...], NoDecode] = Field(
         default=(), description="categories of proposals that become unverified memories by themselves"

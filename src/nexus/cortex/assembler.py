@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nexus.core.errors import ContextOverflowError, InvalidInputError
-from nexus.cortex.ledger import ChunkRow
+from nexus.core.settings import Position
+from nexus.cortex.ledger import ChunkRow, ObjectKind
 from nexus.cortex.retriever import Result
 
 SectionName = Literal["task", "knowledge", "learnings", "state", "instructions"]
@@ -73,18 +74,22 @@ class Source:
 
     number: int
     point: str
-    kind: Literal["document", "memory"]
+    kind: ObjectKind
     path: str
     heading: tuple[str, ...]
     lines: tuple[int, int]
     score: float
     text: str
+    title: str
+    said: str
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "number": self.number,
             "kind": self.kind,
+            "title": self.title,
+            "said": self.said,
             "path": self.path,
             "heading": list(self.heading),
             "lines": list(self.lines),
@@ -157,8 +162,13 @@ def assemble(
     history: Sequence[Turn],
     count: Callable[[str], int],
     budget: int,
+    *,
+    position: Position = "top",
 ) -> Frame:
     """Build the frame. `count` gives the tokens of a text for the model that will read it.
+
+    `position` says where the best of the sources stand among them: first, in the middle, last, or at
+    both ends (the U of "Lost in the Middle", Liu et al. 2023).
 
     The task is never cut: one that does not leave room raises `ContextOverflowError`.
     """
@@ -184,12 +194,12 @@ def assemble(
     left_out: list[str] = []
     state, state_tokens = _state(history, count, room("state"), left_out)
     memories = [r for r in results if r.chunk.kind == "memory"]
-    documents = [r for r in results if r.chunk.kind == "document"]
+    documents = [r for r in results if r.chunk.kind != "memory"]
     sources: list[Source] = []
-    learnings = _pick("learnings", memories, count, room("learnings"), sources, left_out)
+    learnings = _pick("learnings", memories, count, room("learnings"), sources, left_out, position)
     # Knowledge may use what the other sections left.
     spare = free - learnings.tokens - state_tokens
-    knowledge = _pick("knowledge", documents, count, spare, sources, left_out)
+    knowledge = _pick("knowledge", documents, count, spare, sources, left_out, position)
     return Frame(
         task,
         (
@@ -212,6 +222,10 @@ def _closing(instructions: str, task: str) -> str:
 
 def place(chunk: ChunkRow) -> str:
     """Where a chunk is from, as a person would say it."""
+    if chunk.kind == "memory":
+        return f"memory of {chunk.changed[:10]}"
+    if chunk.kind == "transcript":
+        return f"session of {(chunk.said or chunk.changed)[:10]}: {chunk.title}"
     name = chunk.path.rsplit("/", 1)[-1]
     return f"{name} > {' > '.join(chunk.heading)}" if chunk.heading else name
 
@@ -223,33 +237,64 @@ def _pick(
     room: int,
     sources: list[Source],
     left_out: list[str],
+    position: Position,
 ) -> Section:
-    """The best results that fit, numbered in order. Numbers go on from `sources`."""
+    """The best results that fit, at their positions and numbered in order, going on from `sources`."""
     if not results:
         return Section(name, "", 0)
-    parts = [f"## {_TITLES[name]}"]
-    used = count(parts[0])
+    title = f"## {_TITLES[name]}"
+    used = count(title)
+    fitting: list[Result] = []
     for result in results:
-        chunk, number = result.chunk, len(sources) + 1
-        label = place(chunk) if chunk.kind == "document" else f"memory of {chunk.changed[:10]}"
-        text = f"[{number}] {label}\n{chunk.text.strip()}"
-        tokens = count(text) + 2
+        # A number has as many tokens wherever the text stands, give or take one.
+        tokens = count(_quoted(result.chunk, len(sources) + len(fitting) + 1)) + 2
         if used + tokens > room:
-            left_out.append(label)
+            left_out.append(place(result.chunk))
             continue
-        parts.append(text)
+        fitting.append(result)
         used += tokens
+    if not fitting:
+        return Section(name, "", 0)
+    parts = [title]
+    for result in arranged(fitting, position):
+        number, chunk = len(sources) + 1, result.chunk
+        parts.append(_quoted(chunk, number))
         lines = (chunk.start_line, chunk.end_line)
+        total = result.scores.total
         sources.append(
             Source(
-                number, chunk.point, chunk.kind, chunk.path, chunk.heading, lines,
-                result.scores.total, chunk.text,
+                number,
+                chunk.point,
+                chunk.kind,
+                chunk.path,
+                chunk.heading,
+                lines,
+                total,
+                chunk.text,
+                chunk.title,
+                chunk.said or chunk.changed,
             )
-        )  # fmt: skip
-    if len(parts) == 1:
-        return Section(name, "", 0)
+        )
     text = "\n\n".join(parts)
     return Section(name, text, count(text))
+
+
+def arranged(best_first: Sequence[Result], position: Position) -> list[Result]:
+    """The results with the best of them at `position`."""
+    if position == "top":
+        return list(best_first)
+    if position == "bottom":
+        return list(best_first[::-1])
+    # The best, third, fifth... descend from the start, the others ascend to the end.
+    edges = [*best_first[::2], *best_first[1::2][::-1]]
+    if position == "edges":
+        return edges
+    half = len(edges) // 2
+    return [*edges[:half][::-1], *edges[half:][::-1]]
+
+
+def _quoted(chunk: ChunkRow, number: int) -> str:
+    return f"[{number}] {place(chunk)}\n{chunk.text.strip()}"
 
 
 def _state(

@@ -15,23 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nexus.cortex import late, words
+from nexus.cortex.embedder import Question
 from nexus.cortex.filters import Filter
-from nexus.cortex.indexer import Hit, Matrix, Scope, Sparse, VectorIndex
+from nexus.cortex.indexer import Hit, Matrix, Scope, Sparse, VectorIndex, WordField
 from nexus.cortex.ledger import Ledger, ObjectKind, Place
 from nexus.cortex.vectors import Vectors
 
 # How many each list contributes, whose neighbours are looked at, and how far these reach.
-LISTED, WITH_NEIGHBOURS, REACH = 100, 60, 2
+LISTED, WITH_NEIGHBOURS, REACH = 100, 30, 2
 # How many are compared word by word.
-COMPARED = 100
+COMPARED = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question in the forms that the lists need. `rarity` is by word number."""
+    """A question in the forms that the lists need; `numbers` are those of its words."""
 
-    vector: Matrix
-    tokens: Matrix
+    question: Question
     numbers: tuple[int, ...]
 
 
@@ -67,7 +67,7 @@ class Gatherer:
         lists: tuple[dict[str, float], ...] = (
             dict(self._index.matching(sparse, "words", LISTED, scope)),
             dict(self._index.matching(sparse, "context", LISTED, scope)),
-            dict(self._index.nearest(asked.vector, LISTED, scope)),
+            dict(self._index.nearest(asked.question.vector, LISTED, scope)),
         )
         places = self._ledger.places(list({**lists[0], **lists[1], **lists[2]}))
         if kind == "transcript":
@@ -75,10 +75,12 @@ class Gatherer:
         points = list(places)
         columns = [self._complete(found, points, asked, sparse, scope, n) for n, found in enumerate(lists)]
         pool = Pool(
-            kind,
-            points,
-            list(places.values()),
-            *columns,
+            kind=kind,
+            points=points,
+            places=list(places.values()),
+            words=columns[0],
+            context=columns[1],
+            meaning=columns[2],
             late=np.full(len(points), np.nan, np.float32),
             rarity=dict(zip(asked.numbers, rarities, strict=True)),
         )
@@ -88,7 +90,8 @@ class Gatherer:
 
     def _neighbours(self, lists: Sequence[dict[str, float]], places: dict[str, Place]) -> dict[str, Place]:
         """The places around the best candidates that no list has found."""
-        rough = np.sum([_scaled(np.array([found.get(p, 0.0) for p in places])) for found in lists], axis=0)
+        columns = (np.array([found.get(p, 0.0) for p in places], np.float32) for found in lists)
+        rough = np.sum([_scaled(column) for column in columns], axis=0)
         best = np.argsort(-rough, kind="stable")[:WITH_NEIGHBOURS]
         held = list(places.values())
         around = {
@@ -115,10 +118,10 @@ class Gatherer:
         if missing:
             chosen = scope._replace(points=missing)
             if number == 2:
-                hits = self._index.nearest(asked.vector, len(missing), chosen)
+                hits = self._index.nearest(asked.question.vector, len(missing), chosen)
             elif len(found) >= LISTED:
                 # A shorter list holds all that match at all.
-                field = "words" if number == 0 else "context"
+                field: WordField = "words" if number == 0 else "context"
                 hits = self._index.matching(sparse, field, len(missing), chosen)
         scores = {**found, **dict(hits)}
         absent = np.nan if number == 2 else 0.0
@@ -130,20 +133,35 @@ class Gatherer:
             return
         rough = _scaled(pool.words) + _scaled(pool.context) + _scaled(pool.meaning)
         best = np.argsort(-rough, kind="stable")[:COMPARED]
-        rows = self._ledger.chunks([pool.points[i] for i in best])
-        chosen = [(i, rows[pool.points[i]]) for i in best if pool.points[i] in rows]
-        held = self._vectors.late([row for _, row in chosen])
-        usable = [(i, tokens) for (i, _), tokens in zip(chosen, held, strict=True) if tokens is not None]
-        if usable and len(asked.tokens):
-            scores = late.max_similarity(asked.tokens, [tokens for _, tokens in usable])
-            pool.late[[i for i, _ in usable]] = scores
+        held = self._vectors.late([pool.points[i] for i in best])
+        usable = [i for i in best if pool.points[i] in held]
+        if usable and len(asked.question.tokens):
+            weighed = self._telling(pool.kind, asked.question)
+            pool.late[usable] = late.max_similarity(weighed, [held[pool.points[i]] for i in usable])
+
+    def _telling(self, kind: ObjectKind, question: Question) -> Matrix:
+        """The question's tokens (q, 64), each scaled by how telling the word is that it is a piece of.
+
+        The mean that late interaction takes becomes a weighted one: the greatest product with a
+        scaled row is the scaled greatest product.
+        """
+        parts = [words.terms(word) for word in question.around]
+        numbers = sorted({number for part in parts for number in part})
+        total, counts = self._ledger.frequencies(kind, numbers)
+        rarity = {n: words.rarity(total, count) for n, count in zip(numbers, counts, strict=True)}
+        weights = np.array([1 + max((rarity[n] for n in part), default=0.0) for part in parts], np.float32)
+        scaled: Matrix = question.tokens * (weights / weights.mean())[:, None]
+        return scaled
 
 
-def _scaled(values: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Min-max to 0..1; what does not exist counts as the least."""
-    if not len(values) or np.isnan(values).all():
-        return np.zeros(len(values), np.float32)
-    low, high = np.nanmin(values), np.nanmax(values)
+def _scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    real = values[~np.isnan(values)]
+    return between(values, float(real.min(initial=0)), float(real.max(initial=0)))
+
+
+def between(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
+    """`values` scaled so that `low` is 0 and `high` is 1; what does not exist counts as the least."""
     if high <= low:
-        return np.where(np.isnan(values), 0.0, 1.0 if high > 0 else 0.0).astype(np.float32)
-    return np.nan_to_num((values - low) / (high - low), nan=0.0).astype(np.float32)
+        return np.where(np.isnan(values) | (values <= 0), 0.0, 1.0).astype(np.float32)
+    scaled: NDArray[np.float32] = np.nan_to_num((values - low) / (high - low), nan=0.0).astype(np.float32)
+    return scaled

@@ -1,24 +1,24 @@
-"""Source code as sections: one for each top-level definition, named by its symbol.
+"""Source code as sections: one for each definition, named by its symbol path.
 
-Python is split by its own grammar. Other languages, and Python that does not parse, are split at
-unindented lines that look like a definition; grammars for them are a later step. Knows no tokens.
-Invariant: sections follow the order of the lines and hold all of them.
+Files of a language with a grammar are split by it (`grammars`); a class too long for one passage is
+opened up, and its methods have its name above theirs. All others, and what no grammar makes sense of, are
+split at unindented lines that look like a definition. Comments and decorators above a definition belong to
+it. Knows no tokens. Invariant: sections follow the order of the lines and hold all of them.
 """
 
 from __future__ import annotations
 
-import ast
 import re
-import threading
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import pairwise
 from pathlib import PurePath
 
+from nexus.cortex import grammar_process
+from nexus.cortex.grammars import Definition
 from nexus.cortex.outline import Block, Section, line_spans
 
-_PYTHON = {".py", ".pyi", ".pyw"}
-# warnings.catch_warnings swaps a list that all threads share.
-_WARNINGS = threading.Lock()
+Mark = tuple[int, tuple[str, ...]]
+"""The line where a section begins, from 0, and the path of its symbol."""
 
 _MODIFIERS = (
     r"(?:(?:pub(?:\([a-z ]+\))?|export|default|async|static|public|private|protected|internal|"
@@ -38,53 +38,51 @@ _ASSIGNED = re.compile(
 )
 _TABLE = re.compile(r"\[{1,2}(?P<name>[\w.\"' -]+)\]{1,2} *$")
 _SHELL = re.compile(r"(?P<name>[A-Za-z_][\w-]*) *\(\) *\{?")
-_LEADING = re.compile(r"(?://|#|--|/\*| \*|@|;|%|\"\"\")")
+_LEADING = re.compile(r"(?://|#|--|/\*|\*[/ ]|\*$|@|;|%|\"\"\")")
 _NO_NAMES = {"if", "for", "while", "switch", "return", "else", "catch", "sizeof"}
 
 
 def sections(text: str, name: str, too_long: Callable[[int, int], bool]) -> list[Section]:
     """The definitions of a source file; `too_long(start, end)` says when a class is opened up."""
     lines = line_spans(text)
-    found: list[tuple[int, tuple[str, ...]]] | None = None
-    if PurePath(name).suffix.lower() in _PYTHON:
-        found = _python(text, lines, too_long)
+    found = _by_grammar(text, PurePath(name).suffix.lower(), lines, too_long)
     if found is None:
         found = _by_shape(text, lines)
     return _cut(text, lines, found)
 
 
-def _cut(text: str, lines: list[tuple[int, int]], found: list[tuple[int, tuple[str, ...]]]) -> list[Section]:
+def _cut(text: str, lines: list[tuple[int, int]], found: list[Mark]) -> list[Section]:
     """Sections from (first line, symbol path) marks; blank lines around each are left out."""
     marks = [(0, ()), *found] if not found or found[0][0] > 0 else found
     result: list[Section] = []
     for number, (first, path) in enumerate(marks):
         last = marks[number + 1][0] if number + 1 < len(marks) else len(lines)
-        kept = [i for i in range(first, last) if text[lines[i][0] : lines[i][1]].strip()]
-        if kept:
-            block = Block(lines[kept[0]][0], lines[kept[-1]][1], "code", 0.0)
+        while first < last and not text[lines[first][0] : lines[first][1]].strip():
+            first += 1
+        while last > first and not text[lines[last - 1][0] : lines[last - 1][1]].strip():
+            last -= 1
+        if first < last:
+            block = Block(lines[first][0], lines[last - 1][1], "code", 0.0)
             result.append(Section(path, [block]))
     return result
 
 
-# ---- Python ------------------------------------------------------------------------------------
+# ---- by grammar --------------------------------------------------------------------------------
 
 
-def _python(
-    text: str, lines: list[tuple[int, int]], too_long: Callable[[int, int], bool]
-) -> list[tuple[int, tuple[str, ...]]] | None:
-    """Marks by the grammar, or None when the text is not Python of this version."""
-    with _WARNINGS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about invalid escapes in somebody else's file
-        try:
-            tree = ast.parse(text.removeprefix("\ufeff"))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
-    # A form feed or a line separator inside the file may count differently: then do not guess.
-    if any(node.lineno > len(lines) for node in tree.body):
+def _by_grammar(
+    text: str, suffix: str, lines: list[tuple[int, int]], too_long: Callable[[int, int], bool]
+) -> list[Mark] | None:
+    """Marks from the definitions of the grammar, or None when there are none to be had."""
+    if "\r" in text.replace("\r\n", ""):
+        return None  # a grammar does not count a lone CR as the end of a line
+    findings = grammar_process.shared().find(text.removeprefix("\ufeff"), suffix)
+    if findings is None or not findings.definitions or findings.definitions[-1].first >= len(lines):
         return None
-    marks: list[tuple[int, tuple[str, ...]]] = []
+    found = findings.definitions
+    marks: list[Mark] = []
     end = 0
-    for first, last, path in _definitions(tree.body, (), text, lines, too_long):
+    for first, last, path in _chosen(found, text, lines, too_long):
         first = _with_comment(text, lines, first, end)
         if first > end:
             marks.append((end, path[:-1]))
@@ -92,34 +90,54 @@ def _python(
         end = last
     if marks and end < len(lines):
         marks.append((end, ()))
-    return marks
+    return _with_shapes(marks, _by_shape(text, lines)) if findings.broken else marks
 
 
-def _definitions(
-    body: list[ast.stmt],
-    outer: tuple[str, ...],
+def _with_shapes(marks: list[Mark], shapes: list[Mark]) -> list[Mark]:
+    """Where the grammar lost its way, an unindented line that looks like a definition is one too."""
+    named = {line for line, path in marks if path}
+    lost = {line: path for line, path in shapes if line not in named}
+    merged = sorted([mark for mark in marks if mark[0] not in lost] + list(lost.items()))
+    # The grammar thought that what stood there ended here: now it is what was found that goes on.
+    return [mark for before, mark in pairwise([(0, ()), *merged]) if mark[1] or before[0] not in lost]
+
+
+def _chosen(
+    found: Sequence[Definition],
     text: str,
     lines: list[tuple[int, int]],
     too_long: Callable[[int, int], bool],
 ) -> Iterator[tuple[int, int, tuple[str, ...]]]:
-    """(first line, line after the last, path) of each definition, counted from 0."""
-    for node in body:
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            continue
-        first = min([node.lineno, *(d.lineno for d in node.decorator_list)]) - 1
-        last = min(node.end_lineno or node.lineno, len(lines))
-        path = (*outer, node.name)
-        if isinstance(node, ast.ClassDef) and too_long(lines[first][0], lines[last - 1][1]):
-            inner = list(_definitions(node.body, path, text, lines, too_long))
-            if inner:
-                head_end = _with_comment(text, lines, inner[0][0], first + 1)
-                if head_end > first:
-                    yield first, head_end, path
-                yield from inner
-                if inner[-1][1] < last:
-                    yield inner[-1][1], last, path
-                continue
-        yield first, last, path
+    """(first line, line after the last, path): each definition whole, or what is left of a long one
+    between its own definitions."""
+    open_ones: list[Definition] = []  # too long to be one passage, the innermost last
+    position = 0
+    for definition in found:
+        while open_ones and open_ones[-1].last <= definition.first:
+            position = yield from _rest(open_ones.pop(), position)
+        if definition.first < position:
+            continue  # inside one that is taken whole
+        last = min(definition.last, len(lines))
+        if open_ones:
+            first = _with_comment(text, lines, definition.first, position)
+            if first > position:
+                yield position, first, open_ones[-1].path
+                position = first
+        if definition.holds and too_long(lines[definition.first][0], lines[last - 1][1]):
+            open_ones.append(definition._replace(last=last))
+            position = definition.first
+        else:
+            yield definition.first, last, definition.path
+            position = last
+    while open_ones:
+        position = yield from _rest(open_ones.pop(), position)
+
+
+def _rest(definition: Definition, position: int) -> Generator[tuple[int, int, tuple[str, ...]], None, int]:
+    """The lines of an opened definition after its last inner one."""
+    if position < definition.last:
+        yield position, definition.last, definition.path
+    return max(position, definition.last)
 
 
 def _with_comment(text: str, lines: list[tuple[int, int]], first: int, lowest: int) -> int:
@@ -132,14 +150,14 @@ def _with_comment(text: str, lines: list[tuple[int, int]], first: int, lowest: i
     return first
 
 
-# ---- other languages ---------------------------------------------------------------------------
+# ---- by shape ----------------------------------------------------------------------------------
 
 
-def _by_shape(text: str, lines: list[tuple[int, int]]) -> list[tuple[int, tuple[str, ...]]]:
-    marks: list[tuple[int, tuple[str, ...]]] = []
+def _by_shape(text: str, lines: list[tuple[int, int]]) -> list[Mark]:
+    marks: list[Mark] = []
     lowest = 0
     for number, (start, end) in enumerate(lines):
-        if start == end or text[start] in " \t})]":
+        if end - start < 3 or text[start] in " \t})]":
             continue
         line = text[start : min(end, start + 300)]
         name = _symbol(line)

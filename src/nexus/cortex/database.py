@@ -57,6 +57,8 @@ CREATE TABLE IF NOT EXISTS terms (
 ) WITHOUT ROWID;
 -- Folders and files that a person added, to be followed.
 CREATE TABLE IF NOT EXISTS roots (path TEXT PRIMARY KEY, added TEXT NOT NULL) WITHOUT ROWID;
+-- Sessions that a person has taken out: a client that goes on writing does not bring them back.
+CREATE TABLE IF NOT EXISTS left_out (path TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS proposals (
     id TEXT PRIMARY KEY,
     state TEXT NOT NULL CHECK (state IN ('open', 'rejected')),
@@ -100,6 +102,9 @@ class Database:
             self._db.executescript(f"BEGIN; {leave}{_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
         except sqlite3.Error as error:
             raise self._failure(error) from error
+        except UnicodeDecodeError as error:
+            # SQLite quotes the damaged file in its message, in bytes that are no text.
+            raise self._failure(sqlite3.DatabaseError("the schema is damaged")) from error
         except OSError as error:
             raise StorageError.from_os(error, path) from error
 
@@ -145,5 +150,5 @@ class Database:
             "SQLITE_BUSY": "another process holds the store; stop it",
             "SQLITE_NOTADB": "the file is not a NexusOS store; move it away",
             "SQLITE_CORRUPT": "move the file away; documents and memories are indexed again from their files",
-        }.get(name.rsplit("_", 1)[0] if name.count("_") > 1 else name, "")
+        }.get(name.rsplit("_", 1)[0] if name.count("_") > 1 else name or "SQLITE_CORRUPT", "")
         return StorageError(f"{self._path}: {error}", hint=hint)

@@ -7,6 +7,7 @@ indexes built from the cache agree to the last bit.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Collection, Mapping, Sequence
@@ -18,6 +19,9 @@ from numpy.typing import NDArray
 from nexus.core.errors import StorageError
 
 Vector = NDArray[np.float32]
+_log = logging.getLogger(__name__)
+# SQLite quotes the damaged file in some messages, in bytes that are no text.
+_BROKEN = (sqlite3.DatabaseError, UnicodeDecodeError)
 
 
 class EmbeddingCache:
@@ -28,21 +32,25 @@ class EmbeddingCache:
         self._lock = threading.Lock()
         try:
             self._db = self._open()
-        except sqlite3.DatabaseError:
-            # A cache that cannot be read is worth nothing: start a new one.
-            path.unlink(missing_ok=True)
-            try:
-                self._db = self._open()
-            except sqlite3.Error as error:
-                raise StorageError(f"{path}: {error}") from error
+        except _BROKEN:
+            self._db = self._start_anew()
 
     def _open(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = OFF")  # a lost cache entry is computed again
-        db.execute("CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID")
-        db.execute("CREATE TABLE IF NOT EXISTS tokens (key TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID")
+        for table in ("vectors", "tokens"):
+            db.execute(f"CREATE TABLE IF NOT EXISTS {table} (key TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID")
         return db
+
+    def _start_anew(self) -> sqlite3.Connection:
+        """A cache that cannot be read is worth nothing."""
+        for path in (self._path, *self._path.parent.glob(f"{self._path.name}-*")):
+            path.unlink(missing_ok=True)
+        try:
+            return self._open()
+        except sqlite3.Error as error:
+            raise StorageError(f"{self._path}: {error}") from error
 
     def get(self, keys: Sequence[str]) -> dict[str, Vector]:
         """The vectors that are there, float32, shape (d,)."""
@@ -55,9 +63,9 @@ class EmbeddingCache:
         """Add vectors. Raises `StorageError` when the disk is full."""
         self._write("vectors", {key: v.astype(np.float16).tobytes() for key, v in vectors.items()})
 
-    def get_tokens(self, keys: Sequence[str]) -> dict[str, bytes]:
-        """The word vectors that are there, as `TokenVectors.to_bytes` wrote them."""
-        return self._read("tokens", keys)
+    def get_tokens(self, points: Sequence[str]) -> dict[str, bytes]:
+        """The word vectors that are there, by point, as `TokenVectors.to_bytes` wrote them."""
+        return self._read("tokens", points)
 
     def put_tokens(self, tokens: Mapping[str, bytes]) -> None:
         """Add word vectors. Raises `StorageError` when the disk is full."""
@@ -66,12 +74,18 @@ class EmbeddingCache:
     def _read(self, table: str, keys: Sequence[str]) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         with self._lock:
-            for start in range(0, len(keys), 500):
-                part = keys[start : start + 500]
-                marks = ",".join("?" * len(part))
-                found.update(
-                    self._db.execute(f"SELECT key, data FROM {table} WHERE key IN ({marks})", part).fetchall()
-                )
+            try:
+                for start in range(0, len(keys), 500):
+                    part = keys[start : start + 500]
+                    marks = ",".join("?" * len(part))
+                    sql = f"SELECT key, data FROM {table} WHERE key IN ({marks})"
+                    found.update(self._db.execute(sql, part).fetchall())
+            except _BROKEN as error:
+                # Damage shows where it is read. What is lost is computed again.
+                _log.warning("%s is damaged (%s): starting a new one", self._path, error)
+                self._db.close()
+                self._db = self._start_anew()
+                return {}
         return found
 
     def _write(self, table: str, rows: Mapping[str, bytes]) -> None:
@@ -89,13 +103,13 @@ class EmbeddingCache:
         with self._lock:
             return int(self._db.execute("SELECT count(*) FROM vectors").fetchone()[0])
 
-    def keep_only(self, keys: Collection[str]) -> None:
-        """Drop every vector that `keys` does not name."""
+    def keep_only(self, keys: Collection[str], points: Collection[str]) -> None:
+        """Drop every vector that `keys` does not name, and the word vectors of all but `points`."""
         with self._lock:
             self._db.execute("BEGIN")
-            for table in ("vectors", "tokens"):
+            for table, wanted in (("vectors", keys), ("tokens", points)):
                 held = [row[0] for row in self._db.execute(f"SELECT key FROM {table}")]
-                stale = [(key,) for key in held if key not in keys]
+                stale = [(key,) for key in held if key not in wanted]
                 self._db.executemany(f"DELETE FROM {table} WHERE key = ?", stale)
             self._db.execute("COMMIT")
 

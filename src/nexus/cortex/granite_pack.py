@@ -109,6 +109,11 @@ class Pack:
     def __exit__(self, *_: object) -> None:
         self._data.close()
 
+    def expect_layers(self, count: int) -> None:
+        """Raises `ModelCorruptError` where the encoder has another number of layers."""
+        if self.architecture.layers != count:
+            raise self._bad(f"{self.architecture.layers} layers, not {count}")
+
     def tensor(self, name: str) -> Floats:
         """The whole tensor, float32, in its shape. Raises as `rows`."""
         shape = self._tensors[name].shape

@@ -7,60 +7,22 @@ once. All files are read before the first is embedded: their words are found wit
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from nexus.core.errors import NotFoundError
+from nexus.core.errors import NexusError, NotFoundError
 from nexus.cortex.chunker import ChunkSizes, chunk
 from nexus.cortex.embedder import Embedder
 from nexus.cortex.entries import document_context
 from nexus.cortex.ledger import Ledger, NewChunk
+from nexus.cortex.listener import Listener
 from nexus.cortex.reader import Document, Outcome, ReadLimits, display, read, walk
+from nexus.cortex.reporting import AddReport, FileReport, Progress, Status
 from nexus.cortex.store import NewObject, Store
 
-Status = Literal["added", "updated", "unchanged", "removed", "skipped", "failed"]
 # Chunks stored together; and the version of the way files are cut.
 _GROUP = 64
 _CUT = 2
-
-
-@dataclass(frozen=True, slots=True)
-class FileReport:
-    """What happened to one file."""
-
-    path: str
-    status: Status
-    chunks: int = 0
-    reason: str = ""
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far an `add` has come: files while reading, chunks while embedding."""
-
-    phase: Literal["reading", "embedding"]
-    done: int
-    total: int
-    chunks: int
-    path: str
-
-
-@dataclass(slots=True)
-class AddReport:
-    """The sum of an `add`."""
-
-    files: list[FileReport] = field(default_factory=list)
-    embedded: int = 0
-    cancelled: bool = False
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many files had each outcome."""
-        return dict(Counter(f.status for f in self.files))
 
 
 class Ingest:
@@ -70,11 +32,12 @@ class Ingest:
         self,
         ledger: Ledger,
         store: Store,
+        listener: Listener,
         embedder: Embedder,
         sizes: ChunkSizes,
         limits: ReadLimits,
     ) -> None:
-        self._ledger, self._store, self._embedder = ledger, store, embedder
+        self._ledger, self._store, self._listener, self._embedder = ledger, store, listener, embedder
         self._sizes, self._limits = sizes, limits
         self._one_at_a_time = threading.Lock()
         # Another chunking gives other chunks for the same bytes. Vectors are the index's affair.
@@ -151,6 +114,9 @@ class Ingest:
 
     def _prepare(self, path: Path, root: str, report: AddReport) -> tuple[NewObject, FileReport] | None:
         name = str(path)
+        if self._listener.unchanged(path):
+            report.files.append(FileReport(name, "unchanged"))
+            return None
         known = self._ledger.get(name)
         if known and known.sha256.startswith(f"{self._recipe}:"):
             try:
@@ -160,6 +126,8 @@ class Ingest:
             if now and (now.st_size, now.st_mtime_ns) == (known.size, known.mtime_ns):
                 report.files.append(FileReport(name, "unchanged"))
                 return None
+        if self._listener.hears(path):
+            return self._session(path, root, report)
         document = read(path, self._limits)
         if isinstance(document, Outcome):
             report.files.append(self._refused(document))
@@ -182,6 +150,20 @@ class Ingest:
         status: Status = "updated" if known else "added"
         return new, FileReport(display(path), status, len(chunks), _redactions(document))
 
+    def _session(self, path: Path, root: str, report: AddReport) -> tuple[NewObject, FileReport] | None:
+        """Among documents may lie sessions of agents; what was said in them is turns, not pages."""
+        name = str(path)
+        if self._ledger.left_out(name):
+            report.files.append(FileReport(display(path), "skipped", 0, "the session was forgotten"))
+            return None
+        try:
+            new, problems = self._listener.prepare(path, root)
+        except NexusError as error:
+            report.files.append(FileReport(display(path), "failed", 0, error.message, error.hint))
+            return None
+        status: Status = "updated" if self._ledger.get(name) else "added"
+        return new, FileReport(display(path), status, len(new.chunks), problems)
+
     def _stamp(self, document: Document) -> str:
         return f"{self._recipe}:{document.sha256}"
 
@@ -203,7 +185,9 @@ class Ingest:
 
     def _refused(self, outcome: Outcome) -> FileReport:
         """A file that cannot be used any more must not answer from its old content either."""
-        self._store.drop(str(outcome.path))
+        known = self._ledger.get(str(outcome.path))
+        if known and known.kind == "document":
+            self._store.drop(known.path)
         status: Status = "failed" if outcome.status == "failed" else "skipped"
         return FileReport(display(outcome.path), status, 0, outcome.reason, outcome.hint)
 

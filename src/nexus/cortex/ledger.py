@@ -270,6 +270,30 @@ class Ledger:
         """The folders and files that were added, by path."""
         return [row[0] for row in self._db.rows("SELECT path FROM roots ORDER BY path")]
 
+    def leave_out(self, path: str) -> None:
+        """Note that a person has taken this session out."""
+        with self._db.transaction() as db:
+            db.execute("INSERT OR IGNORE INTO left_out VALUES (?)", (path,))
+
+    def take_in(self, path: str) -> None:
+        """Forget that this session was taken out."""
+        if self.left_out(path):
+            with self._db.transaction() as db:
+                db.execute("DELETE FROM left_out WHERE path = ?", (path,))
+
+    def left_out(self, path: str) -> bool:
+        """Whether a person has taken this session out."""
+        return bool(self._db.rows("SELECT 1 FROM left_out WHERE path = ?", (path,)))
+
+    def sessions(self) -> list[tuple[str, str, str, str]]:
+        """Path, title, project and the last time of every transcript, latest first."""
+        sql = (
+            "SELECT o.path, o.title, o.project, coalesce(nullif(max(c.said), ''), o.changed) AS last"
+            " FROM objects o LEFT JOIN chunks c ON c.object = o.id WHERE o.kind = 'transcript'"
+            " GROUP BY o.id ORDER BY last DESC"
+        )
+        return [(row[0], row[1], row[2], row[3]) for row in self._db.rows(sql)]
+
     def count_hits(self, points: Sequence[str]) -> None:
         """Note that these chunks were put into a frame."""
         with self._db.transaction() as db:

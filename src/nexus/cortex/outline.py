@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import Literal
 
 Form = Literal["heading", "prose", "lines", "code"]
@@ -45,8 +46,12 @@ def line_spans(text: str) -> list[tuple[int, int]]:
 
     A byte order mark at the start belongs to no line.
     """
-    spans: list[tuple[int, int]] = []
     start = 1 if text.startswith("\ufeff") else 0
+    if "\r" not in text:
+        lengths = map(len, text[start:].split("\n"))
+        starts = list(accumulate((length + 1 for length in lengths), initial=start))
+        return [(begin, after - 1) for begin, after in pairwise(starts)]
+    spans: list[tuple[int, int]] = []
     for match in _LINE_END.finditer(text):
         spans.append((start, match.start()))
         start = match.end()

@@ -151,24 +151,42 @@ def _divide(block: Block, levels: tuple[_Level, ...], ruler: Ruler, limit: int) 
 
 
 def _lines(block: Block, ruler: Ruler, limit: int) -> Iterator[Block]:
+    """The lines of a block; of very many small ones, a few together, as `_join_crowded` would."""
     text = ruler.text
-    after_blank, number = False, 0
-    for start, end in line_spans(text[block.start : block.end]):
-        line = text[block.start + start : block.start + end]
+    spans = line_spans(text[block.start : block.end])
+    grain = max(1, limit // _CROWDED)
+    crowded = len(spans) > 2 * _CROWDED * max(1, ruler.size(block.start, block.end) // limit)
+    after_blank, number, edge = False, 0, -1
+    price = 0.0
+    begin = finish = 0
+    for start, end in spans:
+        start, end = block.start + start, block.start + end
+        if crowded and number and start < edge and end <= edge:
+            finish = end if not text[start:end].isspace() and end > start else finish
+            number += 1
+            continue
+        line = text[start:end]
         content = line.strip()
         if not content:
             after_blank = True
             continue
-        if number == 0:
-            price = block.price
-        elif _CLOSER.match(content):
-            price = 2.0
-        else:
-            price = 0.3 + 0.05 * min(len(line) - len(line.lstrip()), 12)
-            price += -0.2 if after_blank else 0.0 if _ITEM.match(content) else 0.4
-            price += 1.0 if number == 1 else 0.0  # the first line says what the rest is
-        yield Block(block.start + start, block.start + end, block.form, price)
+        if number:
+            yield Block(begin, finish, block.form, price)
+        price = block.price if number == 0 else _line_price(line, content, number, after_blank)
+        begin, finish = start, end
+        edge = ruler.after(start, grain) if crowded else -1
         after_blank, number = False, number + 1
+    if number:
+        yield Block(begin, finish, block.form, price)
+
+
+def _line_price(line: str, content: str, number: int, after_blank: bool) -> float:
+    """What is lost when a passage begins with this line."""
+    if _CLOSER.match(content):
+        return 2.0
+    price = 0.3 + 0.05 * min(len(line) - len(line.lstrip()), 12)
+    price += -0.2 if after_blank else 0.0 if _ITEM.match(content) else 0.4
+    return price + (1.0 if number == 1 else 0.0)  # the first line says what the rest is
 
 
 def _sentences(block: Block, ruler: Ruler, limit: int) -> Iterator[Block]:

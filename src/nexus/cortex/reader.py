@@ -22,6 +22,7 @@ from typing import Literal
 
 from nexus.cortex import markdown, secrets
 from nexus.cortex.chunker import Kind, kind_of
+from nexus.cortex.ignore import Ignore, plain
 from nexus.cortex.outline import line_spans
 
 _IGNORED = {
@@ -68,6 +69,11 @@ class Outcome:
     reason: str = ""
     hint: str = ""
 
+    @property
+    def ignored(self) -> bool:
+        """Whether a rule left it out: one of the project's, or one for what tools make."""
+        return self.reason.startswith("ignored by ")
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -102,8 +108,9 @@ def display(path: Path | str) -> str:
 def walk(root: Path) -> Iterator[Path | Outcome]:
     """Every regular file at or below `root`, sorted by name; what is left out comes as an outcome.
 
-    Links to folders are reported and not followed, so a loop ends at its link. A link to a file is
-    given when its target lies inside `root`.
+    What `.gitignore` and `.cortex/ignore` name is left out; `root` itself never is. Links to folders
+    are reported and not followed, so a loop ends at its link. A link to a file is given when its target
+    lies inside `root`.
     """
     try:
         mode = root.stat().st_mode
@@ -114,11 +121,13 @@ def walk(root: Path) -> Iterator[Path | Outcome]:
         yield root if stat.S_ISREG(mode) else _special(root, mode)
         return
     inside = Path(os.path.realpath(root))
-    waiting: list[Path | os.DirEntry[str]] = [root]
+    above = Ignore.above(root)
+    yield from _not_followed(above)
+    waiting: list[tuple[Path | os.DirEntry[str], Ignore]] = [(root, above)]
     while waiting:
-        item = waiting.pop()
+        item, rules = waiting.pop()
         if isinstance(item, os.DirEntry):
-            outcome = _judge(item, inside)
+            outcome = _judge(item, inside, rules)
             if outcome is not None:
                 yield outcome
                 continue
@@ -129,10 +138,16 @@ def walk(root: Path) -> Iterator[Path | Outcome]:
         except OSError as error:
             yield _unreadable(item, error)
             continue
-        waiting.extend(entries)
+        rules = rules.inside(item, [entry.name for entry in entries])
+        yield from _not_followed(rules)
+        waiting.extend((entry, rules) for entry in entries)
 
 
-def _judge(entry: os.DirEntry[str], inside: Path) -> Path | Outcome | None:
+def _not_followed(rules: Ignore) -> Iterator[Outcome]:
+    return (Outcome(path, "failed", reason) for path, reason in rules.problems)
+
+
+def _judge(entry: os.DirEntry[str], inside: Path, rules: Ignore) -> Path | Outcome | None:
     """What to give for an entry; None for a folder to go into."""
     path = Path(entry.path)
     if any(0xDC80 <= ord(c) <= 0xDCFF for c in entry.name):
@@ -147,6 +162,9 @@ def _judge(entry: os.DirEntry[str], inside: Path) -> Path | Outcome | None:
         return Outcome(path, "skipped", rule)
     try:
         mode = entry.stat(follow_symlinks=False).st_mode
+        rule = rules.why(plain(path), folder=stat.S_ISDIR(mode))
+        if rule:
+            return Outcome(path, "skipped", f"ignored by {display(rule)}")
         if stat.S_ISLNK(mode):
             return _link(path, inside)
     except OSError as error:

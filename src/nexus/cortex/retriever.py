@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from nexus.core import clock
 from nexus.cortex import fusion, words
-from nexus.cortex.candidates import Asked, Gatherer, Pool
-from nexus.cortex.embedder import Embedder
+from nexus.cortex.candidates import Asked, Gatherer, Pool, between
+from nexus.cortex.embedders import Embedders
 from nexus.cortex.entries import searched_text
 from nexus.cortex.filters import Filter
 from nexus.cortex.indexer import VectorIndex
@@ -76,12 +76,12 @@ class Retriever:
     def __init__(
         self,
         ledger: Ledger,
-        embedder: Embedder,
+        embedders: Embedders,
         index: VectorIndex,
         vectors: Vectors,
         scoring: Scoring = "hybrid",
     ) -> None:
-        self._ledger, self._embedder, self._scoring = ledger, embedder, scoring
+        self._ledger, self._embedders, self._scoring = ledger, embedders, scoring
         self._gatherer = Gatherer(ledger, index, vectors)
 
     def search(
@@ -95,16 +95,23 @@ class Retriever:
         if not query.strip():
             return []
         pools = self.pools(query, kinds, where or Filter())
+        if not pools:
+            return []
         if self._scoring == "seed004":
             return self._seed_formula(query, pools, limit)
         return self._fused(pools, limit)
 
     def pools(self, query: str, kinds: Sequence[ObjectKind], where: Filter) -> list[Pool]:
         """The candidates of each kind with all their scores; kinds without any are absent."""
-        vector, tokens = self._embedder.question(query)
         numbers = tuple(words.number(word) for word in words.question(query))
-        asked = Asked(vector, tokens, numbers)
-        found = [self._gatherer.gather(asked, kind, where) for kind in dict.fromkeys(kinds)]
+        # Each model reads the question once.
+        asked: dict[str, Asked] = {}
+        found = []
+        for kind in dict.fromkeys(kinds):
+            embedder = self._embedders.of(kind)
+            if embedder.model_id not in asked:
+                asked[embedder.model_id] = Asked(embedder.question(query), numbers)
+            found.append(self._gatherer.gather(asked[embedder.model_id], kind, where))
         return [pool for pool in found if len(pool)]
 
     def is_relevant(self, result: Result, query: str) -> bool:
@@ -114,7 +121,7 @@ class Retriever:
         not. "How does X charge for GPU hours?" is near all that is said about X; that the passage
         holds none of the telling words gives it away.
         """
-        scores, least = result.scores, self._embedder.relevant
+        scores, least = result.scores, self._embedders.of(result.chunk.kind).relevant
         if result.chunk.kind == "memory":
             return scores.cosine >= least - _SHORTER or scores.coverage >= _COVERED
         if scores.cosine >= least + _SURE:
@@ -125,7 +132,7 @@ class Retriever:
         return scores.coverage >= _COVERED and len(set(words.question(query))) > 1
 
     def _fused(self, pools: Sequence[Pool], limit: int) -> list[Result]:
-        scaled = _scaled_together(pools)
+        scaled = self._scaled(pools)
         ranked: list[tuple[float, Pool, int, dict[str, float]]] = []
         for pool, parts in zip(pools, scaled, strict=True):
             base = sum(fusion.ACROSS[name] * parts[name] for name in fusion.ACROSS)
@@ -138,13 +145,19 @@ class Retriever:
                 said = {name: float(column[row]) for name, column in parts.items()}
                 ranked.append((total, pool, row, said | extra))
         ranked.sort(key=lambda entry: (-entry[0], entry[1].points[entry[2]]))
-        rows = self._ledger.chunks([pool.points[row] for _, pool, row, _ in ranked[: 3 * limit + 20]])
+        rows: dict[str, ChunkRow] = {}
         results: list[Result] = []
         kept: list[set[str]] = []
-        for total, pool, row, said in ranked:
-            chunk = rows.get(pool.points[row])
-            if chunk is None or len(results) == limit:
+        for number, (total, pool, row, said) in enumerate(ranked):
+            if len(results) == limit:
                 break
+            if pool.points[row] not in rows:
+                # Read as many as are wanted and some that may turn out to be repetitions.
+                part = ranked[number : number + limit + 10]
+                rows = self._ledger.chunks([other.points[place] for _, other, place, _ in part])
+            chunk = rows.get(pool.points[row])
+            if chunk is None:
+                continue
             said_words = set(words.words_of(chunk.text))
             if any(_alike(said_words, other) for other in kept):
                 continue
@@ -164,11 +177,28 @@ class Retriever:
             )
         return results
 
+    def _scaled(self, pools: Sequence[Pool]) -> list[dict[str, NDArray[np.float32]]]:
+        """The three scores of each pool, min-max scaled to 0..1 over the candidates of all of them."""
+        columns = []
+        for pool in pools:
+            reader = self._embedders.of(pool.kind)
+            # Each model's cosines live in a band of their own; from here on 1 is "about the question".
+            meaning = (pool.meaning - reader.unrelated) / (reader.relevant - reader.unrelated)
+            columns.append({"words": pool.words, "context": pool.context, "meaning": meaning})
+        scaled: list[dict[str, NDArray[np.float32]]] = [{} for _ in pools]
+        for name in ("words", "context", "meaning"):
+            values = np.concatenate([column[name] for column in columns])
+            real = values[~np.isnan(values)]
+            low, high = float(real.min(initial=0)), float(real.max(initial=0))
+            for number, column in enumerate(columns):
+                scaled[number][name] = between(column[name], low, high)
+        return scaled
+
     def _seed_formula(self, query: str, pools: Sequence[Pool], limit: int) -> list[Result]:
         """Seed 004 to the letter: .6 cosine + .2 shared keywords + .1 recency + .1 frequency."""
         asked = {words.number(word) for word in words.question(query)}
         results = []
-        for pool, parts in zip(pools, _scaled_together(pools), strict=True):
+        for pool, parts in zip(pools, self._scaled(pools), strict=True):
             rows = self._ledger.chunks(pool.points)
             for row, point in enumerate(pool.points):
                 if point not in rows:
@@ -190,22 +220,6 @@ class Retriever:
                 results.append(Result(rows[point], scores))
         results.sort(key=lambda result: (-result.scores.total, result.chunk.point))
         return results[:limit]
-
-
-def _scaled_together(pools: Sequence[Pool]) -> list[dict[str, NDArray[np.float32]]]:
-    """The three scores of each pool, min-max scaled to 0..1 over the candidates of all of them."""
-    bounds = {}
-    for name in ("words", "context", "meaning"):
-        values = np.concatenate([getattr(pool, name) for pool in pools]) if pools else np.zeros(1)
-        real = values[~np.isnan(values)]
-        bounds[name] = (real.min(), real.max()) if len(real) else (0.0, 0.0)
-    return [{name: _between(getattr(pool, name), *bound) for name, bound in bounds.items()} for pool in pools]
-
-
-def _between(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
-    if high <= low:
-        return np.where(np.isnan(values) | (values <= 0), 0.0, 1.0).astype(np.float32)
-    return np.nan_to_num((values - low) / (high - low), nan=0.0).astype(np.float32)
 
 
 def _recency(place: Place) -> float:

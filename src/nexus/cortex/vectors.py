@@ -12,65 +12,82 @@ from collections.abc import Sequence
 import numpy as np
 
 from nexus.core import ids
-from nexus.cortex.embedder import Embedder, Matrix
+from nexus.cortex.embedder import Embedder
+from nexus.cortex.embedders import Embedders
 from nexus.cortex.embedding_cache import EmbeddingCache
 from nexus.cortex.entries import text_to_embed
-from nexus.cortex.late import TokenVectors
+from nexus.cortex.late import Matrix, TokenVectors
 from nexus.cortex.ledger import ChunkRow
 
 
 class Vectors:
     """Vectors by chunk."""
 
-    def __init__(self, embedder: Embedder, cache: EmbeddingCache) -> None:
-        self._embedder, self._cache = embedder, cache
+    def __init__(self, embedders: Embedders, cache: EmbeddingCache) -> None:
+        self._embedders, self._cache = embedders, cache
 
     def of(self, rows: Sequence[ChunkRow]) -> tuple[Matrix, int]:
         """Unit vectors of these chunks, shape (n, d), and how many had to be made now."""
-        made = 0
-        matrix = np.zeros((len(rows), self._embedder.dimensions), np.float32)
-        for late in (False, True):
-            part = [i for i, row in enumerate(rows) if (row.kind != "document") is late]
-            texts = [text_to_embed(rows[i]) for i in part]
-            made += self._fill(matrix, part, texts, late)
+        keys = [self.key(row) for row in rows]
+        made = self._make(rows)
+        held = self._cache.get(keys)
+        if any(key not in held for key in keys):
+            # The cache was found damaged between the two, and is a new one now.
+            made += self._make(rows)
+            held = self._cache.get(keys)
+        matrix = np.zeros((len(rows), self._embedders.dimensions), np.float32)
+        for number, key in enumerate(keys):
+            matrix[number] = held[key]
         return matrix, made
 
-    def late(self, rows: Sequence[ChunkRow]) -> list[TokenVectors | None]:
-        """The word vectors of these chunks; None where there are none yet."""
-        keys = [self.key(text_to_embed(row)) for row in rows]
-        held = self._cache.get_tokens(keys)
-        return [TokenVectors.from_bytes(held[key]) if key in held else None for key in keys]
+    def _make(self, rows: Sequence[ChunkRow]) -> int:
+        made = 0
+        for documents in (True, False):
+            part = [row for row in rows if (row.kind == "document") is documents]
+            embedder = self._embedders.documents if documents else self._embedders.talk
+            lettered = embedder.has_tokens and not documents
+            made += (self._make_with_tokens if lettered else self._make_plain)(embedder, part)
+        return made
 
-    def key(self, text: str) -> str:
-        """The cache key of a text: the same text under the same model."""
-        return ids.content_hash(f"{self._embedder.model_id}\0{text}".encode("utf-8", "surrogatepass"))
+    def late(self, points: Sequence[str]) -> dict[str, TokenVectors]:
+        """The word vectors of these points; absent where there are none yet."""
+        held = self._cache.get_tokens(points)
+        return {point: TokenVectors.from_bytes(data) for point, data in held.items()}
+
+    def key(self, row: ChunkRow) -> str:
+        """The cache key of a chunk: the same text under the same model."""
+        model = self._embedders.of(row.kind).model_id
+        return ids.content_hash(f"{model}\0{text_to_embed(row)}".encode("utf-8", "surrogatepass"))
 
     def trim(self, rows: Sequence[ChunkRow]) -> None:
-        """Drop every cached vector that none of these chunks needs."""
-        self._cache.keep_only({self.key(text_to_embed(row)) for row in rows})
+        """Drop everything cached that none of these chunks needs."""
+        self._cache.keep_only({self.key(row) for row in rows}, {row.point for row in rows})
 
     def __len__(self) -> int:
         return len(self._cache)
 
-    def _fill(self, matrix: Matrix, part: Sequence[int], texts: Sequence[str], late: bool) -> int:
-        keys = [self.key(text) for text in texts]
-        known = self._cache.get(keys)
-        if late:
-            held = self._cache.get_tokens(keys)
-            known = {key: vector for key, vector in known.items() if key in held}
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+    def _make_plain(self, embedder: Embedder, rows: Sequence[ChunkRow]) -> int:
+        texts = {self.key(row): text_to_embed(row) for row in rows}
+        held = self._cache.get(list(texts))
+        missing = {key: text for key, text in texts.items() if key not in held}
         if missing:
-            self._make(missing, late)
-            known.update(self._cache.get(list(missing)))
-        for row, key in zip(part, keys, strict=True):
-            matrix[row] = known[key]
+            fresh = embedder.passages(list(missing.values()))
+            self._cache.put(dict(zip(missing, fresh, strict=True)))
         return len(missing)
 
-    def _make(self, missing: dict[str, str], late: bool) -> None:
-        texts = list(missing.values())
-        if not late:
-            self._cache.put(dict(zip(missing, self._embedder.passages(texts), strict=True)))
-            return
-        fresh, tokens = self._embedder.passages_with_tokens(texts)
-        self._cache.put(dict(zip(missing, fresh, strict=True)))
-        self._cache.put_tokens({k: t.to_bytes() for k, t in zip(missing, tokens, strict=True)})
+    def _make_with_tokens(self, embedder: Embedder, rows: Sequence[ChunkRow]) -> int:
+        keys = [self.key(row) for row in rows]
+        held = self._cache.get(keys)
+        lettered = self._cache.get_tokens([row.point for row in rows])
+        missing = [
+            (key, row)
+            for key, row in zip(keys, rows, strict=True)
+            if key not in held or row.point not in lettered
+        ]
+        if missing:
+            fresh, tokens = embedder.passages_with_tokens([text_to_embed(row) for _, row in missing])
+            self._cache.put({key: vector for (key, _), vector in zip(missing, fresh, strict=True)})
+            self._cache.put_tokens(
+                {row.point: found.to_bytes() for (_, row), found in zip(missing, tokens, strict=True)}
+            )
+        return len(missing)

@@ -14,6 +14,7 @@ from typing import Any
 
 from nexus.core.errors import NexusError
 from nexus.cortex.assembler import SYSTEM, Frame, Turn
+from nexus.cortex.filters import Filter
 from nexus.engine.base import ChatMessage, ChatRequest, Delta, Finish
 from nexus.service.daemon import Daemon
 from nexus.service.jobs import Job
@@ -32,15 +33,26 @@ class Question:
     temperature: float = 0.0
 
 
-def frame_for(daemon: Daemon, prompt: str, history: Sequence[Turn]) -> Frame:
-    """The context frame, counted in the model's own tokens when the model is there."""
+def frame_for(
+    daemon: Daemon,
+    prompt: str,
+    history: Sequence[Turn],
+    *,
+    where: Filter | None = None,
+    budget: int | None = None,
+) -> Frame:
+    """The context frame, counted in the model's own tokens when the model is there.
+
+    It may hold `budget` tokens beside the prompt (default `cortex.frame_tokens`), but never more than
+    the model's window has room for.
+    """
     engine, settings = daemon.engine, daemon.config.settings
     window = engine.context or settings.engine.context
     # The reply, the system message and the template's marks need room beside the frame.
     most = window - settings.engine.reply_tokens - 128
     ready = engine.health().state == "ready"
     count = engine.count_tokens if ready else None
-    return daemon.cortex.frame(prompt, history, count=count, most=most)
+    return daemon.cortex.frame(prompt, history, count=count, most=most, where=where, budget=budget)
 
 
 def answer(daemon: Daemon, question: Question, stream: Stream, job: Job) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 from nexus.core import platform
@@ -19,8 +20,9 @@ from nexus.core.config import Config
 from nexus.core.errors import BusyError, MissingPartError, NexusError
 from nexus.cortex.cortex import Cortex
 from nexus.engine.base import Engine
-from nexus.service.jobs import Job, JobQueue, Lane
+from nexus.service.jobs import Job, JobQueue, Lane, Priority
 from nexus.service.metrics import Metrics
+from nexus.service.watch import Watcher
 
 State = Literal["starting", "ready", "draining", "stopped", "failed"]
 _log = logging.getLogger(__name__)
@@ -49,6 +51,9 @@ class Daemon:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._conduct, name="nexus-conductor", daemon=True)
+        self.watcher = Watcher(self._followed, self._refresh)
+        # Chunks whose vectors are made anew, done and in all, while the index is being repaired.
+        self.repairing: tuple[int, int] | None = None
 
     def start(self) -> None:
         """Begin; `state` becomes "ready" or "failed" while this returns at once."""
@@ -108,6 +113,7 @@ class Daemon:
             return
         self.drain(0)
         self._stop.set()
+        self.watcher.stop()
         self._queue.wake()
         self._thread.join(timeout=5)
         for pool in self._lanes.values():
@@ -125,6 +131,8 @@ class Daemon:
         loading.result()
         if self.state == "starting":
             self.state = "failed" if self.failure else "ready"
+        if self._cortex:
+            self._settle()
         next_tick = time.monotonic()
         while not self._stop.is_set():
             with self._lock:
@@ -156,6 +164,44 @@ class Daemon:
         except Exception:
             _log.exception("the model cannot be started")
 
+    def _settle(self) -> None:
+        """What is done once after the start, behind what clients ask for."""
+        with suppress(BusyError):
+            self.submit(Job(Lane.KNOWLEDGE, Priority.INGEST, self._repair))
+        if self.config.settings.cortex.watch:
+            self.watcher.start(refresh=True)
+
+    def _repair(self, job: Job) -> None:
+        paused = False
+
+        def step(done: int, total: int) -> bool:
+            nonlocal paused
+            self.repairing = (done, total)
+            # What a client waits for goes first; the repair queues up again behind it.
+            paused = done < total and self.waiting > 0
+            return not (job.cancel.is_set() or paused)
+
+        try:
+            self.cortex.repair(step)
+        finally:
+            self.repairing = None
+        if paused:
+            with suppress(BusyError):
+                self.submit(Job(Lane.KNOWLEDGE, Priority.INGEST, self._repair))
+
+    def _followed(self) -> list[str]:
+        return self._cortex.followed() if self._cortex else []
+
+    def _refresh(self, root: Path) -> None:
+        def read(job: Job) -> None:
+            self.watcher.begun(root)
+            report = self.cortex.refresh(root, job.cancel)
+            changed = {name: n for name, n in report.counts.items() if name != "unchanged"}
+            if changed:
+                _log.info("%s: %s", root, ", ".join(f"{n} {name}" for name, n in sorted(changed.items())))
+
+        self.submit(Job(Lane.KNOWLEDGE, Priority.INGEST, read))
+
     def _work(self, job: Job) -> None:
         started = time.monotonic()
         try:
@@ -184,6 +230,9 @@ class Daemon:
                 idle = Lane.ENGINE not in self._busy
             if idle:
                 self.engine.maintain()
+            if self._cortex and self._cortex.unload_if_idle():
+                with suppress(MissingPartError):
+                    platform.trim_heap()
         except Exception:
             # Housekeeping that fails is tried again in a second; the conductor goes on.
             _log.exception("housekeeping failed")

@@ -5,6 +5,7 @@ Wires settings, rooms, routes and guards together, and ties the daemon's life to
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,10 +23,12 @@ from nexus.core.models.catalog import find
 from nexus.core.models.store import ModelStore
 from nexus.cortex.cortex import Cortex
 from nexus.cortex.embedder import OnnxEmbedder
+from nexus.cortex.embedders import Embedders
 from nexus.engine.base import Engine
 from nexus.engine.llamacpp import LlamaCppEngine
 from nexus.engine.remote import RemoteEngine
-from nexus.service.api import control, errors, knowledge, memory, openai
+from nexus.service.agents import open_to_agents
+from nexus.service.api import control, errors, hooks, knowledge, mcp, memory, openai
 from nexus.service.daemon import Daemon
 from nexus.service.dashboard import pages
 from nexus.service.guard import LocalGuard, TokenGate, is_loopback
@@ -37,6 +40,7 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
     """The application for a configuration. `guarded=False` exists for tests of the guard only."""
     settings = config.settings.service
     config.home.create()
+    mcp.load()
     if not is_loopback(settings.host) and len(settings.token) < 16:
         raise ConfigError(
             f"service.host = {settings.host!r} is reachable from other machines and no token is set",
@@ -56,7 +60,8 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
             app.state.daemon = daemon
             daemon.start()
             try:
-                yield
+                async with open_to_agents(app, daemon):
+                    yield
             finally:
                 await anyio.to_thread.run_sync(daemon.drain, float(settings.drain_seconds))
                 await anyio.to_thread.run_sync(daemon.stop)
@@ -76,7 +81,7 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
         middleware=guards if guarded else [],
     )
     errors.install(app)
-    for module in (control, knowledge, memory, openai, pages):
+    for module in (control, knowledge, memory, hooks, openai, pages):
         app.include_router(module.router)
     return app
 
@@ -85,9 +90,15 @@ def open_cortex(config: Config) -> Cortex:
     """Knowledge and memory of a configuration. Raises `ModelMissingError`, `StorageError`."""
     settings = config.settings
     store = ModelStore(settings.models.folder or config.home.models)
-    verified(store, settings.cortex.embedder)
-    embedder = OnnxEmbedder(settings.cortex.embedder, store.path(settings.cortex.embedder))
-    return Cortex(config.home, settings.cortex, embedder)
+    minutes = settings.cortex.unload_minutes or math.inf
+    models: dict[str, OnnxEmbedder] = {}
+    for name in (settings.cortex.embedder, settings.cortex.talk_embedder):
+        if name not in models:
+            verified(store, name)
+            models[name] = OnnxEmbedder(name, store.path(name), idle_seconds=60 * minutes)
+    embedders = Embedders(models[settings.cortex.embedder], models[settings.cortex.talk_embedder])
+    # The index is repaired behind the first requests: a change of the model embeds everything again.
+    return Cortex(config.home, settings.cortex, embedders, repair=False)
 
 
 def make_engine(config: Config) -> Engine:

@@ -21,10 +21,14 @@ def status(daemon: Daemon) -> dict[str, Any]:
         cortex = daemon.cortex
         recovered = cortex.recovered
         issues.extend(recovered.problems)
+        if daemon.watcher.problem:
+            issues.append(daemon.watcher.problem)
         knowledge = {
             **cortex.counts(),
             "index": cortex.index_name,
             "embedder": daemon.config.settings.cortex.embedder,
+            "talk_embedder": daemon.config.settings.cortex.talk_embedder,
+            "repairing": list(daemon.repairing) if daemon.repairing else None,
             "recovered": {
                 "points_added": recovered.points_added,
                 "points_removed": recovered.points_removed,

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from nexus.cortex.granite_ranges import SITES, Ranges, fitted
 
 HIDDEN, HEADS, INNER, LAYERS, WORDS, POSITIONS, GROUP = 16, 2, 32, 2, 50, 20, 8
 
@@ -97,30 +100,58 @@ def joined(head: object, body: bytes) -> bytes:
 
 def encode(weights: dict[str, np.ndarray], ids: list[int]) -> np.ndarray:
     """The normalised first state of one unpadded sequence, in float64."""
+    first = states(weights, ids)[-1][0]
+    vector: np.ndarray = first / np.linalg.norm(first)
+    return vector
+
+
+def ranges(weights: dict[str, np.ndarray]) -> Ranges:
+    """What the matrices are given, seen on a hundred random sequences."""
+    low: dict[tuple[int, str], np.ndarray] = {}
+    high: dict[tuple[int, str], np.ndarray] = {}
+
+    def saw(site: tuple[int, str], x: np.ndarray) -> None:
+        low[site] = np.minimum(low.get(site, x.min(0)), x.min(0))
+        high[site] = np.maximum(high.get(site, x.max(0)), x.max(0))
+
+    random = np.random.default_rng(9)
+    for _ in range(100):
+        states(weights, random.integers(0, WORDS, random.integers(1, POSITIONS - 1)).tolist(), saw)
+    matrices = {(layer, site): weights[f"l{layer}.{site}.w"] for layer in range(LAYERS) for site in SITES}
+    return Ranges(fitted(low, high, matrices), HIDDEN, INNER)
+
+
+def states(
+    weights: dict[str, np.ndarray],
+    ids: list[int],
+    saw: Callable[[tuple[int, str], np.ndarray], None] = lambda site, x: None,
+) -> list[np.ndarray]:
+    """The states (tokens, HIDDEN) before the first and after each layer; `saw` gets the matrices' inputs."""
     w = {name: values.astype(np.float64) for name, values in weights.items()}
 
     def normal(x: np.ndarray, name: str) -> np.ndarray:
         x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-12)
         return x * w[name + ".w"] + w[name + ".b"]
 
-    def linear(x: np.ndarray, name: str) -> np.ndarray:
-        return x @ w[name + ".w"].T + w[name + ".b"]
+    def linear(x: np.ndarray, layer: int, site: str) -> np.ndarray:
+        saw((layer, site), x)
+        return x @ w[f"l{layer}.{site}.w"].T + w[f"l{layer}.{site}.b"]
 
     places = np.arange(len(ids)) + 2
     x = normal(w["word_emb"][ids] + w["pos_emb"][places] + w["type_emb"][0], "emb_ln")
+    found = [x]
     for layer in range(LAYERS):
-        at = f"l{layer}."
         q, k, v = (
             part.reshape(len(ids), HEADS, -1).transpose(1, 0, 2)
-            for part in np.split(linear(x, at + "qkv"), 3, axis=-1)
+            for part in np.split(linear(x, layer, "qkv"), 3, axis=-1)
         )
         scores = q @ k.transpose(0, 2, 1) / math.sqrt(HIDDEN // HEADS)
         weight = np.exp(scores - scores.max(-1, keepdims=True))
         weight /= weight.sum(-1, keepdims=True)
         mixed = (weight @ v).transpose(1, 0, 2).reshape(len(ids), HIDDEN)
-        x = normal(x + linear(mixed, at + "ao"), at + "aln")
-        inner = linear(x, at + "f1")
+        x = normal(x + linear(mixed, layer, "ao"), f"l{layer}.aln")
+        inner = linear(x, layer, "f1")
         inner = inner * 0.5 * (1 + np.vectorize(math.erf)(inner / math.sqrt(2)))
-        x = normal(x + linear(inner, at + "f2"), at + "fln")
-    vector: np.ndarray = x[0] / np.linalg.norm(x[0])
-    return vector
+        x = normal(x + linear(inner, layer, "f2"), f"l{layer}.fln")
+        found.append(x)
+    return found

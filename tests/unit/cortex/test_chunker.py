@@ -221,18 +221,20 @@ BROKEN = "def one(:\n    {body}\n\ndef two():\n    {body}\n"
     ("name", "source", "symbols"),
     [
         ("a.rs", RUST, ["run", "Drop for Pool"]),
-        ("a.go", GO, ["main", "Stop"]),
+        ("a.go", GO, ["main", "Server > Stop"]),
         ("a.ts", TYPESCRIPT, ["load", "Box"]),
         ("a.c", C, ["add", "stop"]),
         ("a.toml", TOML, ["tool.ruff", "project"]),
         ("broken.py", BROKEN, ["one", "two"]),
     ],
 )
-def test_other_languages_are_cut_at_unindented_definitions(
+def test_other_languages_and_broken_files_are_cut_by_definition(
     name: str, source: str, symbols: list[str]
 ) -> None:
     text = source.format(body="word " * 20)
-    assert [c.heading for c in cut(text, target=40, kind="code", name=name)] == [(s,) for s in symbols]
+    assert [c.heading for c in cut(text, target=40, kind="code", name=name)] == [
+        tuple(s.split(" > ")) for s in symbols
+    ]
 
 
 @pytest.mark.parametrize(
@@ -315,3 +317,14 @@ def test_the_real_tokenizer_never_counts_more_than_the_target(granite_folder: Pa
         assert [c.tokens for c in chunks] == [counter.count(c.text) for c in chunks]
         if not sizes.overlap:
             assert "".join("".join(c.text for c in chunks).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("kind", ["code", "text", "markdown"])
+def test_very_many_small_lines_are_joined_and_none_is_lost(kind: Kind, end: str) -> None:
+    rows = ["x", "  }", "", "y = 1", " \t", "end", "word " * 90, "- item", "x" * 300]
+    text = end.join(rows[number * number % 9] for number in range(6000))
+    chunks = cut(text, target=40, minimum=10, kind=kind, name="a.lua")
+    assert "".join("".join(c.text for c in chunks).split()) == "".join(text.split())
+    assert max(c.tokens for c in chunks) <= 40
+    assert [c.start_line for c in chunks] == sorted(c.start_line for c in chunks)

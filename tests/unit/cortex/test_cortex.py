@@ -49,8 +49,8 @@ Run the server behind a proxy that terminates TLS. Workers share nothing; set th
 
 
 @pytest.fixture(scope="module")
-def embedder(granite_folder):
-    return OnnxEmbedder("granite-embedding-30m-english", granite_folder)
+def embedder(embedder_folder):
+    return OnnxEmbedder("all-minilm-l6-v2", embedder_folder)
 
 
 @pytest.fixture(params=["qdrant", "exact"])
@@ -326,12 +326,12 @@ def test_a_file_name_that_is_no_text_is_reported(cortex, docs):
     odd[0].path.encode()
 
 
-def test_a_changed_embedder_builds_the_index_again(home, granite_folder, docs):
+def test_a_changed_embedder_builds_the_index_again(home, embedder_folder, docs):
     settings = CortexSettings()
-    first = OnnxEmbedder("granite-embedding-30m-english", granite_folder)
+    first = OnnxEmbedder("all-minilm-l6-v2", embedder_folder)
     with Cortex(home, settings, first) as cortex:
         cortex.add([docs])
-    other = OnnxEmbedder("granite-embedding-30m-english", granite_folder)
+    other = OnnxEmbedder("all-minilm-l6-v2", embedder_folder)
     other.model_id = "another-model"
     with Cortex(home, settings, other) as cortex:
         assert cortex.recovered.points_added > 0

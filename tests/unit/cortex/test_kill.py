@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import random
 
-from nexus.cortex.embedder import OnnxEmbedder
-from tests.kill_trial import Promised, check, kill_once
+from nexus.cortex.evaluation.kill_trial import Promised, kill_once, losses
 
 
-def test_kills_lose_nothing_acknowledged(home, tmp_path, granite_folder):
+def test_kills_lose_nothing_acknowledged(home, tmp_path, models_folder, embedder_folder, granite_folder):
     folder = tmp_path / "documents"
     folder.mkdir()
-    embedder = OnnxEmbedder("granite-embedding-30m-english", granite_folder)
     promised, draw = Promised(), random.Random()
     for _ in range(8):
-        kill_once(home, folder, granite_folder, promised, draw)
-        check(home, embedder, promised)
+        kill_once(home, folder, models_folder, promised, draw)
+        assert losses(home, models_folder, promised) == []
     assert promised.lives == 8

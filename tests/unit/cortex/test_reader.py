@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from nexus.cortex import reader
+from nexus.cortex.evaluation.credentials import HIGH, Maker
 from nexus.cortex.reader import Document, Outcome, ReadLimits, display, read, walk
-from tests.unit.cortex.credentials import HIGH, Maker
 
 LIMITS = ReadLimits(max_bytes=1_000_000, max_line_chars=2000)
 
@@ -195,13 +195,13 @@ def test_a_link_with_a_harmless_name_does_not_hide_a_secret_file(tmp_path: Path)
 
 def test_a_file_with_a_credential_is_refused_by_kind_and_line(tmp_path: Path) -> None:
     path = tmp_path / "notes.md"
-    token = HIGH["github token"](Maker(1))
+    token = HIGH["github-token"](Maker(1))
     path.write_text(f"# Deploy\n\n```\nexport GH={token}\n```\n")
     outcome = refusal(path)
-    assert (outcome.status, outcome.reason) == ("skipped", "holds a secret: github token in line 4")
+    assert (outcome.status, outcome.reason) == ("skipped", "holds a secret: github-token in line 4")
     assert token[4:12] not in repr(outcome)
     path.write_text("\n".join([token] * 5))
-    assert refusal(path).reason.endswith("line 1, github token in line 2, github token in line 3 and 2 more")
+    assert refusal(path).reason.endswith("line 1, github-token in line 2, github-token in line 3 and 2 more")
 
 
 def test_a_doubtful_value_in_an_example_is_taken_out_and_said(tmp_path: Path) -> None:
@@ -212,15 +212,15 @@ def test_a_doubtful_value_in_an_example_is_taken_out_and_said(tmp_path: Path) ->
     document = read(path, LIMITS)
     assert isinstance(document, Document)
     assert value not in document.text
-    assert document.text == page.replace(value, "[removed: password or key]")
-    assert [(f.kind, f.line) for f in document.redacted] == [("password or key", 4), ("password or key", 7)]
+    assert document.text == page.replace(value, "[removed: password-or-key]")
+    assert [(f.kind, f.line) for f in document.redacted] == [("password-or-key", 4), ("password-or-key", 7)]
 
 
 @pytest.mark.parametrize("name", ["note.md", "settings.py", "app.toml", "note.txt"])
 def test_a_doubtful_value_anywhere_else_refuses_the_file(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text('My note.\n\npassword = "vK7#' + 'qLw9Tz4x"\n')
-    assert refusal(path).reason == "holds a secret: password or key in line 3"
+    assert refusal(path).reason == "holds a secret: password-or-key in line 3"
 
 
 # ---- walking -----------------------------------------------------------------------------------

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 
 import pytest
 
-from nexus.cortex.secrets import find, redact, refused_name
-from tests.unit.cortex.credentials import HIGH, LOW, NAMED, Maker
+from nexus.cortex.evaluation.credentials import HIGH, LOW, NAMED, Maker
+from nexus.cortex.secrets import KINDS, find, redact, refused_name
 
 WRAPPINGS = [
     "{}",
@@ -40,10 +41,55 @@ def test_a_value_with_a_telling_name_is_doubtful(line: str) -> None:
         maker = Maker(seed)
         for value in (maker.hex(32), maker.letters(22) + "4z", "vK" + maker.letters(5) + "#4w8Tz"):
             found = find(line.format(value))
-            assert [f.kind for f in found] == ["password or key"], line.format(value)
+            assert [f.kind for f in found] == ["password-or-key"], line.format(value)
+
+
+def test_more_than_a_hundred_kinds_have_a_name_and_a_shape_of_their_own() -> None:
+    assert len({**HIGH, **LOW}) >= 150
+    assert {**HIGH, **LOW}.keys() <= set(KINDS)
+    assert all(re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", kind) for kind in KINDS)
+
+
+@pytest.mark.parametrize("kind", [*HIGH, *LOW])
+def test_nothing_is_left_to_find_after_redaction(kind: str) -> None:
+    for seed, wrapping in enumerate(WRAPPINGS):
+        text = wrapping.format({**HIGH, **LOW}[kind](Maker(seed)))
+        assert find(redact(text, find(text))) == []
+
+
+def test_a_long_value_is_taken_to_its_end() -> None:
+    value = Maker(3).letters(900)
+    for text in (f"API_TOKEN={value}", f'api_token = "{value}"', f"Authorization: Bearer {value}"):
+        assert value[-20:] not in redact(text, find(text))
+
+
+def test_a_service_is_named_by_its_setting() -> None:
+    value = Maker(4).letters(30) + "42"
+    assert [f.kind for f in find(f'algolia = "{value}"')] == ["algolia-key"]
+    assert [f.kind for f in find(f'MY_DATADOG_SECRET: "{value}"')] == ["datadog-key"]
+    assert find(f'in_blob = "{value}"') == []
+    assert find(f'algolia_sha = "{value}"') == []
+
+
+def test_every_entry_of_a_secret_of_kubernetes_goes() -> None:
+    text = "kind: Secret\nmetadata:\n  name: a\ndata:\n  one: c3VwZXJzZWNyZXQ=\n  two: aGVsbG8gd29ybGQ=\n"
+    clean = redact(text, find(text))
+    assert "c3Vw" not in clean
+    assert "aGVs" not in clean
+    assert clean.count("\n") == text.count("\n")
 
 
 HARMLESS = [
+    "integrity sha512-" + "Ab3+" * 21 + "Zw==",
+    "id: 550e8400-e29b-41d4-a716-446655440000",
+    "key: MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE1Olb3zMAFFxXKHiIkQO5cJ3Y",
+    "[the-secret-number]: ch02-00-guessing-game-tutorial.html#a-secret-number-2",
+    "migrations/20250814_create_api_tokens_table.sql:49:COMMENT",
+    "anthropic.claude-3-opus-20240229-v1:0 and anthropic-beta: output-128k-2025-02-19",
+    "GitHub: github.com/acme42/go-fsnotify-recursively",
+    "the token is checked by base64url2decode() first",
+    "docker run -u 1000:1000 image",
+    "token: [REDACTED:gcp-api-key-2]",
     "password = os.environ['DB_PASSWORD']",
     'password = os.getenv("DB_PASSWORD_2024")',
     "apiKey: import.meta.env.VITE_FIREBASE_API_KEY_1,",
@@ -110,7 +156,7 @@ def test_the_sample_tokens_of_documentation_are_known() -> None:
 
 
 def test_a_finding_says_where_and_never_what() -> None:
-    secret = HIGH["github token"](Maker(1))
+    secret = HIGH["github-token"](Maker(1))
     text = f"one\r\ntwo\r\ntoken: {secret} end\r\n{secret}"
     found = find(text)
     assert [f.line for f in found] == [3, 4]
@@ -121,13 +167,13 @@ def test_a_finding_says_where_and_never_what() -> None:
 
 def test_redaction_leaves_the_kind_and_the_lines() -> None:
     maker = Maker(2)
-    key = HIGH["private key"](maker)
-    token = HIGH["stripe key"](maker)
+    key = HIGH["private-key"](maker)
+    token = HIGH["stripe-key"](maker)
     text = f"a\n{key}\nb {token} c\n"
     found = find(text)
     clean = redact(text, found)
-    assert [f.kind for f in found] == ["private key", "stripe key"]
-    assert clean == "a\n[removed: private key]" + "\n" * key.count("\n") + "\nb [removed: stripe key] c\n"
+    assert [f.kind for f in found] == ["private-key", "stripe-key"]
+    assert clean == "a\n[removed: private-key]" + "\n" * key.count("\n") + "\nb [removed: stripe-key] c\n"
     assert clean.count("\n") == text.count("\n")
     assert find(clean) == []
     assert redact("nothing here", []) == "nothing here"

@@ -53,14 +53,15 @@ def test_the_product_of_passage_and_question_is_bm25(texts, asked):
     ("text", "expected"),
     [
         ("the retryCount is not maxed", ["retrycount", "retry", "count", "maxed"]),
-        ("HTTPServer max_retry_count", ["httpserver", "http", "server", "max_retry_count", "max", "retry", "count"]),
+        ("HTTPServer", ["httpserver", "http", "server"]),
+        ("max_retry_count", ["max_retry_count", "max", "retry", "count"]),
         ("IPv6 over utf8", ["ipv6", "pv", "6", "over", "utf8", "utf", "8"]),
         ("Paris, PARIS and NASA", ["paris", "paris", "nasa"]),
         ("the project\u2019s name isn't ours", ["project", "name", "ours"]),
         ("what is it about", []),
-        ("\u05e9\u05dc\u05d5\u05dd \u4f60\u597d caf\u00e9", ["\u05e9\u05dc\u05d5\u05dd", "\u4f60\u597d", "caf\u00e9"]),
+        ("\u05e9\u05dc\u05d5\u05dd caf\u00e9", ["\u05e9\u05dc\u05d5\u05dd", "caf\u00e9"]),
     ],
-)  # fmt: skip
+)
 def test_words_of(text, expected):
     found = list(words.words_of(text))
     if "IPv6" in text:

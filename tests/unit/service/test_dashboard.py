@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,14 +31,15 @@ MODULES = sorted(name for name in OWN if name.endswith(".js"))
 
 @dataclass
 class Holder:
-    """Stands where the daemon does: the pages ask it for nothing but the cortex."""
+    """Stands where the daemon does: the pages ask it for the cortex, and whether that is mended."""
 
     cortex: Cortex
+    repairing: tuple[int, int] | None = None
 
 
 @pytest.fixture
-def cortex(home: Home, granite_folder: Path) -> Iterator[Cortex]:
-    embedder = OnnxEmbedder("granite-embedding-30m-english", granite_folder)
+def cortex(home: Home, embedder_folder: Path) -> Iterator[Cortex]:
+    embedder = OnnxEmbedder("all-minilm-l6-v2", embedder_folder)
     with Cortex(home, CortexSettings(index="exact"), embedder) as opened:
         yield opened
 
@@ -147,11 +150,11 @@ def test_no_module_turns_text_into_markup_or_code(name: str) -> None:
         assert way not in text
 
 
-@pytest.mark.parametrize("path", ["/dashboard/memories", "/dashboard/knowledge"])
-def test_data_needs_the_token(client: TestClient, path: str) -> None:
-    assert client.get(path).status_code == 200
+@pytest.mark.parametrize("name", ["memories", "queue", "knowledge", "sessions", "index"])
+def test_data_needs_the_token(client: TestClient, name: str) -> None:
+    assert client.get(f"/dashboard/{name}").status_code == 200
     for key in ("", "Bearer wrong"):
-        reply = client.get(path, headers={"authorization": key})
+        reply = client.get(f"/dashboard/{name}", headers={"authorization": key})
         assert (reply.status_code, reply.json()["error"]["code"]) == (401, "unauthorized")
 
 
@@ -204,8 +207,55 @@ def test_the_folders_are_listed_with_their_counts(client: TestClient, cortex: Co
     assert "2 documents" in shown
 
 
-def test_what_waits_for_approval_is_shown_but_not_in_a_search(client: TestClient, cortex: Cortex) -> None:
-    proposals = cortex.consider("Remember that we always deploy from the release branch.")
+def test_what_waits_for_approval_is_shown_with_its_reason(client: TestClient, cortex: Cortex) -> None:
+    assert "Waiting" not in client.get("/dashboard/queue").text
+    said = "Remember that we always deploy from the release branch."
+    proposals = cortex.consider(said, session="s-17", project="/srv/shop")
     assert proposals, "the extractor proposes what the user asks to remember"
-    assert proposals[0].learning in client.get("/dashboard/memories").text.replace("&#39;", "'")
-    assert "Waiting for your word" not in client.get("/dashboard/memories?q=deploy").text
+    shown = client.get("/dashboard/queue").text
+    for words in (proposals[0].learning, proposals[0].reason, "session s-17", "project /srv/shop"):
+        assert words in html.unescape(shown)
+    assert "Waiting for your word: 1" in shown
+    assert "Keep both" not in shown
+    assert "data-pick-all" not in shown
+
+
+def test_a_contradiction_is_shown_beside_what_it_denies(client: TestClient, cortex: Cortex) -> None:
+    old = cortex.remember("The staging database listens on port 5432")
+    cortex.consider("Remember that the staging database listens on port 6543.")
+    shown = client.get("/dashboard/queue").text
+    assert shown.index("port 6543") < shown.index("port 5432")
+    for words in ("Stands now", old.id, "Keep both", "Replace the old one"):
+        assert words in shown
+    cortex.forget(old.id)
+    assert "Stands now" not in client.get("/dashboard/queue").text
+
+
+def test_several_can_be_picked_and_hostile_proposals_stay_words(client: TestClient, cortex: Cortex) -> None:
+    cortex.consider("Remember that we always write <img src=x onerror=alert(1)> first.", session='"><script>')
+    cortex.consider("Remember that we always deploy from the harbour branch.")
+    page = Elements(client.get("/dashboard/queue").text)
+    assert not [tag for tag, _ in page.tags if tag in ("script", "img")]
+    assert len([a for _, a in page.tags if "data-pick" in a]) == 2
+    assert [a for _, a in page.tags if "data-pick-all" in a]
+
+
+def test_what_was_superseded_is_shown_when_asked_for(client: TestClient, cortex: Cortex) -> None:
+    old = cortex.remember("The staging database listens on port 5432")
+    cortex.memories_of.supersede(old.id, "The staging database listens on port 6543")
+    assert "port 5432" not in client.get("/dashboard/memories").text
+    shown = client.get("/dashboard/memories", params={"ended": "true"}).text
+    assert "port 5432" in shown
+    assert "ended 20" in shown
+
+
+def test_sessions_and_the_index_are_shown(client: TestClient, cortex: Cortex, tmp_path: Path) -> None:
+    assert "No sessions yet" in client.get("/dashboard/sessions").text
+    chat = [{"role": "user", "content": HOSTILE}, {"role": "assistant", "content": "That is markup."}]
+    (tmp_path / "talk.json").write_text(json.dumps(chat))
+    report = cortex.import_sessions([tmp_path / "talk.json"])
+    assert report.counts == {"added": 1}, report.files
+    shown = client.get("/dashboard/sessions").text
+    assert "1 session" in shown
+    assert not [tag for tag, _ in Elements(shown).tags if tag in ("script", "img")]
+    assert f"{cortex.indexed()} points, exact" in client.get("/dashboard/index").text

@@ -1,8 +1,9 @@
 """The installed models: one folder each, under `models/`.
 
 Knows what lies on the disk, not where it comes from. Every use checks the sizes (a truncated file
-is refused); `verify` reads every byte. Invariant: a folder `models/NAME` with a manifest is
-complete; whatever is under way lies in `models/.partial`.
+is refused) and that the catalog still means these bytes (a file of an older release is refused, and
+fetched again by the next pull); `verify` reads every byte. Invariant: a folder `models/NAME` with a
+manifest is complete; whatever is under way lies in `models/.partial`.
 """
 
 from __future__ import annotations
@@ -76,13 +77,13 @@ class ModelStore:
         return self.folder / name / filename
 
     def manifest(self, name: str) -> Manifest:
-        """The record of an installed model, its files' sizes checked. Raises as `path`."""
+        """The record of an installed model, its files' sizes and age checked. Raises as `path`."""
         folder = self.path_of(name)
         manifest = Manifest.read(folder, name)
         if manifest is None:
             raise ModelMissingError(f"the model {name} is not installed", hint=self._remedy(name))
         for entry in manifest.files:
-            problem = self._size_problem(name, entry)
+            problem = self._size_problem(name, entry) or self._age_problem(name, entry)
             if problem:
                 raise ModelCorruptError(str(problem), hint=f"nexus models pull {name} --force")
         return manifest
@@ -209,13 +210,17 @@ class ModelStore:
         if actual != entry.sha256:
             expected = f"sha256 {entry.sha256}"
             return Problem(name, entry.name, "tampered", expected, f"sha256 {actual}")
+        return self._age_problem(name, entry)
+
+    def _age_problem(self, name: str, entry: InstalledFile) -> Problem | None:
+        """Where the catalog knew the bytes when they were installed and now names others."""
         model = self.catalog.get(name)
         listed = {file.name: file for file in model.files} if model else {}
         file = listed.get(entry.name)
-        if entry.pinned and file and not file.accepts(entry.size, actual):
+        if entry.pinned and file and not file.accepts(entry.size, entry.sha256):
             # An older release installed it, or the manifest was changed together with the file.
             expected = f"sha256 {file.sha256}"
-            return Problem(name, entry.name, "outdated", expected, f"sha256 {actual}")
+            return Problem(name, entry.name, "outdated", expected, f"sha256 {entry.sha256}")
         return None
 
 

@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from nexus.cortex.assembler import Turn
+from nexus.cortex.filters import Filter
 from nexus.service.answer import Question, answer, frame_for
 from nexus.service.api.streaming import SSE_HEADERS, as_sse, collect, daemon_of, submit
+from nexus.service.api.where import folder
 from nexus.service.jobs import Lane, Priority
 from nexus.service.status import status
 from nexus.service.stream import Event
@@ -38,6 +40,13 @@ class PromptBody(BaseModel):
     def turns(self) -> tuple[Turn, ...]:
         """The history as the assembler takes it."""
         return tuple(Turn(t.role, t.content) for t in self.history)
+
+
+class ContextBody(PromptBody):
+    """`POST /api/context`. `tokens` is the size of the frame beside the prompt."""
+
+    project: str = Field(default="", max_length=4096)
+    tokens: int | None = Field(default=None, ge=200, le=1_000_000)
 
 
 class InteractBody(PromptBody):
@@ -86,10 +95,12 @@ async def interact(request: Request, body: InteractBody) -> Response | dict[str,
 
 
 @router.post("/api/context")
-async def context(request: Request, body: PromptBody) -> dict[str, Any]:
+async def context(request: Request, body: ContextBody) -> dict[str, Any]:
     """The frame for a prompt, with its text, without asking the model."""
-    daemon = daemon_of(request)
-    frame = await asyncio.to_thread(frame_for, daemon, body.prompt, body.turns())
+    daemon, where = daemon_of(request), Filter(project=folder(body.project))
+    frame = await asyncio.to_thread(
+        lambda: frame_for(daemon, body.prompt, body.turns(), where=where, budget=body.tokens)
+    )
     return frame.as_dict(with_text=True)
 
 

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from nexus.core.errors import BusyError, InvalidInputError, NexusError, NotFoundError
 
 _log = logging.getLogger(__name__)
+_SHOWN_CHARS = 80
 
 
 def response(request: Request, error: NexusError) -> Response:
@@ -41,7 +42,11 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
-        return response(request, InvalidInputError(f"{where}: {first['msg']}"))
+        value = first.get("input")
+        # A word that was mistyped helps to find it; a page of text or a table does not.
+        short = isinstance(value, (str, int, float)) and len(str(value)) <= _SHOWN_CHARS
+        given = f", not {value!r}" if short else ""
+        return response(request, InvalidInputError(f"{where}: {first['msg']}{given}"))
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

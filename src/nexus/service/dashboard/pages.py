@@ -1,4 +1,4 @@
-"""The pages of the dashboard: one shell without data, its static files, and two HTML fragments.
+"""The pages of the dashboard: one shell without data, its static files, and the HTML fragments in it.
 
 The shell and the static files hold nothing of the user and are served without the token; the fragments
 are data, and the token gate in front of the application guards them like any other path. Knows nothing
@@ -15,18 +15,23 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
+from typing import get_args
 
 from fastapi import APIRouter, Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from nexus.core import clock
 from nexus.core.errors import NotFoundError
 from nexus.cortex.cortex import Cortex
-from nexus.cortex.memory import Memory
+from nexus.cortex.filters import Filter
+from nexus.cortex.memory import Confidence, Domain, Memory
+from nexus.service import approval
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _CLOSEST = 3
+_SESSIONS = 100
 # Not `mimetypes`: what that says depends on the machine, and a module of a wrong type is not run.
 _MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _HEADERS = {
@@ -97,11 +102,17 @@ def static(name: str, request: Request) -> Response:
     return Response(file.content, media_type=file.media_type, headers=headers)
 
 
+@router.get("/queue")
+def queue(request: Request) -> Response:
+    """What waits for the user's word, beside what it contradicts, as a fragment."""
+    return _html("queue.html", proposals=approval.waiting(_cortex(request)))
+
+
 @router.get("/memories")
-def memories(request: Request, q: str = "") -> Response:
-    """What is remembered and what waits for approval, as a fragment; `q` narrows it down."""
-    cortex: Cortex = request.app.state.daemon.cortex
-    known = cortex.memories()
+def memories(request: Request, q: str = "", ended: bool = False) -> Response:
+    """What is remembered, as a fragment; `q` narrows it down, `ended` adds what was superseded."""
+    cortex = _cortex(request)
+    known = cortex.memories(Filter(include_expired=ended))
     found = [m for m in known if _has_words(m, q)]
     closest: list[Memory] = []
     if known and not found:
@@ -109,21 +120,50 @@ def memories(request: Request, q: str = "") -> Response:
         near = cortex.recall(q, _CLOSEST, kinds=("memory",))
         names = [r.chunk.path.rpartition("/")[2].removesuffix(".md") for r in near]
         closest = [by_id[name] for name in names if name in by_id]
+    now = clock.now()
     return _html(
         "memories.html",
         query=q.strip(),
         total=len(known),
         memories=found,
         closest=closest,
-        proposals=[] if q.strip() else cortex.proposals(),
+        ended={m.id for m in known if not m.valid_at(now)},
+        domains=get_args(Domain),
+        confidences=get_args(Confidence),
     )
 
 
 @router.get("/knowledge")
 def knowledge(request: Request) -> Response:
     """The folders and files that were added, as a fragment."""
+    roots = _cortex(request).roots()
+    return _html("knowledge.html", roots=sorted(roots.items()), documents=sum(roots.values()))
+
+
+@router.get("/sessions")
+def sessions(request: Request) -> Response:
+    """The latest sessions that were taken in, as a fragment."""
+    known = _cortex(request).sessions()
+    return _html("sessions.html", sessions=known[:_SESSIONS], total=len(known))
+
+
+@router.get("/index")
+def index(request: Request) -> Response:
+    """What the index holds, as a fragment."""
+    daemon, cortex = request.app.state.daemon, _cortex(request)
+    return _html(
+        "index.html",
+        counts=cortex.counts(),
+        points=cortex.indexed(),
+        index=cortex.index_name,
+        embedder=cortex.settings.embedder,
+        repairing=daemon.repairing,
+    )
+
+
+def _cortex(request: Request) -> Cortex:
     cortex: Cortex = request.app.state.daemon.cortex
-    return _html("knowledge.html", roots=sorted(cortex.roots().items()), counts=cortex.counts())
+    return cortex
 
 
 def _has_words(memory: Memory, query: str) -> bool:

@@ -172,6 +172,20 @@ def test_a_damaged_leftover_is_noticed_and_fetched_again(installer, store, site)
     assert "damaged, fetching it again" in done.notes[0]
 
 
+def test_a_model_of_an_older_release_is_fetched_again_without_force(installer, store, site):
+    only(store, HUB)
+    site.files[HUB_PATH] = CONTENT
+    installer.pull("tiny")
+    newer = CONTENT[::-1]
+    site.files[HUB_PATH] = newer
+    only(store, HUB, files=(ModelFile.of("w.gguf", len(newer), hashlib.sha256(newer).hexdigest()),))
+    done = installer.pull("tiny")
+    assert done.fresh
+    assert "outdated" in done.notes[0]
+    assert store.file("tiny", "w.gguf").read_bytes() == newer
+    assert not installer.pull("tiny").fresh
+
+
 def test_force_fetches_again_and_replaces(installer, store, site):
     site.files[HUB_PATH] = CONTENT
     installer.pull("tiny")

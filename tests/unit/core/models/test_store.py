@@ -106,6 +106,25 @@ def test_verify_is_not_deceived_by_a_changed_manifest(store):
     assert (problem.kind, problem.expected) == ("outdated", f"sha256 {SHA256}")
 
 
+def test_a_file_of_an_older_release_is_refused_before_it_is_used(store):
+    newer = hashlib.sha256(b"newer").hexdigest()
+    store.catalog = {"tiny": tiny(ModelFile.of("a.bin", len(CONTENT), newer), ModelFile("b.bin"))}
+    assert not store.is_installed("tiny")
+    with pytest.raises(ModelCorruptError, match=f"a.bin is outdated: sha256 {SHA256}") as caught:
+        store.path("tiny")
+    assert newer in caught.value.message
+    assert caught.value.hint == "nexus models pull tiny --force"
+
+
+def test_what_was_installed_with_other_bytes_than_the_catalogs_stays(store):
+    # A converter on other library versions; the manifest says so.
+    newer = hashlib.sha256(b"newer").hexdigest()
+    store.catalog = {
+        "tiny": tiny(ModelFile.of("a.bin", len(CONTENT), SHA256), ModelFile.of("b.bin", 5, newer))
+    }
+    assert store.is_installed("tiny")
+
+
 def test_a_file_of_an_unpinned_model_is_checked_against_its_first_install(store):
     (store.folder / "tiny" / "b.bin").write_bytes(b"W" + CONTENT[1:])
     assert [(p.kind, p.file) for p in store.verify("tiny")] == [("tampered", "b.bin")]

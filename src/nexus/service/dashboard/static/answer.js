@@ -3,6 +3,7 @@
 import { ApiError, call } from "./api.js";
 import { copyButton, el, plural } from "./dom.js";
 import { render } from "./markdown.js";
+import { linesOf, placeOf, whereOf } from "./source.js";
 
 const SECTIONS = { task: "question", knowledge: "documents", learnings: "memories", state: "conversation", instructions: "instructions" };
 const UNCITED = 4; // so many sources stand open below an answer that cites none
@@ -125,14 +126,9 @@ export class Answer {
   }
 
   source(source) {
-    const memory = source.kind === "memory";
-    const file = source.path.split("/").slice(-2).join("/");
-    const [from, to] = source.lines;
-    const place = memory ? source.text.split("\n")[0] : [file, ...source.heading].join(" › ");
-    const lines = memory ? "memory" : from === to ? `line ${from}` : `lines ${from}–${to}`;
     return el("details", { class: "source", id: `${this.id}-${source.number}` },
-      el("summary", {}, el("span", { class: "number" }, source.number), el("span", { class: "place" }, place), el("span", { class: "meta" }, lines)),
-      el("p", { class: "meta path" }, memory ? source.path.split("/").pop().replace(/\.md$/, "") : source.path, ` · score ${source.score.toFixed(2)}`),
+      el("summary", {}, el("span", { class: "number" }, source.number), el("span", { class: "place" }, placeOf(source)), el("span", { class: "meta" }, linesOf(source))),
+      el("p", { class: "meta path" }, whereOf(source), ` · score ${source.score.toFixed(2)}`),
       el("pre", { tabindex: "0" }, source.text));
   }
 
@@ -168,6 +164,7 @@ function proposalCard(proposal) {
   };
   const card = el("div", { class: "card proposal", role: "group", "aria-label": "Proposed memory" },
     el("p", { class: "meta" }, "Remember this?"), words,
+    proposal.contradicts?.length && el("p", { class: "meta" }, `It ${proposal.reason.slice(proposal.reason.indexOf("contradicts "))}. Remembering it replaces that; under `, el("a", { href: "#remembered" }, "Remembered"), " you can keep both."),
     el("div", { class: "row end" },
       el("button", { type: "button", class: "quiet", onclick: () => decide("reject", "Dismissed. It will not be proposed again.") }, "Dismiss"),
       el("button", { type: "button", onclick: () => decide("approve", "Remembered.") }, "Remember")));

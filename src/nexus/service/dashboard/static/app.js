@@ -5,6 +5,8 @@ import * as chat from "./chat.js";
 import { byId } from "./dom.js";
 import * as forms from "./forms.js";
 import * as knowledge from "./knowledge.js";
+import * as queue from "./queue.js";
+import * as search from "./search.js";
 import * as status from "./status.js";
 
 const VIEWS = ["chat", "remembered", "knowledge", "status"];
@@ -79,6 +81,8 @@ takeToken();
 forms.start();
 chat.start();
 knowledge.start();
+queue.start();
+search.start();
 // htmx wires the page when the document is ready; only then do the lists hear that they should load.
 if (document.readyState === "complete") unlock();
 else addEventListener("load", unlock);

@@ -1,0 +1,62 @@
+/** Search over everything that is known; each result says how its score came about. */
+
+import { ApiError, call } from "./api.js";
+import { byId, el } from "./dom.js";
+import { linesOf, placeOf, whereOf } from "./source.js";
+
+const LIMIT = 10;
+const PARTS = {
+  meaning: "meaning", words: "words", context: "words around it", late: "word by word",
+  recency: "how new", frequency: "how often used", cosine: "nearness in meaning", coverage: "words of the question in it",
+};
+let asked = 0;
+
+export function start() {
+  byId("search").addEventListener("submit", (event) => {
+    event.preventDefault();
+    search();
+  });
+  byId("search").addEventListener("change", (event) => {
+    if (event.target.name === "kinds") search();
+  });
+  byId("search").addEventListener("input", (event) => {
+    if (event.target.name === "query" && !event.target.value) byId("found").replaceChildren();
+  });
+}
+
+async function search() {
+  const fields = new FormData(byId("search"));
+  const [query, kinds] = [fields.get("query").trim(), fields.getAll("kinds")];
+  const mine = (asked += 1);
+  if (!query) return;
+  if (!kinds.length) {
+    show([el("p", { class: "empty" }, "Choose at least one kind.")]);
+    return;
+  }
+  let shown;
+  try {
+    const { results } = await call("POST", "/api/recall", { query, kinds, limit: LIMIT });
+    shown = results.length ? results.map(entry) : [el("p", { class: "empty" }, "Nothing was found.")];
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    shown = [el("div", { class: "problem", role: "alert" }, el("p", {}, error.message), error.hint && el("p", { class: "meta" }, error.hint))];
+  }
+  if (mine === asked) show(shown); // an answer that was overtaken is not shown
+}
+
+const show = (nodes) => byId("found").replaceChildren(...nodes);
+
+function entry(result, index) {
+  return el("details", { class: "source" },
+    el("summary", {}, el("span", { class: "number" }, index + 1), el("span", { class: "place" }, placeOf(result)), el("span", { class: "meta" }, linesOf(result))),
+    el("p", { class: "meta path" }, whereOf(result)),
+    el("pre", { tabindex: "0" }, result.text),
+    el("details", { class: "rest why" }, el("summary", {}, `Why: score ${result.score.toFixed(2)}`),
+      el("dl", {}, Object.entries(PARTS).flatMap(([name, meaning]) => [el("dt", {}, meaning), part(result.scores[name] ?? 0)]))));
+}
+
+function part(value) {
+  const bar = el("i");
+  bar.style.width = `${Math.max(0, Math.min(1, value)) * 100}%`;
+  return el("dd", {}, el("span", { class: "meter", "aria-hidden": "true" }, bar), value.toFixed(3));
+}
