@@ -131,10 +131,11 @@ def test_a_missing_model_is_named_with_the_command(tmp_path):
     service = Service(tmp_path / "home", tmp_path / "none")
     shown = service.cli("up", "--detach")
     assert shown.returncode == 9
-    assert "nexus models pull all-minilm-l6-v2" in shown.stderr
+    assert "nexus models pull granite-embedding-30m-english" in shown.stderr
     doctor = service.cli("doctor")
     assert doctor.returncode == 1
-    assert "nexus models pull smollm2-135m" in doctor.stdout
+    for name in ("granite-embedding-30m-english", "all-minilm-l6-v2", "smollm2-135m"):
+        assert f"nexus models pull {name}" in doctor.stdout
     assert "nexus up --detach" in doctor.stdout
 
 

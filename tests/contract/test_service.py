@@ -275,7 +275,8 @@ def test_a_fact_survives_kill_9_and_is_used(tmp_path, models_folder, embedder_fo
 
 def test_a_tampered_model_is_named_and_refused_until_it_is_whole_again(tmp_path, models_folder, smollm2_path):
     models = tmp_path / "models"
-    shutil.copytree(models_folder / "all-minilm-l6-v2", models / "all-minilm-l6-v2")
+    for name in ("granite-embedding-30m-english", "all-minilm-l6-v2"):
+        shutil.copytree(models_folder / name, models / name)
     with running(tmp_path / "home", models) as service, service.client() as http:
         lost = http.post("/api/interact", json={"prompt": "hi"})
         assert lost.status_code == 503

@@ -58,7 +58,7 @@ def needed_parts() -> list[Part]:
     from nexus.core.models.store import ModelStore
 
     store = ModelStore(config.settings.models.folder or home.models)
-    wanted = [config.settings.cortex.embedder, config.settings.cortex.talk_embedder]
+    wanted = list(dict.fromkeys((config.settings.cortex.embedder, config.settings.cortex.talk_embedder)))
     if config.settings.engine.kind == "llamacpp" and not config.settings.engine.model.endswith(".gguf"):
         wanted.append(config.settings.engine.model)
     for name in wanted:

@@ -143,7 +143,7 @@ def _open() -> tuple[Config, ModelStore]:
 def _used(config: Config, say: Callable[[str], None]) -> list[str]:
     """The names of the catalog models that the configuration uses."""
     settings = config.settings
-    names = [settings.cortex.embedder, settings.cortex.talk_embedder]
+    names = list(dict.fromkeys((settings.cortex.embedder, settings.cortex.talk_embedder)))
     if settings.engine.kind != "llamacpp":
         say(f"engine.kind is {settings.engine.kind}: no chat model is needed here")
     elif settings.engine.model.endswith(".gguf") or "/" in settings.engine.model:

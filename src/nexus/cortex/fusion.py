@@ -71,7 +71,7 @@ WEIGHTS: Mapping[ObjectKind, Mapping[str, float]] = MappingProxyType(
 )
 """What each feature counts for, by kind; absent is 0."""
 
-ACROSS: Mapping[str, float] = MappingProxyType({"words": 0.25, "context": 0.25, "meaning": 0.5})
+ACROSS: Mapping[str, float] = MappingProxyType({"words": 0.2, "context": 0.2, "meaning": 0.6})
 """Weights of the lists scaled to 0..1, for comparing candidates of different kinds."""
 
 # Below this spread all are the same: what differs is rounding.

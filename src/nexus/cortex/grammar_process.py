@@ -8,6 +8,7 @@ raise, and none outlives its patience.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import select
@@ -111,6 +112,7 @@ def _read(descriptor: int, size: int, deadline: float) -> bytes:
 
 
 _SHARED = GrammarProcess()
+atexit.register(_SHARED.close)
 
 
 def shared() -> GrammarProcess:

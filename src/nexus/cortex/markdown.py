@@ -35,22 +35,6 @@ def sections(text: str) -> list[Section]:
     return _Scanner(text).run()
 
 
-def code_spans(text: str) -> list[tuple[int, int]]:
-    """Where `text` shows code: fences, indented code, and inline code between backticks."""
-    spans: list[tuple[int, int]] = []
-    for section in sections(text):
-        for block in section.blocks:
-            if block.form == "code":
-                spans.append((block.start, block.end))
-                continue
-            inner = text[block.start : block.end]
-            spans.extend(
-                (block.start + m.start(), block.start + m.end())
-                for m in re.finditer(r"(`+)[^`\n]+\1|^[ \t]*```[^`]+```", inner, re.MULTILINE)
-            )
-    return spans
-
-
 def title_of(line: str) -> str:
     """The words of a heading: no anchor suffix, closing hashes, link targets or tags."""
     title = _ATTRIBUTES.sub("", line[:2000])

@@ -2,7 +2,8 @@
 
 Nothing found on disk makes it raise: what cannot be used is reported with a reason and, where there
 is one, a remedy. It never opens anything but a regular file, holds one file at a time and at most
-`ReadLimits.max_bytes` of it, and never hands out text in which a credential was found.
+`ReadLimits.max_bytes` of it, and never hands out a credential: what is found is blacked out of the whole
+text, and a file that is mostly credentials is refused (docs/decisions/0004).
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ import io
 import os
 import shlex
 import stat
-from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from nexus.cortex import markdown, secrets
+from nexus.cortex import secrets
 from nexus.cortex.chunker import Kind, kind_of
 from nexus.cortex.ignore import Ignore, plain
 from nexus.cortex.outline import line_spans
@@ -58,6 +58,12 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"),
 )  # fmt: skip
 _HEAD = 8192
+# A file is a store of credentials when they are so much of it, or so many on so many of its lines: then
+# more may stand there than the rules know.
+_MOST = 0.5
+_MANY, _OF_LINES = 10, 1 / 3
+# So many places are named in a report.
+_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file's text. `sha256` is of the bytes on disk; `redacted` says what was taken out of it."""
+    """A file's text without credentials; `redacted` says what was taken out and where.
+
+    `sha256` and `size` are of the bytes on disk.
+    """
 
     path: Path
     text: str
@@ -231,10 +240,8 @@ class _ChangedError(Exception):
 
 def read(path: Path, limits: ReadLimits) -> Document | Outcome:
     """The text of one file, or why not. A file that changes meanwhile is read once more."""
-    name = secrets.refused_name(path)
-    if name is None and path.is_symlink():
-        name = secrets.refused_name(Path(os.path.realpath(path)))
-    if name is not None:
+    name = _by_name(path) or (_by_name(Path(os.path.realpath(path))) if path.is_symlink() else "")
+    if name:
         return Outcome(path, "skipped", name)
     for _ in range(2):
         try:
@@ -246,6 +253,18 @@ def read(path: Path, limits: ReadLimits) -> Document | Outcome:
         return loaded if isinstance(loaded, Outcome) else _document(path, *loaded, limits)
     hint = "add it again when nothing writes to it"
     return Outcome(path, "failed", "it changed while it was being read", hint)
+
+
+def places(findings: Sequence[secrets.Finding]) -> str:
+    """What was found and where, for a report: kinds and lines, never a value."""
+    named = ", ".join(f"{finding.kind} in line {finding.line}" for finding in findings[:_NAMED])
+    return f"{named} and {len(findings) - _NAMED} more" if len(findings) > _NAMED else named
+
+
+def _by_name(path: Path) -> str:
+    """Why a file of this name is not opened, or nothing. Names are stored: they hold no credential either."""
+    sure = [finding.kind for finding in secrets.find(str(path)) if finding.confidence == "high"]
+    return secrets.refused_name(path) or (f"its path holds a secret: {sure[0]}" if sure else "")
 
 
 def _load(path: Path, limits: ReadLimits) -> tuple[bytes, os.stat_result] | Outcome:
@@ -307,15 +326,14 @@ def _document(path: Path, data: bytes, status: os.stat_result, limits: ReadLimit
     if line:
         reason = f"line {line} is longer than {limits.max_line_chars} characters"
         return Outcome(path, "skipped", reason, "break the line, or leave the file out")
-    kind = kind_of(path)
     findings = secrets.find(text)
-    removable = _shown_as_code(text, findings) if kind == "markdown" else []
-    refused = [f for f in findings if f not in removable]
-    if refused:
-        return _secret(path, refused)
-    text = secrets.redact(text, removable)
+    if _mostly_secrets(text, findings):
+        reason = f"mostly secrets: {places(findings)}"
+        return Outcome(path, "skipped", reason, "take them out of the file, then add it again")
+    text = secrets.redact(text, findings)
     digest = hashlib.sha256(data).hexdigest()
-    return Document(path, text, digest, status.st_size, status.st_mtime_ns, kind, tuple(removable))
+    kind = kind_of(path)
+    return Document(path, text, digest, status.st_size, status.st_mtime_ns, kind, tuple(findings))
 
 
 def _decode(path: Path, data: bytes) -> str | Outcome:
@@ -352,23 +370,16 @@ def _long_line(text: str, limit: int) -> int:
     return 0
 
 
-def _shown_as_code(text: str, findings: list[secrets.Finding]) -> list[secrets.Finding]:
-    """The doubtful findings that a Markdown page shows as code: see decision 0004."""
-    doubtful = [f for f in findings if f.confidence == "low"]
-    if not doubtful:
-        return []
-    spans = sorted(markdown.code_spans(text))
-    starts = [start for start, _ in spans]
-    shown = []
-    for finding in doubtful:
-        at = bisect_right(starts, finding.start) - 1
-        if at >= 0 and finding.end <= spans[at][1]:
-            shown.append(finding)
-    return shown
+def _mostly_secrets(text: str, findings: Sequence[secrets.Finding]) -> bool:
+    if not findings:
+        return False
+    taken = sum(_solid(text[finding.start : finding.end]) for finding in findings)
+    if taken >= _MOST * _solid(text):
+        return True
+    lines = sum(1 for line in text.splitlines() if line.strip())
+    return len(findings) >= _MANY and len({finding.line for finding in findings}) >= _OF_LINES * lines
 
 
-def _secret(path: Path, findings: list[secrets.Finding]) -> Outcome:
-    named = [f"{f.kind} in line {f.line}" for f in findings[:3]]
-    more = f" and {len(findings) - 3} more" if len(findings) > 3 else ""
-    reason = f"holds a secret: {', '.join(named)}{more}"
-    return Outcome(path, "skipped", reason, "take the secret out of the file, then add it again")
+def _solid(text: str) -> int:
+    """How many characters are not blank."""
+    return sum(map(len, text.split()))

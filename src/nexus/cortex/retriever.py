@@ -108,6 +108,8 @@ class Retriever:
         asked: dict[str, Asked] = {}
         found = []
         for kind in dict.fromkeys(kinds):
+            if not self._ledger.frequencies(kind, ())[0]:
+                continue
             embedder = self._embedders.of(kind)
             if embedder.model_id not in asked:
                 asked[embedder.model_id] = Asked(embedder.question(query), numbers)

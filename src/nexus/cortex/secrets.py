@@ -2,7 +2,8 @@
 
 A finding says what and where, never the value. `high` means a shape that only real credentials of
 one issuer have; `low` means a name or shape that examples have too. What is done about each is
-decided by the reader. Invariants: findings do not overlap and are in order; time is linear.
+decided by who asks. Invariants: findings do not overlap and are in order; no rest of a value stands
+beside one, so that what is left after `redact` holds no part of it; time is linear.
 """
 
 from __future__ import annotations
@@ -78,21 +79,21 @@ class Finding:
 
 def find(text: str) -> list[Finding]:
     """Every credential in `text`, in order."""
-    spans = list(_spans(text))
+    spans = sorted(_spans(text), key=lambda span: span[:2])
     if not spans:
         return []
     lines = [start for start, _ in line_spans(text)]
     found: list[Finding] = []
-    # Where two rules meet the same text, the surer one and then the longer one speaks.
-    spans.sort(key=lambda s: (s[3] != "high", s[2] == "password-or-key", s[0] - s[1]))
-    taken: list[tuple[int, int]] = []
-    for start, end, kind, confidence in spans:
-        at = bisect_right(taken, (start, end))
-        if (at and taken[at - 1][1] > start) or (at < len(taken) and taken[at][0] < end):
-            continue
-        taken.insert(at, (start, end))
+    for number, together in enumerate(groups := list(_together(spans))):
+        # Where two rules meet the same text, the surer one and then the longer one names it.
+        _, _, kind, confidence = min(
+            together, key=lambda s: (s[3] != "high", s[2] == "password-or-key", s[0] - s[1])
+        )
+        start, end = together[0][0], max(span[1] for span in together)
+        limit = groups[number + 1][0][0] if number + 1 < len(groups) else len(text)
+        end = _end_of_run(text, end, limit)
         found.append(Finding(kind, bisect_right(lines, start), start, end, cast(Confidence, confidence)))
-    return sorted(found, key=lambda f: f.start)
+    return found
 
 
 def redact(text: str, findings: Sequence[Finding]) -> str:
@@ -108,6 +109,28 @@ def redact(text: str, findings: Sequence[Finding]) -> str:
         ]
         position = finding.end
     return "".join([*parts, text[position:]])
+
+
+def _together(spans: Sequence[Span]) -> Iterator[list[Span]]:
+    """Spans in order, those that overlap in one list: what one rule has not seen of a value another has."""
+    group: list[Span] = []
+    end = 0
+    for span in spans:
+        if group and span[0] >= end:
+            yield group
+            group = []
+        group.append(span)
+        end = max(end, span[1])
+    yield group
+
+
+_RUN = re.compile(r"(?:[A-Za-z0-9_+/=~%-]|\.(?=[A-Za-z0-9_-]))*+")
+
+
+def _end_of_run(text: str, end: int, limit: int) -> int:
+    """Where what directly continues a value ends: every pattern reads only so much of a long one."""
+    match = _RUN.match(text, end - 1, limit)
+    return max(end, match.end()) if match else end
 
 
 def _spans(text: str) -> Iterator[Span]:
@@ -142,8 +165,8 @@ def _by_rule(text: str, rule: Rule, place: int) -> Span | None:
         if match is None:
             continue
         start, end = match.span("value" if "value" in rule.pattern.groupindex else 0)
-        if rule.kind == "private-key":
-            end = _end_of_key(text, end)
+        if rule.kind in _BLOCKS:
+            end = _BLOCKS[rule.kind](text, end)
         elif rule.kind == "curl-password" and "curl" not in text[max(0, place - 400) : place]:
             return None
         if rule.random and not is_random(text[start:end]):
@@ -154,16 +177,35 @@ def _by_rule(text: str, rule: Rule, place: int) -> Span | None:
     return None
 
 
-_KEY_BODY = re.compile(r"[A-Za-z0-9+/=\s]{0,20000}")
+# Lines of base64 and what stands between them in code, settings and quotations; then a short last one.
+_KEY_BODY = re.compile(
+    r"(?:(?:\\[nr]|[\s\"'`,;>#*|])*+[A-Za-z0-9+/=]{16,}+)*+(?:(?:\\[nr]|[\s\"'`,;>#*|])*+[A-Za-z0-9+/=]{1,15})?"
+)
+_INDENTED = re.compile(r"(?:[ \t][^\n]*+(?:\n|$))*+")
 
 
 def _end_of_key(text: str, position: int) -> int:
     end = text.find("-----END ", position, position + 20_000)
     if end < 0:
-        run = _KEY_BODY.match(text, position)
-        return run.end() if run else position
+        return _end_of_body(text, position)
     close = text.find("-----", end + 9, end + 80)
     return close + 5 if close >= 0 else end
+
+
+def _end_of_body(text: str, position: int) -> int:
+    run = _KEY_BODY.match(text, position)
+    return run.end() if run else position
+
+
+def _end_of_entries(text: str, position: int) -> int:
+    """The entries go on as far as lines are indented, whatever they hold."""
+    if text[position - 1] != "\n":
+        return position
+    run = _INDENTED.match(text, position)
+    return run.end() if run else position
+
+
+_BLOCKS = {"private-key": _end_of_key, "putty-key": _end_of_body, "kubernetes-secret": _end_of_entries}
 
 
 _FILLED = re.compile(r"(?i)x{5}|\.{3}|your[-_]|\*{3}")

@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 from nexus.core import log
@@ -154,6 +155,9 @@ def _await_ready(
             body = json.loads(error.read() or b"{}")
             if body.get("status") == "failed":
                 process.terminate()
+                # Gone when we say so: the next command must not find half a service.
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=15)
                 failure = body.get("error", {})
                 raise revived(
                     failure.get("code", ""), failure.get("message", "it failed"), failure.get("hint", "")

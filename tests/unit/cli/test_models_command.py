@@ -112,6 +112,7 @@ def test_a_mistake_is_one_line_and_a_status(nexus, shelf, arguments, status, sai
 
 def test_pull_without_a_name_takes_what_the_configuration_uses(nexus, shelf, monkeypatch):
     monkeypatch.setenv("NEXUS_CORTEX_EMBEDDER", "e5-small-v2")
+    monkeypatch.setenv("NEXUS_CORTEX_TALK_EMBEDDER", "e5-small-v2")
     monkeypatch.setenv("NEXUS_ENGINE_MODEL", "/weights/mine.gguf")
     status, out, err = nexus("models", "pull", "--json")
     assert status == 0

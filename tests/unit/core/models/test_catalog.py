@@ -34,8 +34,8 @@ def test_unpinned_bytes_are_the_exception_and_are_said():
     assert CATALOG["e5-small-v2"].download_size is None
 
 
-def test_the_defaults_are_one_chat_model_and_one_embedder():
-    assert sorted(model.kind for model in defaults()) == ["chat", "embedding"]
+def test_the_defaults_are_one_chat_model_and_two_embedders():
+    assert sorted(model.kind for model in defaults()) == ["chat", "embedding", "embedding"]
     assert all(model.pinned for model in defaults())
 
 
