@@ -66,7 +66,8 @@ ENTRIES = st.builds(
     words=WORDS,
     context=WORDS,
     vector=st.none() | st.integers(1, 40).map(vector),
-)
+    # A point stands for one content, whose kind does not change.
+).map(lambda entry: replace(entry, kind=KINDS[uuid.UUID(entry.point).int % 3]))
 SCOPES = st.builds(
     Scope,
     kind=st.sampled_from(KINDS),
@@ -270,9 +271,9 @@ def test_a_damaged_or_foreign_shard_is_built_again(tmp_path, damage):
     if damage == "label":
         (folder / "nexus.json").unlink()
     elif damage == "garbage":
-        (folder / "edge_config.json").write_bytes(b"\x00garbage")
+        (folder / "document" / "edge_config.json").write_bytes(b"\x00garbage")
     elif damage in ("wal", "segments"):
-        for path in (folder / damage).rglob("*"):
+        for path in (folder / "document" / damage).rglob("*"):
             if path.is_file():
                 path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
     index = QdrantIndex(folder, "other" if damage == "model" else "model", SIZE)

@@ -90,6 +90,14 @@ def test_work_grows_no_faster_than_the_text(part: str) -> None:
     assert large <= 4.2 * small + 2000
 
 
+@pytest.mark.parametrize("kind", ["github-token", "json-web-token", "stripe-key", "password-or-key"])
+def test_work_does_not_grow_with_the_number_of_values(kind: str) -> None:
+    """All of them are looked for everywhere, and many begin alike."""
+    make = {**HIGH, **LOW}[kind]
+    small, large = (_Steps().of("\n".join(make(Maker(n)) for n in range(count))) for count in (50, 200))
+    assert large <= 4.2 * small + 2000
+
+
 @pytest.mark.parametrize("part", [*_ANCHORS, "a", "key=", "://a:b", 'token="', "M" * 30 + ".", "eyJa.", "-"])
 def test_a_long_adversarial_text_ends(part: str) -> None:
     """A pattern that backtracks without bound would run into the time limit of the suite."""

@@ -55,6 +55,10 @@ def _put_files(folder: Path, canaries: dict[tuple[str, str], str]) -> None:
             (folder / f"module{number}.py").write_text(
                 f'"""Opens the harbour."""\n\nVALUE = """{secret}"""\n'
             )
+            # Long enough to be kept, and then everything but the credential is.
+            (folder / f"keeper{number}.py").write_text(
+                f'"""{"The keeper opens the harbour at nine. " * 40}"""\n\nVALUE = """{secret}"""\n'
+            )
         if door == "page":
             fence = f"# Harbour {kind}\n\nHow it is called:\n\n```\n{secret}\n```\n\nIt opens at nine.\n"
             (folder / f"page{number}.md").write_text(fence)
@@ -83,6 +87,16 @@ def _session(path: Path, canaries: dict[tuple[str, str], str], folder: Path) -> 
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
+def _save(http, arguments: dict[str, str]) -> str:
+    """What the tool of an agent answers."""
+    call = {"name": "memory_save", "arguments": arguments}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    headers = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2025-06-18"}
+    answer = http.post("/mcp", json=message, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return str(answer.text)
+
+
 @pytest.mark.slow
 def test_no_secret_is_in_anything_the_service_wrote(tmp_path, canaries, models_folder, smollm2_path):
     documents, home = tmp_path / "documents", tmp_path / "home"
@@ -95,12 +109,21 @@ def test_no_secret_is_in_anything_the_service_wrote(tmp_path, canaries, models_f
     with running(home, models_folder) as service, service.client() as http:
         added = http.post("/api/knowledge", json={"paths": [str(documents)]})
         assert added.status_code == 200, added.text
+        report = json.loads(added.text.strip().rpartition("data: ")[2])
+        kept = [file for file in report["files"] if "/keeper" in file["path"]]
+        assert len(kept) == len(KINDS) + len(DOUBTFUL)
+        assert {file["status"] for file in kept} == {"added"}
+        assert all("blacked out" in file["reason"] for file in kept)
         taken = http.post("/api/sessions", json={"paths": [str(transcript)]})
         assert taken.status_code == 200, taken.text
         for (kind, door), secret in canaries.items():
             if door == "memory":
                 text = f"We call the harbour service with {secret} every day"
                 assert http.post("/api/memories", json={"learning": text}).status_code == 422, kind
+                body = {"learning": "We call the harbour service every day", "context": text}
+                assert http.post("/api/memories", json=body).status_code == 422, kind
+                taken = _save(http, {"learning": body["learning"], "context": text})
+                assert "secret_refused" in taken, kind
             if door == "query" and kind in KINDS[::4]:
                 http.post("/api/recall", json={"query": f"where is {secret} used"}).raise_for_status()
             if door == "hook":
@@ -111,6 +134,10 @@ def test_no_secret_is_in_anything_the_service_wrote(tmp_path, canaries, models_f
                     "prompt": f"Remember: always use {secret} for the harbour deployment.",
                 }
                 http.post("/api/hooks", json=event).raise_for_status()
+                # What is refused is quoted in the log.
+                path = f"/srv/ {secret}.jsonl"
+                stop = {**event, "hook_event_name": "Stop", "transcript_path": path}
+                http.post("/api/hooks", json=stop).raise_for_status()
         prompts = [secret for (_, door), secret in canaries.items() if door == "prompt"]
         words = "Remember these for me:\n" + "\n".join(sorted(prompts, key=len)[:20])
         asked = {"model": "nexus", "max_tokens": 8, "messages": [{"role": "user", "content": words}]}

@@ -8,7 +8,7 @@ Does not know how scores become an order (`nexus.cortex.fusion`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,8 @@ from nexus.cortex.vectors import Vectors
 
 # How many each list contributes, whose neighbours are looked at, and how far these reach.
 LISTED, WITH_NEIGHBOURS, REACH = 100, 30, 2
+# Equals at the end of a list among which is chosen.
+_MOST_EQUAL = 1000
 # How many are compared word by word.
 COMPARED = 200
 
@@ -64,10 +66,11 @@ class Gatherer:
         total, counts = self._ledger.frequencies(kind, asked.numbers)
         rarities = [words.rarity(total, count) for count in counts]
         sparse = words.weighted(asked.numbers, rarities)
-        lists: tuple[dict[str, float], ...] = (
-            dict(self._index.matching(sparse, "words", LISTED, scope)),
-            dict(self._index.matching(sparse, "context", LISTED, scope)),
-            dict(self._index.nearest(asked.question.vector, LISTED, scope)),
+        index, vector = self._index, asked.question.vector
+        lists = (
+            _listed(lambda limit: index.matching(sparse, "words", limit, scope)),
+            _listed(lambda limit: index.matching(sparse, "context", limit, scope)),
+            _listed(lambda limit: index.nearest(vector, limit, scope)),
         )
         places = self._ledger.places(list({**lists[0], **lists[1], **lists[2]}))
         if kind == "transcript":
@@ -152,6 +155,19 @@ class Gatherer:
         weights = np.array([1 + max((rarity[n] for n in part), default=0.0) for part in parts], np.float32)
         scaled: Matrix = question.tokens * (weights / weights.mean())[:, None]
         return scaled
+
+
+def _listed(ask: Callable[[int], list[Hit]]) -> dict[str, float]:
+    """The best of a list. Of equals at its end the same are taken in every index, however it counts."""
+    hits = ask(LISTED + 1)
+    if len(hits) > LISTED and _rounded(hits[LISTED - 1]) == _rounded(hits[LISTED]):
+        hits = ask(_MOST_EQUAL)
+    hits.sort(key=lambda hit: (-_rounded(hit), hit.point))
+    return dict(hits[:LISTED])
+
+
+def _rounded(hit: Hit) -> float:
+    return round(hit.score, 5)
 
 
 def _scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:

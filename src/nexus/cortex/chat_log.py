@@ -13,7 +13,7 @@ from typing import Any
 
 from nexus.cortex.injected import spoken
 from nexus.cortex.json_lines import table_of, text_of
-from nexus.cortex.tool_talk import call_line, flat, result_text
+from nexus.cortex.tool_talk import call_line, flat, line_of, result_text
 from nexus.cortex.transcript import Draft, Transcript, moment
 
 _LISTS = ("messages", "traj", "conversation")
@@ -69,8 +69,9 @@ def _message(message: Mapping[str, Any], draft: Draft, calls: dict[str, str], pl
             function = table_of(table_of(call).get("function"))
             name = text_of(function.get("name")) or "tool"
             calls[text_of(table_of(call).get("id"))] = name
-            line_text = call_line(name, function.get("arguments")) or text_of(function.get("arguments"))
-            draft.say("tool", name, line_text[:300] or "called", said, line)
+            arguments = function.get("arguments")
+            told = call_line(name, arguments) or line_of(text_of(arguments))
+            draft.say("tool", name, told or "called", said, line)
     elif role in ("tool", "function"):
         name = text_of(message.get("name")) or calls.get(text_of(message.get("tool_call_id")), "tool")
         kept = result_text(name, text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from pathlib import PurePath
 
 from nexus.core import ids
@@ -56,6 +57,7 @@ def entry(row: ChunkRow, vector: Matrix | None) -> Entry:
     )
 
 
+@lru_cache(maxsize=10_000)
 def seconds(moment: str) -> int:
     """Unix seconds of an ISO time; 0 for none or one that cannot be read."""
     try:

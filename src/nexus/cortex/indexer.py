@@ -81,7 +81,7 @@ class VectorIndex(Protocol):
     name: str
 
     def upsert(self, entries: Sequence[Entry]) -> None:
-        """Add or replace; found by the next search."""
+        """Add or replace; found by the next search. The kind of a point never changes."""
 
     def delete(self, points: Sequence[str]) -> None:
         """Remove; unknown points are no error."""

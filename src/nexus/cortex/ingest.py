@@ -21,9 +21,9 @@ from nexus.cortex.reader import Document, Outcome, ReadLimits, display, places, 
 from nexus.cortex.reporting import AddReport, FileReport, Progress, Status
 from nexus.cortex.store import NewObject, Store
 
-# Chunks stored together; and the version of the way files are cut.
+# Chunks stored together; and the version of the way files are cleaned and cut.
 _GROUP = 64
-_CUT = 2
+_CUT = 3
 
 
 class Ingest:

@@ -24,8 +24,8 @@ from nexus.cortex.store import NewObject, Store
 from nexus.cortex.transcript import Transcript
 from nexus.cortex.turns import TurnSizes, turn_chunks
 
-# The version of the way sessions are read and cut.
-_CUT = 1
+# The version of the way sessions are read, cleaned and cut.
+_CUT = 2
 
 
 class Listener:
@@ -125,7 +125,11 @@ class Listener:
     def _object(
         self, transcript: Transcript, name: str, root: str, *, sha256: str, size: int, mtime_ns: int
     ) -> NewObject:
-        clean = transcript.with_texts(_redacted)
+        # What is named a password in one turn is typed without a name in the next.
+        known = dict(transcript.known)
+        for turn in transcript.turns:
+            known.update(secrets.values(turn.text))
+        clean = transcript.with_texts(lambda text: secrets.blacked_out(text, known))
         chunks = [
             NewChunk(
                 "", piece.heading, piece.text, piece.start_line, piece.end_line, piece.tokens,
@@ -143,7 +147,7 @@ class Listener:
             sha256=f"{self._recipe}:{sha256}",
             size=size,
             mtime_ns=mtime_ns,
-            project=_redacted(str(project or clean.project)),
+            project=secrets.blacked_out(str(project or clean.project), known),
             title=clean.title,
         )
 
@@ -168,8 +172,3 @@ def _sessions_at(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     return sorted(file for file in path.rglob("*") if file.is_file() and is_transcript(file))
-
-
-def _redacted(text: str) -> str:
-    findings = secrets.find(text)
-    return secrets.redact(text, findings) if findings else text

@@ -1,10 +1,10 @@
-"""`VectorIndex` in a Qdrant Edge shard: on disk, in this process, exact up to about 200,000 points.
+"""`VectorIndex` in Qdrant Edge: on disk, in this process, exact up to about 200,000 points of a kind.
 
-Each kind has vectors and words under names of its own, so that the usual search needs no condition:
-one costs more than the whole scan. One process may hold the shard (its write-ahead log is locked), so
-the service owns it. A shard that cannot be opened, or that was made for another model, is deleted and
-filled again by `synchronise`: Qdrant truncates a damaged log without a word, which the comparison
-with the ledger finds.
+Each kind has a shard of its own, so that the usual search needs no condition (one costs more than the
+whole scan) and no kind keeps room for the others' vectors. One process may hold a shard (its
+write-ahead log is locked), so the service owns them. Shards that cannot be opened, or that were made
+for another model, are deleted and filled again by `synchronise`: Qdrant truncates a damaged log
+without a word, which the comparison with the ledger finds.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from nexus.cortex.indexer import Entry, Hit, Matrix, Scope, Sparse, WordField
 from nexus.cortex.ledger import FOREVER, KINDS, ObjectKind
 
 _log = logging.getLogger(__name__)
+_VECTOR = "text"
 # Building the HNSW graph costs minutes of CPU and saves a few milliseconds below this size.
 _HNSW_FROM = 200_000
-_FORMAT = 2
+_FORMAT = 3
 _FIELDS: tuple[WordField, ...] = ("words", "context")
-_PAYLOAD = {"kind": "Keyword", "project": "Keyword", "domain": "Keyword", "folders": "Keyword",
+_PAYLOAD = {"project": "Keyword", "domain": "Keyword", "folders": "Keyword",
             "changed": "Integer", "valid_from": "Integer", "valid_to": "Integer"}  # fmt: skip
 
 
@@ -38,95 +39,122 @@ class QdrantIndex:
     name = "qdrant"
 
     def __init__(self, folder: Path, model_id: str, dimensions: int) -> None:
-        """Open the shard in `folder`, or make it. Raises `StorageError`, `AlreadyRunningError`."""
+        """Open the shards in `folder`, or make them. Raises `StorageError`, `AlreadyRunningError`."""
         self._folder = folder
         self._size = dimensions
         self._label = {"format": _FORMAT, "model": model_id, "dimensions": dimensions}
-        self._shard = self._open()
+        self._shards: dict[ObjectKind, qdrant.EdgeShard] = {}
+        self._open()
 
     def upsert(self, entries: Sequence[Entry]) -> None:
-        self._update(qdrant.UpdateOperation.upsert_points([_point(entry) for entry in entries]))
+        for kind in KINDS:
+            batch = [_point(entry) for entry in entries if entry.kind == kind]
+            if batch:
+                self._update(kind, qdrant.UpdateOperation.upsert_points(batch))
 
     def delete(self, points: Sequence[str]) -> None:
-        self._update(qdrant.UpdateOperation.delete_points(list(points)))
+        for kind, shard in self._shards.items():
+            held = [r.id for r in shard.retrieve(list(points), with_payload=False, with_vector=False)]
+            if held:
+                self._update(kind, qdrant.UpdateOperation.delete_points(held))
 
     def nearest(self, vector: Matrix, limit: int, scope: Scope) -> list[Hit]:
-        return self._query(vector.tolist(), scope.kind, limit, scope)
+        return self._query(vector.tolist(), _VECTOR, limit, scope)
 
     def matching(self, words: Sparse, field: WordField, limit: int, scope: Scope) -> list[Hit]:
         if not len(words.indices):
             return []
-        return self._query(_sparse(words), _field(scope.kind, field), limit, scope)
+        return self._query(_sparse(words), field, limit, scope)
 
     def points(self) -> dict[str, bool]:
-        held = dict.fromkeys(self._ids(None), False)
-        for kind in KINDS:
-            embedded = qdrant.Filter(must=[qdrant.HasVectorCondition(kind)])
-            held.update(dict.fromkeys(self._ids(embedded), True))
+        held: dict[str, bool] = {}
+        embedded = qdrant.Filter(must=[qdrant.HasVectorCondition(_VECTOR)])
+        for shard in self._shards.values():
+            held.update(dict.fromkeys(_ids(shard, None), False))
+            held.update(dict.fromkeys(_ids(shard, embedded), True))
         return held
 
     def count(self) -> int:
-        return int(self._shard.count(qdrant.CountRequest(exact=True)))
+        request = qdrant.CountRequest(exact=True)
+        return sum(int(shard.count(request)) for shard in self._shards.values())
 
     def close(self) -> None:
-        self._shard.flush()
-        self._shard.close()
-
-    def _ids(self, condition: qdrant.Filter | None) -> list[str]:
-        ids: list[str] = []
-        offset = None
-        while True:
-            records, offset = self._shard.scroll(
-                qdrant.ScrollRequest(
-                    limit=10_000, offset=offset, filter=condition, with_payload=False, with_vector=False
-                )
-            )
-            ids += [str(record.id) for record in records]
-            if offset is None:
-                return ids
+        for shard in self._shards.values():
+            shard.flush()
+            shard.close()
 
     def _query(self, vector: Any, using: str, limit: int, scope: Scope) -> list[Hit]:
         request = qdrant.QueryRequest(
             limit=limit, query=qdrant.Query.Nearest(vector, using=using), filter=_filter(scope)
         )
         try:
-            return [Hit(str(found.id), float(found.score)) for found in self._shard.query(request)]
+            return [
+                Hit(str(found.id), float(found.score)) for found in self._shards[scope.kind].query(request)
+            ]
         except Exception as error:  # the library raises bare Exception
             raise StorageError(f"index {self._folder}: {error}") from error
 
-    def _update(self, operation: qdrant.UpdateOperation) -> None:
+    def _update(self, kind: ObjectKind, operation: qdrant.UpdateOperation) -> None:
         try:
-            self._shard.update(operation)
+            self._shards[kind].update(operation)
         except Exception as error:  # the library raises bare Exception
             raise StorageError(f"index {self._folder}: {error}") from error
 
-    def _open(self) -> qdrant.EdgeShard:
+    def _open(self) -> None:
         label = self._folder / "nexus.json"
-        if self._folder.exists():
-            try:
-                if json.loads(label.read_text()) == self._label:
-                    return qdrant.EdgeShard.load(str(self._folder))
-                _log.info("the index is of another model or format: building it again")
-            except Exception as error:
-                if "WouldBlock" in str(error):
-                    raise AlreadyRunningError(
-                        f"the index {self._folder} is in use by another process",
-                        hint="stop the other NexusOS, or use another NEXUS_HOME",
-                    ) from error
-                _log.warning("the index cannot be opened (%s): building it again", error)
+        try:
+            known = json.loads(label.read_text()) == self._label
+        except (OSError, ValueError):
+            known = False
+        if self._folder.exists() and not known:
+            _log.info("the index is of another model or format: building it again")
+            self._refuse_if_in_use()
             shutil.rmtree(self._folder, ignore_errors=True)
         try:
-            self._folder.mkdir(mode=0o700, parents=True)
-            shard = qdrant.EdgeShard.create(str(self._folder), self._config())
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError.from_os(error, self._folder) from error
+        for kind in KINDS:
+            self._shards[kind] = self._load(self._folder / kind) or self._create(self._folder / kind)
+        # Written last: shards without their label are not complete.
+        if not known:
+            atomic.write_text(label, json.dumps(self._label))
+
+    def _refuse_if_in_use(self) -> None:
+        """Raise `AlreadyRunningError` when another process works in the folder."""
+        for kind in KINDS:
+            if (self._folder / kind).exists():
+                shard = self._load(self._folder / kind)
+                if shard:
+                    shard.close()
+
+    def _load(self, folder: Path) -> qdrant.EdgeShard | None:
+        """The shard in a folder; None where there is none that can be read."""
+        if not folder.exists():
+            return None
+        try:
+            return qdrant.EdgeShard.load(str(folder))
+        except Exception as error:  # the library raises bare Exception
+            if "WouldBlock" in str(error):
+                raise AlreadyRunningError(
+                    f"the index {self._folder} is in use by another process",
+                    hint="stop the other NexusOS, or use another NEXUS_HOME",
+                ) from error
+            _log.warning("the index %s cannot be opened (%s): building it again", folder, error)
+            return None
+
+    def _create(self, folder: Path) -> qdrant.EdgeShard:
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            folder.mkdir(mode=0o700)
+            shard = qdrant.EdgeShard.create(str(folder), self._config())
             for key, schema in _PAYLOAD.items():
                 kind = getattr(qdrant.PayloadSchemaType, schema)
                 shard.update(qdrant.UpdateOperation.create_field_index(key, kind))
         except OSError as error:
-            raise StorageError.from_os(error, self._folder) from error
+            raise StorageError.from_os(error, folder) from error
         except Exception as error:
-            raise StorageError(f"cannot make the index {self._folder}: {error}") from error
-        # Written last: a shard without its label is not complete.
-        atomic.write_text(label, json.dumps(self._label))
+            raise StorageError(f"cannot make the index {folder}: {error}") from error
         return shard
 
     def _config(self) -> qdrant.EdgeConfig:
@@ -137,16 +165,24 @@ class QdrantIndex:
             datatype=qdrant.VectorStorageDatatype.Float16,
         )
         return qdrant.EdgeConfig(
-            vectors=dict.fromkeys(KINDS, dense),
-            sparse_vectors={
-                _field(kind, field): qdrant.EdgeSparseVectorParams() for kind in KINDS for field in _FIELDS
-            },
+            vectors={_VECTOR: dense},
+            sparse_vectors={field: qdrant.EdgeSparseVectorParams() for field in _FIELDS},
             optimizers=qdrant.EdgeOptimizersConfig(indexing_threshold=_HNSW_FROM * self._size * 2 // 1024),
         )
 
 
-def _field(kind: ObjectKind, field: WordField) -> str:
-    return f"{kind}_{field}"
+def _ids(shard: qdrant.EdgeShard, condition: qdrant.Filter | None) -> list[str]:
+    ids: list[str] = []
+    offset = None
+    while True:
+        records, offset = shard.scroll(
+            qdrant.ScrollRequest(
+                limit=10_000, offset=offset, filter=condition, with_payload=False, with_vector=False
+            )
+        )
+        ids += [str(record.id) for record in records]
+        if offset is None:
+            return ids
 
 
 def _sparse(words: Sparse) -> qdrant.SparseVector:
@@ -155,13 +191,10 @@ def _sparse(words: Sparse) -> qdrant.SparseVector:
 
 def _point(entry: Entry) -> qdrant.Point:
     held: dict[WordField, Sparse] = {"words": entry.words, "context": entry.context}
-    vector: dict[str, Any] = {
-        _field(entry.kind, field): _sparse(words) for field, words in held.items() if len(words.indices)
-    }
+    vector: dict[str, Any] = {field: _sparse(words) for field, words in held.items() if len(words.indices)}
     if entry.vector is not None:
-        vector[entry.kind] = entry.vector
+        vector[_VECTOR] = entry.vector
     payload = {
-        "kind": entry.kind,
         "project": entry.project,
         "domain": entry.domain,
         "folders": list(entry.folders),
@@ -173,7 +206,7 @@ def _point(entry: Entry) -> qdrant.Point:
 
 
 def _filter(scope: Scope) -> qdrant.Filter | None:
-    """The conditions of a scope; None when there are none. The kind is in the name that is searched."""
+    """The conditions of a scope; None when there are none. The kind is the shard that is searched."""
     must: list[Any] = []
     if scope.project:
         must.append(_one_of("project", ["", scope.project]))

@@ -17,11 +17,12 @@ from typing import Any, Protocol
 
 from nexus.core import clock, ids
 from nexus.core.errors import InvalidInputError, NotFoundError, SecretError
-from nexus.cortex import export, extractor, secrets
+from nexus.cortex import export, extractor
 from nexus.cortex.approvals import Approvals
 from nexus.cortex.contradiction import NEAR, contradicts
 from nexus.cortex.export import ImportReport
 from nexus.cortex.filters import Filter
+from nexus.cortex.gate import refuse_file, refuse_secrets
 from nexus.cortex.ledger import Ledger
 from nexus.cortex.memory import Memory, MemoryStore, moment, parse
 from nexus.cortex.project_memories import SOURCE, ProjectMemory, ProjectScan
@@ -29,7 +30,7 @@ from nexus.cortex.projects import Projects
 from nexus.cortex.proposal import ProposedMemory, bare, key, normal
 from nexus.cortex.recalled import Recalled
 
-__all__ = ["ImportReport", "ProposedMemory", "Remembering", "Rules", "refuse_secrets"]
+__all__ = ["ImportReport", "ProposedMemory", "Remembering", "Rules"]
 _log = logging.getLogger(__name__)
 _NEIGHBOURS = 8
 _ALIKE = 0.9
@@ -74,7 +75,7 @@ class Remembering:
         `.cortex` of `project`, for everyone who has the project. Raises `SecretError`,
         `InvalidInputError`, `StorageError`.
         """
-        refuse_secrets(learning, fields.get("context"), fields.get("words"))
+        refuse_secrets(learning, fields)
         with self._lock:
             known = self._same(learning, str(fields.get("project", "")))
             if known:
@@ -89,9 +90,9 @@ class Remembering:
 
     def edit(self, memory_id: str, **changes: Any) -> Memory:
         """Change a memory; durable and found by its new words on return."""
-        refuse_secrets(*(str(value) for value in changes.values()))
         with self._lock:
             self._own(memory_id)
+            refuse_secrets({**self._store.get(memory_id).as_dict(), **changes})
             memory = self._store.update(memory_id, **changes)
             self._index(memory, self._store.path(memory_id))
         return memory
@@ -106,11 +107,11 @@ class Remembering:
     def supersede(self, old: str | Sequence[str], learning: str, **fields: Any) -> Memory:
         """Store a memory that takes the place of others, which are valid until now and stay readable."""
         olds = [old] if isinstance(old, str) else list(old)
-        refuse_secrets(learning, fields.get("context"), fields.get("words"))
+        refuse_secrets(learning, fields)
         with self._lock:
             for memory_id in olds:
                 self._own(memory_id)
-                self._store.get(memory_id)
+                self.memory(memory_id)
             # The new one first: dying in between leaves two memories, never none.
             memory = self._store.add(learning, supersedes=tuple(olds), **fields)
             self._index(memory, self._store.path(memory.id))
@@ -119,9 +120,11 @@ class Remembering:
         return memory
 
     def memory(self, memory_id: str) -> Memory:
-        """A memory of the user's or an approved one of a project. Raises `NotFoundError`."""
+        """A memory of the user's or an approved one of a project. Raises `NotFoundError`, `SecretError`."""
         held = self._in_project(memory_id)
-        return self._projects.read(held).memory if held else self._store.get(memory_id)
+        if held:
+            return self._projects.read(held).memory
+        return refuse_file(self._store.get(memory_id), self._store.path(memory_id))
 
     def memories(self, where: Filter | None = None) -> list[Memory]:
         """Readable memories that `where` lets pass (default: what is valid now), newest first."""
@@ -134,7 +137,11 @@ class Remembering:
     def consider(
         self, text: str, role: extractor.Role = "user", *, session: str = "", project: str = ""
     ) -> list[ProposedMemory]:
-        """Queue what `text` seems to teach. Nothing is a verified memory before it is approved."""
+        """Queue what `text` seems to teach. Nothing is a verified memory before it is approved.
+
+        Raises `SecretError` when the name of session or project is a credential; what is said may hold any.
+        """
+        refuse_secrets(session, project)
         found: list[ProposedMemory] = []
         for proposal in extractor.propose(text, role):
             with self._lock:
@@ -198,7 +205,7 @@ class Remembering:
         for memory, content in found:
             with self._lock:
                 try:
-                    refuse_secrets(memory.learning, memory.context, memory.words, content.decode())
+                    refuse_secrets(memory.as_dict(), content.decode())
                     path = self._store.path(memory.id)
                     if path.exists():
                         if parse(path) == memory:
@@ -252,7 +259,7 @@ class Remembering:
             known = self._ledger.get(name)
             try:
                 if known is None or known.sha256 != ids.content_hash(path.read_bytes()):
-                    self._index(parse(path), path)
+                    self._index(refuse_file(parse(path), path), path)
                     indexed += 1
             except (InvalidInputError, OSError) as error:
                 problems.append(str(error))
@@ -272,9 +279,8 @@ class Remembering:
         others = [Path(path) for path in hits if Path(path).parent != self._store.folder]
         for path in [*own, *others]:
             try:
-                memory = (
-                    parse(path) if path.parent == self._store.folder else self._projects.read(path).memory
-                )
+                own_file = path.parent == self._store.folder
+                memory = refuse_file(parse(path), path) if own_file else self._projects.read(path).memory
             except (InvalidInputError, NotFoundError) as error:
                 _log.warning("%s", error)
                 continue
@@ -372,16 +378,6 @@ class Remembering:
             self._approvals.close_proposal(proposed.id, rejected=False)
             return replace(proposed, memory=memory.id)
         return proposed
-
-
-def refuse_secrets(*texts: object) -> None:
-    """Raises `SecretError` when one of the texts holds a credential."""
-    for text in texts:
-        for finding in secrets.find(str(text or "")):
-            raise SecretError(
-                f"the text holds a credential ({finding.kind}); nothing was stored",
-                hint="say where the secret is kept, not what it is",
-            )
 
 
 def _passes(memory: Memory, path: Path, where: Filter) -> bool:

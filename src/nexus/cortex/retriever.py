@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
 import numpy as np
@@ -22,7 +21,7 @@ from nexus.core import clock
 from nexus.cortex import fusion, words
 from nexus.cortex.candidates import Asked, Gatherer, Pool, between
 from nexus.cortex.embedders import Embedders
-from nexus.cortex.entries import searched_text
+from nexus.cortex.entries import searched_text, seconds
 from nexus.cortex.filters import Filter
 from nexus.cortex.indexer import VectorIndex
 from nexus.cortex.ledger import KINDS, ChunkRow, Ledger, ObjectKind, Place
@@ -36,6 +35,7 @@ _COVERED, _TOUCHED, _SURE = 0.8, 0.25, 0.12
 _SHORTER = 0.05
 # Texts that share this much of their words say the same, unless a number differs.
 _ALIKE = 0.9
+_DIGITS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,17 +136,19 @@ class Retriever:
     def _fused(self, pools: Sequence[Pool], limit: int) -> list[Result]:
         scaled = self._scaled(pools)
         ranked: list[tuple[float, Pool, int, dict[str, float]]] = []
+        now = clock.now().timestamp()
         for pool, parts in zip(pools, scaled, strict=True):
             base = sum(fusion.ACROSS[name] * parts[name] for name in fusion.ACROSS)
             shares = np.empty_like(base)
             # The best of the kind by fusion is given the best score of the kind, and so on.
             shares[np.argsort(-fusion.scores(pool), kind="stable")] = np.sort(base)[::-1]
             for row, place in enumerate(pool.places):
-                extra = {"recency": _recency(place), "frequency": _frequency(place)}
+                extra = {"recency": _recency(place, now), "frequency": _frequency(place)}
                 total = float(shares[row]) + sum(extra.values())
                 said = {name: float(column[row]) for name, column in parts.items()}
                 ranked.append((total, pool, row, said | extra))
-        ranked.sort(key=lambda entry: (-entry[0], entry[1].points[entry[2]]))
+        # An index adds up in an order of its own: what differs by less is equal, and goes by its point.
+        ranked.sort(key=lambda entry: (-round(entry[0], _DIGITS), entry[1].points[entry[2]]))
         rows: dict[str, ChunkRow] = {}
         results: list[Result] = []
         kept: list[set[str]] = []
@@ -199,6 +201,7 @@ class Retriever:
     def _seed_formula(self, query: str, pools: Sequence[Pool], limit: int) -> list[Result]:
         """Seed 004 to the letter: .6 cosine + .2 shared keywords + .1 recency + .1 frequency."""
         asked = {words.number(word) for word in words.question(query)}
+        now = clock.now().timestamp()
         results = []
         for pool, parts in zip(pools, self._scaled(pools), strict=True):
             rows = self._ledger.chunks(pool.points)
@@ -208,7 +211,7 @@ class Retriever:
                 numbers = set(words.terms(searched_text(rows[point])))
                 cosine = float(np.nan_to_num(pool.meaning[row]))
                 place = pool.places[row]
-                recency, frequency = _recency(place) / _RECENCY, _frequency(place) / _FREQUENCY
+                recency, frequency = _recency(place, now) / _RECENCY, _frequency(place) / _FREQUENCY
                 overlap = len(asked & numbers) / len(asked) if asked else 0.0
                 scores = Scores(
                     **{name: float(column[row]) for name, column in parts.items()},
@@ -220,17 +223,13 @@ class Retriever:
                     total=0.6 * cosine + 0.2 * overlap + 0.1 * recency + 0.1 * frequency,
                 )
                 results.append(Result(rows[point], scores))
-        results.sort(key=lambda result: (-result.scores.total, result.chunk.point))
+        results.sort(key=lambda result: (-round(result.scores.total, _DIGITS), result.chunk.point))
         return results[:limit]
 
 
-def _recency(place: Place) -> float:
-    try:
-        moment = datetime.fromisoformat(place.changed.replace("Z", "+00:00"))
-    except ValueError:
-        return 0.0
+def _recency(place: Place, now: float) -> float:
     # A clock that went backwards makes things new, not newer than new.
-    days = max(0.0, (clock.now() - moment).total_seconds() / 86400)
+    days = max(0.0, (now - seconds(place.changed)) / 86400)
     return _RECENCY * math.pow(0.5, days / _RECENCY_HALF_LIFE_DAYS)
 
 
@@ -246,7 +245,7 @@ def _coverage(rarity: dict[int, float], numbers: set[int]) -> float:
 
 def _alike(some: set[str], other: set[str]) -> bool:
     """Whether two texts say the same: nearly all words in common, and every word with a digit."""
-    differ = some ^ other
-    if any(not word.isalpha() for word in differ):
+    if min(len(some), len(other)) < _ALIKE * max(len(some), len(other)):
         return False
-    return len(differ) <= (1 - _ALIKE) * len(some | other)
+    differ = some ^ other
+    return len(differ) <= (1 - _ALIKE) * len(some | other) and all(word.isalpha() for word in differ)

@@ -272,6 +272,11 @@ def is_sample_token(value: str) -> bool:
     return b"1234567890" in claims or b"John Doe" in claims or b"johndoe" in claims
 
 
+def is_name(value: str) -> bool:
+    """Whether a value is made of words, each with a number at most: what code is full of."""
+    return _WORDS.fullmatch(value) is not None
+
+
 def looks_secret(value: str) -> bool:
     """Whether the value of a setting with a telling name is a secret, and no example, path or word."""
     if len(value) < 8 or _no_value(value):
@@ -291,7 +296,7 @@ def is_random(value: str) -> bool:
         return True
     if _KEY_LETTERS.fullmatch(value) is None or value.isalpha() or value.startswith(_PUBLIC_KEYS):
         return False
-    if _WORDS.fullmatch(value) and not _HEX.fullmatch(value):
+    if is_name(value) and not _HEX.fullmatch(value):
         return False
     digits = sum(c.isdigit() for c in value)
     if digits < (1 if _PLAIN.fullmatch(value) else 2) or digits < len(value) // 24:

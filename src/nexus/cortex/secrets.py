@@ -2,16 +2,17 @@
 
 A finding says what and where, never the value. `high` means a shape that only real credentials of
 one issuer have; `low` means a name or shape that examples have too. What is done about each is
-decided by who asks. Invariants: findings do not overlap and are in order; no rest of a value stands
-beside one, so that what is left after `redact` holds no part of it; time is linear.
+decided by who asks. Invariants: findings do not overlap and are in order; after `redact` nothing of a
+found value is left, neither its rest nor the same value in another place; time is linear.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import cast
 
 from nexus.cortex.outline import line_spans
@@ -25,13 +26,18 @@ from nexus.cortex.secret_rules_named import (
     Span,
     after_name,
     in_url,
+    is_name,
     is_random,
     is_sample_token,
     published,
 )
 from nexus.cortex.secret_rules_services import RULES
 
-__all__ = ["KINDS", "Finding", "find", "redact", "refused_name"]
+__all__ = ["KINDS", "Finding", "Known", "blacked_out", "find", "redact", "refused_name", "values"]
+
+Known = Mapping[str, tuple[str, str]]
+"""Values with their kind and confidence. Never stored, never shown."""
+
 
 KINDS: tuple[str, ...] = tuple(
     dict.fromkeys(
@@ -77,11 +83,15 @@ class Finding:
     confidence: Confidence
 
 
-def find(text: str) -> list[Finding]:
-    """Every credential in `text`, in order."""
-    spans = sorted(_spans(text), key=lambda span: span[:2])
+def find(text: str, known: Known = MappingProxyType({})) -> list[Finding]:
+    """Every credential in `text`, in order; `known` are `values` found in what belongs to it."""
+    spans = list(_spans(text))
+    known = {**known, **_values(text, spans)}
+    if known:
+        spans += _again(text, known)
     if not spans:
         return []
+    spans.sort(key=lambda span: span[:2])
     lines = [start for start, _ in line_spans(text)]
     found: list[Finding] = []
     for number, together in enumerate(groups := list(_together(spans))):
@@ -94,6 +104,17 @@ def find(text: str) -> list[Finding]:
         end = _end_of_run(text, end, limit)
         found.append(Finding(kind, bisect_right(lines, start), start, end, cast(Confidence, confidence)))
     return found
+
+
+def blacked_out(text: str, known: Known = MappingProxyType({})) -> str:
+    """`text` without its credentials. To be done before a text is cut: half of one is known to no rule."""
+    found = find(text, known)
+    return redact(text, found) if found else text
+
+
+def values(text: str) -> Known:
+    """The credentials in `text` that are to be taken out where nothing else betrays them."""
+    return _values(text, _spans(text))
 
 
 def redact(text: str, findings: Sequence[Finding]) -> str:
@@ -109,6 +130,39 @@ def redact(text: str, findings: Sequence[Finding]) -> str:
         ]
         position = finding.end
     return "".join([*parts, text[position:]])
+
+
+_HEAD = 8
+_VALUE = re.compile(r"[^\s=:\"'`]{8,}={0,2}\Z")
+_ODD = re.compile(r"[\d!@#$%^&*?~]")
+
+
+def _values(text: str, spans: Iterable[Span]) -> dict[str, tuple[str, str]]:
+    """What stands in `spans`, without the name before it, where it cannot be an ordinary word or name.
+
+    Blocks are left out: their lines are no values.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for start, end, kind, confidence in spans:
+        match = _VALUE.search(text, max(start, end - 4000), end)
+        if match is None or "\n" in text[start:end] or not _ODD.search(match[0]):
+            continue
+        if confidence == "high" or not is_name(match[0]):
+            found.setdefault(match[0], (kind, confidence))
+    return found
+
+
+def _again(text: str, known: Known) -> list[Span]:
+    """Every place of these values. A password that is set in one line is used in another, without a name."""
+    heads: dict[str, set[int]] = {}
+    for value in known:
+        heads.setdefault(value[:_HEAD], set()).add(len(value))
+    return [
+        (place, place + length, *known[text[place : place + length]])
+        for place in [i for i in range(len(text) - _HEAD + 1) if text[i : i + _HEAD] in heads]
+        for length in heads[text[place : place + _HEAD]]
+        if text[place : place + length] in known
+    ]
 
 
 def _together(spans: Sequence[Span]) -> Iterator[list[Span]]:
@@ -179,7 +233,7 @@ def _by_rule(text: str, rule: Rule, place: int) -> Span | None:
 
 # Lines of base64 and what stands between them in code, settings and quotations; then a short last one.
 _KEY_BODY = re.compile(
-    r"(?:(?:\\[nr]|[\s\"'`,;>#*|])*+[A-Za-z0-9+/=]{16,}+)*+(?:(?:\\[nr]|[\s\"'`,;>#*|])*+[A-Za-z0-9+/=]{1,15})?"
+    r"\d{0,3}+(?:(?:\\[nr]|[\s\"'`,;>#*|])*+[A-Za-z0-9+/=]{16,}+)*+(?:(?:\\[nr]|[\s\"'`,;>#*|])*+[A-Za-z0-9+/=]{1,15})?"
 )
 _INDENTED = re.compile(r"(?:[ \t][^\n]*+(?:\n|$))*+")
 

@@ -12,11 +12,12 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
 from nexus.core.errors import InvalidInputError, NotFoundError, StorageError
-from nexus.cortex import chat_log, claude_code, codex, specstory
+from nexus.cortex import chat_log, claude_code, codex, secrets, specstory
 from nexus.cortex.transcript import Transcript
 
 Client = Literal["claude-code", "codex"]
@@ -113,10 +114,12 @@ def parse_session(path: Path, data: bytes) -> Transcript:
             hint="give Claude Code or Codex .jsonl, SpecStory .md, or a chat as .json",
         )
     if form == "claude-code":
-        return claude_code.read(data)
-    if form == "codex":
-        return codex.read(data)
-    return specstory.read(data, path) if form == "specstory" else chat_log.read(data, path)
+        found = claude_code.read(data)
+    elif form == "codex":
+        found = codex.read(data)
+    else:
+        found = specstory.read(data, path) if form == "specstory" else chat_log.read(data, path)
+    return replace(found, known=secrets.values(data.decode("utf-8", "replace")))
 
 
 def _opened(path: Path) -> tuple[int, int]:

@@ -11,9 +11,10 @@ import json
 import re
 from collections.abc import Mapping
 
+from nexus.cortex import secrets
 from nexus.cortex.transcript import clean, shortened
 
-_CALL = 300
+_CALL, _LOOKED_AT = 300, 20_000
 # The argument that says what a call is about, the first that is there.
 _TELLING = (
     "command", "cmd", "file_path", "pattern", "path", "notebook_path", "query", "url", "uri", "subject",
@@ -49,7 +50,7 @@ def call_line(name: str, arguments: object) -> str:
         try:
             arguments = json.loads(arguments)
         except (ValueError, RecursionError):
-            return _line(_patched(str(arguments)) or str(arguments))
+            return line_of(_patched(str(arguments)) or str(arguments))
     if not isinstance(arguments, Mapping):
         return ""
     if name.lower() in _ANSWERS:
@@ -61,13 +62,13 @@ def call_line(name: str, arguments: object) -> str:
         if isinstance(value, str) and value.strip():
             more = [arguments.get(other) for other in _TOO.get(key, ())]
             words = [value, *(part for part in more if isinstance(part, str) and part.strip())]
-            return _line(_patched(value) or " ".join(words))
+            return line_of(_patched(value) or " ".join(words))
     tasks = arguments.get("todos", arguments.get("plan"))
     if isinstance(tasks, list):
-        return _line("; ".join(_task(task) for task in tasks if isinstance(task, Mapping)))
+        return line_of("; ".join(_task(task) for task in tasks if isinstance(task, Mapping)))
     patch = arguments.get("input") or arguments.get("patch")
     if isinstance(patch, str):
-        return _line(_patched(patch) or patch)
+        return line_of(_patched(patch) or patch)
     return ""
 
 
@@ -137,8 +138,12 @@ def _patched(text: str) -> str:
     return ", ".join(_PATCHED.findall(text[:200_000])) if "*** " in text else ""
 
 
-def _line(text: str) -> str:
-    words = " ".join(clean(text[: 4 * _CALL]).split())
+def line_of(text: str) -> str:
+    """`text` on one line of at most 300 characters, without its credentials where it is cut."""
+    text = clean(text[:_LOOKED_AT])
+    if len(text) > _CALL:
+        text = secrets.blacked_out(text)
+    words = " ".join(text.split())
     return words if len(words) <= _CALL else words[: _CALL - 1].rstrip() + "…"
 
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from nexus.core import clock
+from nexus.cortex import secrets
 
 Role = Literal["user", "assistant", "tool"]
 
@@ -49,7 +50,8 @@ class Transcript:
 
     `damaged` counts lines that could not be read, `unknown` names kinds of lines this version does not
     know, `left_out` counts what is no part of the talk by its sort. `unfinished` says that the last
-    line was cut off: the client is still writing it.
+    line was cut off: the client is still writing it. `known` are credentials that stood anywhere in the
+    file: an agent reads them in a file, which is left out, and types them in a command.
     """
 
     client: str
@@ -62,6 +64,7 @@ class Transcript:
     unfinished: bool = False
     unknown: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    known: secrets.Known = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def problems(self) -> str:
@@ -104,10 +107,10 @@ class Draft:
     def finish(self) -> Transcript:
         """The transcript of what was said so far."""
         started = next((turn.said for turn in self._turns if turn.said), "")
-        title = " ".join(clean(self.title).split())
+        title = " ".join(secrets.blacked_out(clean(self.title)).split())
         if not title:
             first = next((turn.text for turn in self._turns if turn.role == "user"), "")
-            title = " ".join(first[: 4 * _TITLE].split())
+            title = " ".join(secrets.blacked_out(first)[: 4 * _TITLE].split())
         if len(title) > _TITLE:
             title = title[: _TITLE - 1].rstrip() + "…"
         return Transcript(
@@ -151,7 +154,13 @@ def clean(text: str) -> str:
 
 
 def shortened(text: str, head: int, tail: int) -> str:
-    """At most about `head` + `tail` characters of `text`, whole words, with a note of what is missing."""
+    """At most about `head` + `tail` characters of `text`, whole words, with a note of what is missing.
+
+    What is cut has lost its credentials before.
+    """
+    if len(text) <= head + tail + 60:
+        return text
+    text = secrets.blacked_out(text)
     if len(text) <= head + tail + 60:
         return text
     end = _blank_before(text, head)

@@ -152,7 +152,8 @@ def _save(daemon: Daemon, wanted: _Save, project: str) -> Reply:
     if memory.verified:
         text = f"Known already, and confirmed by the user: {memory.id}."
     else:
-        text = f"Saved as {memory.id}, unconfirmed. The user confirms it with `nexus memories list`."
+        confirm = f"nexus memories edit {memory.id} --verified"
+        text = f"Saved as {memory.id}, unconfirmed until the user says so with `{confirm}`."
     contradicts = list(memory.as_dict().get("contradicts", ()))
     if contradicts:
         text += f" It contradicts {', '.join(contradicts)}: ask the user which of them holds."

@@ -195,7 +195,9 @@ def session_file(path: str, folders: Iterable[Path]) -> Path:
         facts = real.stat()
         homes = [folder.resolve() for folder in folders]
     except (OSError, RuntimeError) as error:
-        raise wrong(f"cannot be read: {error}") from error
+        # The error's own text quotes a part of the path again; half of a credential is known to no rule.
+        reason = error.strerror if isinstance(error, OSError) else "its links lead in a circle"
+        raise wrong(f"cannot be read: {reason}") from error
     if not any(real.is_relative_to(home) for home in homes):
         raise wrong("lies outside of the folders where agents keep their sessions")
     if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.getuid():

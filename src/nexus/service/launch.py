@@ -45,11 +45,13 @@ def serve(config: Config) -> None:
     """Run the service until SIGTERM or SIGINT. Raises `AlreadyRunningError`, `ConfigError`."""
     import uvicorn
 
+    from nexus.service.clean_log import clean_log
     from nexus.service.server import create_app
 
     settings = config.settings.service
     os.umask(0o077)
     log.configure(settings.log_format, settings.log_level)
+    clean_log()
     app = create_app(config)
     refuse_second(config)
     listener = _bind(config)

@@ -238,6 +238,25 @@ def test_a_secret_is_neither_remembered_nor_indexed(cortex, docs, home):
             assert canary.encode() not in path.read_bytes()
 
 
+def test_code_with_one_password_is_indexed_without_it(cortex, docs, home):
+    password = "vK7#" + "qLw9Tz4x"
+    (docs / "gate.py").write_text(
+        f'"""Opens the harbour gate."""\n\nHOST = "harbour.internal"\npassword = "{password}"\n\n\n'
+        'def open_gate() -> bool:\n    """Whether the keeper could be reached and the gate is open."""\n'
+        f'    return connect(HOST, "keeper", "{password}").opened\n'
+    )
+    report = cortex.add([docs])
+    told = next(f for f in report.files if f.path.endswith("gate.py"))
+    assert (told.status, told.reason) == (
+        "added",
+        "blacked out: password-or-key in line 4, password-or-key in line 9",
+    )
+    assert "open_gate" in cortex.recall("keeper of the harbour gate")[0].chunk.text
+    for path in home.root.rglob("*"):
+        if path.is_file():
+            assert password.encode() not in path.read_bytes()
+
+
 def test_proposals_wait_for_the_user(cortex):
     found = cortex.consider("note: the release branch is cut on Thursdays")
     assert [p.learning for p in found]

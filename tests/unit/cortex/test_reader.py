@@ -193,34 +193,71 @@ def test_a_link_with_a_harmless_name_does_not_hide_a_secret_file(tmp_path: Path)
     assert refusal(tmp_path / "notes.md").reason == "secret file: SSH key (id_rsa*)"
 
 
-def test_a_file_with_a_credential_is_refused_by_kind_and_line(tmp_path: Path) -> None:
-    path = tmp_path / "notes.md"
-    token = HIGH["github-token"](Maker(1))
-    path.write_text(f"# Deploy\n\n```\nexport GH={token}\n```\n")
-    outcome = refusal(path)
-    assert (outcome.status, outcome.reason) == ("skipped", "holds a secret: github-token in line 4")
-    assert token[4:12] not in repr(outcome)
-    path.write_text("\n".join([token] * 5))
-    assert refusal(path).reason.endswith("line 1, github-token in line 2, github-token in line 3 and 2 more")
+CODE = '''"""Opens the harbour at nine."""
+
+import harbour
+
+HOST = "harbour.internal"
+password = "{}"
 
 
-def test_a_doubtful_value_in_an_example_is_taken_out_and_said(tmp_path: Path) -> None:
-    value = "vK7#" + "qLw9Tz4x"
-    page = f'# Login\n\n```python\npassword = "{value}"\n```\n\nUse `token="{value}"` here.\n'
-    path = tmp_path / "page.md"
-    path.write_text(page)
+def connect() -> harbour.Gate:
+    """The gate, opened as the keeper."""
+    return harbour.Gate(HOST, user="keeper", secret_word="{}")
+'''
+PASSWORD = "vK7#" + "qLw9Tz4x"
+
+
+@pytest.mark.parametrize("name", ["page.md", "harbour.py", "app.toml", "note.txt", "harbour"])
+def test_one_password_is_blacked_out_and_the_file_is_read(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text(CODE.format(PASSWORD, PASSWORD))
     document = read(path, LIMITS)
     assert isinstance(document, Document)
-    assert value not in document.text
-    assert document.text == page.replace(value, "[removed: password-or-key]")
-    assert [(f.kind, f.line) for f in document.redacted] == [("password-or-key", 4), ("password-or-key", 7)]
+    assert document.text == CODE.format(*["[removed: password-or-key]"] * 2)
+    assert [(f.kind, f.line) for f in document.redacted] == [("password-or-key", 6), ("password-or-key", 11)]
 
 
-@pytest.mark.parametrize("name", ["note.md", "settings.py", "app.toml", "note.txt"])
-def test_a_doubtful_value_anywhere_else_refuses_the_file(tmp_path: Path, name: str) -> None:
-    path = tmp_path / name
-    path.write_text('My note.\n\npassword = "vK7#' + 'qLw9Tz4x"\n')
-    assert refusal(path).reason == "holds a secret: password-or-key in line 3"
+@pytest.mark.parametrize("kind", HIGH)
+def test_nothing_of_a_sure_credential_is_left_either(tmp_path: Path, kind: str) -> None:
+    secret = HIGH[kind](Maker(5))
+    path = tmp_path / "notes.md"
+    path.write_text("The keeper opens the harbour at nine.\n" * 200 + f"\nsee {secret}\n")
+    document = read(path, LIMITS)
+    assert isinstance(document, Document)
+    assert [(f.kind, f.line) for f in document.redacted] == [(kind, 202)]
+    assert secret.split("@")[0][-10:] not in document.text
+    assert document.text.count("\n") == 202 + secret.count("\n")
+
+
+def test_a_file_that_is_mostly_a_key_is_refused_by_kind_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "deploy"
+    key = HIGH["private-key"](Maker(1))
+    path.write_text(f"My key:\n\n{key}\n")
+    outcome = refusal(path)
+    assert (outcome.status, outcome.reason) == ("skipped", "mostly secrets: private-key in line 3")
+    assert outcome.hint == "take them out of the file, then add it again"
+    assert key[60:80] not in repr(outcome)
+
+
+def test_a_list_of_credentials_is_refused_and_the_report_stays_short(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.txt"
+    lines = [f'password{n} = "{Maker(n).letters(16)}#7"' for n in range(12)]
+    about = "what it is for, and who has it, and when it was changed for the last time, in a few words"
+    path.write_text("\n".join(f"{line}\n{about}" for line in lines))
+    outcome = refusal(path)
+    assert outcome.reason.startswith("mostly secrets: password-or-key in line 1, password-or-key in line 3,")
+    assert outcome.reason.endswith("password-or-key in line 19 and 2 more")
+    path.write_text("\n".join(f"{line}\n{about}\n{about}\n{about}" for line in lines))
+    assert isinstance(read(path, LIMITS), Document)
+
+
+def test_a_path_may_hold_no_credential_for_it_is_stored_too(tmp_path: Path) -> None:
+    token = HIGH["github-token"](Maker(1))
+    (tmp_path / f"export?token={token}").write_text("The harbour opens at nine.\n")
+    assert refusal(tmp_path / f"export?token={token}").reason == "its path holds a secret: github-token"
+    (tmp_path / "link.md").symlink_to(f"export?token={token}")
+    assert refusal(tmp_path / "link.md").reason == "its path holds a secret: github-token"
 
 
 # ---- walking -----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from pathlib import PurePath
 import pytest
 
 from nexus.cortex.evaluation.credentials import HIGH, LOW, NAMED, Maker
-from nexus.cortex.secrets import KINDS, find, redact, refused_name
+from nexus.cortex.secrets import KINDS, blacked_out, find, redact, refused_name, values
 
 WRAPPINGS = [
     "{}",
@@ -61,6 +61,66 @@ def test_a_long_value_is_taken_to_its_end() -> None:
     value = Maker(3).letters(900)
     for text in (f"API_TOKEN={value}", f'api_token = "{value}"', f"Authorization: Bearer {value}"):
         assert value[-20:] not in redact(text, find(text))
+
+
+@pytest.mark.parametrize("kind", HIGH)
+def test_no_rest_of_a_longer_value_is_left(kind: str) -> None:
+    """Patterns read so many letters and no more; a text must not keep the others."""
+    for more in (300, 40_000):
+        maker = Maker(more)
+        secret, tail = HIGH[kind](maker), maker.letters(more)
+        place = re.search(r"[\"'@ ][^\"'@]*$|-----END|$", secret)
+        assert place is not None
+        text = f"see {secret[: place.start()]}{tail}{secret[place.start() :]} here"
+        found = find(text)
+        assert not found or tail[-10:] not in redact(text, found)
+
+
+def test_a_key_without_an_end_is_taken_as_far_as_it_goes() -> None:
+    lines = [Maker(n).letters(64) for n in range(800)] + ["Ab1="]
+    for joint in ("\n", "\r\n", "\\n", "\n    ", '",\n"', "\n> "):
+        text = (
+            "-----BEGIN RSA PRIVATE KEY-----" + joint + joint.join(lines) + "\n\nThe harbour (new) opens.\n"
+        )
+        clean = redact(text, find(text))
+        assert not any(line[:20] in clean for line in lines), joint
+        assert "(new) opens." in clean
+        assert clean.count("\n") == text.count("\n")
+
+
+def test_the_body_of_a_putty_key_goes_with_its_head() -> None:
+    body = [Maker(n).letters(64) for n in range(14)]
+    head = "PuTTY-User-Key-File-3: ssh-rsa\nEncryption: none\nComment: me\nPrivate-Lines: 14"
+    clean = redact(text := "\n".join([head, *body, "Private-MAC: 00ff", "The end."]), find(text))
+    assert not any(line[-10:] in clean for line in body)
+    assert clean.endswith("The end.")
+
+
+def test_what_one_rule_has_not_seen_of_a_value_another_takes() -> None:
+    token = HIGH["github-token"](Maker(1))
+    head = "kind: Secret\nmetadata:\n  name: a\ndata:\n  one: c3VwZXJzZWNyZXQ=\n"
+    text = f'{head}  two: "{token}#!tail"\nkind: Job\n'
+    clean = redact(text, find(text))
+    assert "c3Vw" not in clean
+    assert "tail" not in clean
+    assert clean.endswith("kind: Job\n")
+
+
+def test_a_value_is_taken_out_where_no_name_stands_beside_it() -> None:
+    value = "vK7#" + "qLw9Tz4x"
+    text = f'password = "{value}"\nlogin("keeper", "{value}")\nmysql -p{value} harbour\n'
+    assert [f.line for f in find(text)] == [1, 2, 3]
+    assert value not in redact(text, find(text))
+    known = values(text)
+    assert list(known) == [value]
+    assert blacked_out(f"it was {value}.", known) == "it was [removed: password-or-key]."
+    assert blacked_out(f"it was {value}.") == f"it was {value}."
+
+
+@pytest.mark.parametrize("name", ["refresh_token_2", "_RSAPrivateKey", "oauth2.client7", "swordfish-7"])
+def test_words_and_names_are_not_taken_out_everywhere(name: str) -> None:
+    text = f'secret_name_1 = "{name}"\nthe {name} of the harbour\n'
+    assert not [f for f in find(text) if f.line == 2]
 
 
 def test_a_service_is_named_by_its_setting() -> None:

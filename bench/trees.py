@@ -1,0 +1,232 @@
+"""Two documentation trees and 249 sessions of agents through a real service and the real commands.
+
+    NEXUS_DATA=folder python bench/trees.py --models build/models [--json FILE] [--only NAME ...]
+
+NEXUS_DATA holds docs/fastapi, docs/rust-book and agents/specstory-claude-code. A service is started in a
+home of its own; everything else is what a user types: `nexus add`, `nexus recall`, `nexus context`. A
+question of tree_questions.json is answered when more than half of the lines of a passage are of a section
+that answers it, or when the passage holds such a section whole; a frame answers it when one of its sources
+does. Questions are asked when everything is in the store, among documents only and among all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import record
+
+from nexus.cortex.evaluation.running_service import RunningService
+
+SESSIONS = "agents/specstory-claude-code"
+TOP = 3
+_TICKS = os.sysconf("SC_CLK_TCK")
+_POLL_SECONDS = 0.25
+
+
+def sections(text: str) -> Iterator[tuple[str, int, int]]:
+    """Heading, first and last line (from 1) of each part of a Markdown text, up to the next heading."""
+    fence, heading, first, number = "", "", 1, 0
+    for number, line in enumerate(text.splitlines(), 1):
+        mark = line.lstrip()[:3]
+        if mark in ("```", "~~~"):
+            fence = "" if mark == fence else fence or mark
+        elif line.startswith("#") and line.lstrip("#").startswith(" ") and not fence:
+            yield heading, first, number - 1
+            heading, first = line.lstrip("#").partition(" { #")[0].strip(), number
+    yield heading, first, number
+
+
+def wanted(root: Path, question: dict[str, Any]) -> dict[str, list[range]]:
+    """The lines that answer a question, by file. Ends the run when a section is not there."""
+    lines = {}
+    for name, headings in question["sections"].items():
+        found = {h: range(a, b + 1) for h, a, b in sections((root / name).read_text())}
+        if missing := [heading for heading in headings if heading not in found]:
+            raise SystemExit(f"{root / name} has no section {missing[0]!r}")
+        lines[str((root / name).resolve())] = [found[heading] for heading in headings]
+    return lines
+
+
+def answers(source: dict[str, Any], parts: dict[str, list[range]]) -> bool:
+    """Whether a passage is of a section that answers."""
+    held = range(source["lines"][0], source["lines"][1] + 1)
+    inside = [set(held) & set(part) for part in parts.get(source["path"], [])]
+    whole = any(
+        len(lines) == len(part) for lines, part in zip(inside, parts.get(source["path"], ()), strict=True)
+    )
+    return whole or 2 * len(set().union(*inside)) > len(held)
+
+
+def rank(found: list[dict[str, Any]], parts: dict[str, list[range]]) -> int:
+    """The place of the first passage that answers, from 1; 0 for none."""
+    return next((place for place, source in enumerate(found, 1) if answers(source, parts)), 0)
+
+
+class Bench:
+    """The commands, against one service."""
+
+    def __init__(self, service: RunningService, home: Path) -> None:
+        self.service = service
+        self.pid = json.loads((home / "run" / "nexus.lock").read_text())["pid"]
+
+    def nexus(self, *arguments: str) -> str:
+        """What `nexus ARGUMENTS` prints. Ends the run with what it says when it fails."""
+        command = [sys.executable, "-m", "nexus", *arguments]
+        done = subprocess.run(command, env=self.service.env, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"nexus {arguments[0]}: {done.stderr or done.stdout}")
+        return done.stdout
+
+    def cpu(self) -> float:
+        """Processor seconds of the service and of its children that have ended."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].split()
+        return sum(map(int, fields[11:15])) / _TICKS
+
+    def resident(self) -> list[int]:
+        """Megabytes that the service holds, and how many of them are pages of mapped files."""
+        return [round(size) for size in self.service.resident()]
+
+    def add(self, folder: Path) -> dict[str, Any]:
+        """`nexus add`, and when its first and its last file were found by their words."""
+        files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.stat().st_size > 200]
+        found: dict[str, float] = {}
+        over, started, cpu = threading.Event(), time.perf_counter(), self.cpu()
+
+        def look() -> None:
+            for name, path in (("first", files[0]), ("last", files[-1])):
+                # Several words: the longest of a session may stand in its marks, which are no talk.
+                known = {word for word in path.read_text(errors="replace").split() if word.isalpha()}
+                query = " ".join(sorted(known, key=lambda word: (len(word), word))[-10:])
+                body = {"query": query, "path": str(path), "limit": 1}
+                while not over.is_set():
+                    reply = self.service.http.post("/api/recall", json=body)
+                    if reply.raise_for_status().json()["results"]:
+                        found[name] = round(time.perf_counter() - started, 1)
+                        break
+                    over.wait(_POLL_SECONDS)
+
+        watcher = threading.Thread(target=look)
+        watcher.start()
+        try:
+            report = json.loads(self.nexus("add", "--json", str(folder)))
+        finally:
+            wall = time.perf_counter() - started
+            over.set()
+            watcher.join()
+        told = Counter(f"{file['status']}: {file['reason']}" for file in report["files"] if file["reason"])
+        return {
+            "files": report["counts"],
+            "chunks": sum(file["chunks"] for file in report["files"]),
+            "embedded": report["embedded"],
+            "wall_s": round(wall, 1),
+            "cpu_s": round(self.cpu() - cpu, 1),
+            "first_file_found_s": found.get("first"),
+            "last_file_found_s": found.get("last"),
+            "rss_mb": self.resident()[0],
+            "told": dict(told),
+        }
+
+    def ask(self, tree: dict[str, Any], root: Path) -> list[dict[str, Any]]:
+        """Every question of a tree: the places of its answer, and what stood in the first three."""
+        rows = []
+        for question in tree["questions"]:
+            text, parts = question["question"], wanted(root, question)
+            recall = ("recall", "--json", "-n", str(TOP))
+            documents = json.loads(self.nexus(*recall, "--kind", "document", text))
+            everything = json.loads(self.nexus(*recall, text))
+            frame = json.loads(self.nexus("context", "--json", text))
+            rows.append(
+                {
+                    "question": text,
+                    "rank": rank(documents, parts),
+                    "rank_among_all": rank(everything, parts),
+                    "source_of_frame": rank([s for s in frame["sources"] if s["kind"] == "document"], parts),
+                    "frame_tokens": frame["tokens"],
+                    "found": [place(source, root) for source in documents],
+                    "found_among_all": [place(source, root) for source in everything],
+                }
+            )
+        return rows
+
+
+def place(source: dict[str, Any], root: Path) -> str:
+    """A passage in short: file, lines, heading."""
+    path = source["path"]
+    name = (
+        path.removeprefix(f"{root.resolve()}/") if path.startswith(str(root.resolve())) else Path(path).name
+    )
+    return f"{name}:{source['lines'][0]}-{source['lines'][1]} {' > '.join(source['heading'])}".strip()
+
+
+def show(results: dict[str, Any]) -> None:
+    """The figures as tables."""
+    names = ("chunks", "embedded", "wall_s", "cpu_s", "first_file_found_s", "last_file_found_s", "rss_mb")
+    print(f"{'':<34}{''.join(f'{name:>20}' for name in names)}")
+    for name, row in results["add"].items():
+        print(f"{name:<34}{''.join(f'{row[key]!s:>20}' for key in names)}  {row['files']}")
+    print(f"resident, and pages of files among it, in MB: {results['rss_mb']}")
+    for name, rows in results["questions"].items():
+        print(f"\n{name}: place of the right section among documents, among all, and in the frame")
+        for row in rows:
+            places = (
+                f"{row['rank'] or '-':>3}{row['rank_among_all'] or '-':>3}{row['source_of_frame'] or '-':>3}"
+            )
+            print(f"{places}  {row['question']}")
+            if not row["rank"]:
+                print("".join(f"{'':>13}{found}\n" for found in row["found"]), end="")
+        hits = [sum(bool(row[key]) for row in rows) for key in ("rank", "rank_among_all", "source_of_frame")]
+        print(f"in the top {TOP}: {hits[0]} of {len(rows)}; among all {hits[1]}; in the frame {hits[2]}")
+
+
+def main() -> None:
+    """Add, ask, add again, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=Path, default=Path("build/models"))
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", nargs="*", default=[], help="of fastapi, rust-book, sessions")
+    options = parser.parse_args()
+    data = Path(os.environ["NEXUS_DATA"])
+    trees = json.loads(Path(__file__).with_name("tree_questions.json").read_text())["trees"]
+    folders = {tree["name"]: data / tree["folder"] for tree in trees} | {"sessions": data / SESSIONS}
+    chosen = {name: path for name, path in folders.items() if not options.only or name in options.only}
+    results: dict[str, Any] = {"add": {}, "rss_mb": {}, "questions": {}}
+    with tempfile.TemporaryDirectory(prefix="nexus-bench-") as folder:
+        home = Path(folder) / "home"
+        settings = {"NEXUS_ENGINE_KIND": "llamacpp", "NEXUS_ENGINE_MODEL": "smollm2-135m"}
+        service = RunningService(home, options.models, **settings)
+        try:
+            service.start()
+            bench = Bench(service, home)
+            results["rss_mb"]["started"] = bench.resident()
+            for name, path in chosen.items():
+                results["add"][name] = bench.add(path)
+                print(name, results["add"][name], flush=True)
+            for tree in trees:
+                if tree["name"] in chosen:
+                    results["questions"][tree["name"]] = bench.ask(
+                        tree, folders[tree["name"]] / tree["under"]
+                    )
+            for name, path in chosen.items():
+                results["add"][f"{name}, again"] = bench.add(path)
+            results["rss_mb"]["at the end"] = bench.resident()
+            results["frame"] = bench.nexus("context", trees[0]["questions"][0]["question"])
+            results["verify"] = bench.nexus("index", "verify")
+        finally:
+            service.stop()
+    show(results)
+    record.write(results, options.json)
+
+
+if __name__ == "__main__":
+    main()
