@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nexus.cli import output
@@ -9,7 +10,7 @@ from nexus.cli import output
 if TYPE_CHECKING:
     from nexus.cli.client import Client
 
-_MOST_LINES = 30
+_MOST_LINES, _ALIKE = 30, 3
 _DOING = {"reading": "reading files", "embedding": "embedding chunks"}
 
 
@@ -29,7 +30,7 @@ def follow(client: Client, path: str, body: dict[str, Any], doing: str) -> dict[
                 now = event.data.get("phase", "")
                 if now != phase:
                     # Files and chunks are counted apart, so each has a bar of its own.
-                    progress.reset(task)
+                    progress.reset(task, total=event.data["total"])
                     phase = now
                 progress.update(
                     task,
@@ -42,15 +43,30 @@ def follow(client: Client, path: str, body: dict[str, Any], doing: str) -> dict[
     return result
 
 
+def _told(files: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """A line for each file that there is something to say about; many of one reason are one line."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for file in files:
+        if file["reason"]:
+            groups.setdefault((file["status"], file["reason"], file["hint"]), []).append(file["path"])
+    for (status, reason, hint), paths in groups.items():
+        mend = f" ({hint})" if hint else ""
+        if len(paths) > _ALIKE:
+            yield f"{status:<9} {len(paths)} files like {paths[0]}: {reason}{mend}"
+        else:
+            yield from (f"{status:<9} {path}: {reason}{mend}" for path in paths)
+
+
 def print_report(report: dict[str, Any], *, quiet: bool, what: str = "files") -> None:
     """The sum of what was read, above it each file that there is something to say about."""
-    told = [] if quiet else [f for f in report["files"] if f["reason"]]
-    for file in told[:_MOST_LINES]:
-        hint = f" ({file['hint']})" if file["hint"] else ""
-        output.data(output.harmless(f"{file['status']:<9} {file['path']}: {file['reason']}{hint}"))
-    if len(told) > _MOST_LINES:
-        output.data(f"... and {len(told) - _MOST_LINES} more (--json lists all)")
+    lines = [] if quiet else list(_told(report["files"]))
+    for line in lines[:_MOST_LINES]:
+        output.data(output.harmless(line))
+    if len(lines) > _MOST_LINES:
+        output.data(f"... and {len(lines) - _MOST_LINES} more (--json lists all)")
     counts = ", ".join(f"{n} {status}" for status, n in sorted(report["counts"].items()))
-    output.data(f"{counts or f'no {what}'}; {report['embedded']} chunks embedded")
+    sessions = sum(f["session"] and f["status"] in ("added", "updated") for f in report["files"])
+    heard = f", {sessions} of them sessions" if sessions and what == "files" else ""
+    output.data(f"{counts or f'no {what}'}{heard}; {report['embedded']} chunks embedded")
     if report["cancelled"]:
         output.talk("stopped before the end; run it again, and what is done is kept")

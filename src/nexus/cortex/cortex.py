@@ -187,10 +187,12 @@ class Cortex:
         return len(rows)
 
     def roots(self) -> dict[str, int]:
-        """The folders and files that were added and are followed, with how many documents each holds."""
+        """The folders and files that were added and are followed, with how much each holds."""
         counts = dict.fromkeys(self.ledger.followed(), 0)
-        for row in self.ledger.objects("document"):
-            counts[row.root] = counts.get(row.root, 0) + 1
+        for row in self.ledger.objects():
+            # A session that came by itself lies in no folder that was added.
+            if row.kind == "document" or (row.kind == "transcript" and row.root in counts):
+                counts[row.root] = counts.get(row.root, 0) + 1
         return counts
 
     def followed(self) -> list[str]:

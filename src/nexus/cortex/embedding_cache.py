@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,8 @@ class EmbeddingCache:
         db.execute("PRAGMA synchronous = OFF")  # a lost cache entry is computed again
         for table in ("vectors", "tokens"):
             db.execute(f"CREATE TABLE IF NOT EXISTS {table} (key TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID")
+        # Which point has which text, so that a search finds word vectors without reading texts.
+        db.execute("CREATE TABLE IF NOT EXISTS texts (point TEXT PRIMARY KEY, key TEXT) WITHOUT ROWID")
         return db
 
     def _start_anew(self) -> sqlite3.Connection:
@@ -64,22 +67,35 @@ class EmbeddingCache:
         self._write("vectors", {key: v.astype(np.float16).tobytes() for key, v in vectors.items()})
 
     def get_tokens(self, points: Sequence[str]) -> dict[str, bytes]:
-        """The word vectors that are there, by point, as `TokenVectors.to_bytes` wrote them."""
-        return self._read("tokens", points)
+        """The word vectors of these points, as `TokenVectors.to_bytes` wrote them."""
+        return self._select(
+            "SELECT point, data FROM texts JOIN tokens USING (key) WHERE point IN ({marks})", points
+        )
+
+    def with_tokens(self, keys: Sequence[str]) -> set[str]:
+        """Which of these texts have word vectors."""
+        return set(self._select("SELECT key, 1 FROM tokens WHERE key IN ({marks})", keys))
 
     def put_tokens(self, tokens: Mapping[str, bytes]) -> None:
-        """Add word vectors. Raises `StorageError` when the disk is full."""
+        """Add word vectors by text. Raises `StorageError` when the disk is full."""
         self._write("tokens", tokens)
 
+    def put_points(self, keys: Mapping[str, str]) -> None:
+        """Note which text each point has."""
+        self._write("texts", keys)
+
     def _read(self, table: str, keys: Sequence[str]) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
+        return self._select(f"SELECT key, data FROM {table} WHERE key IN ({{marks}})", keys)
+
+    def _select(self, sql: str, keys: Sequence[str]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
         with self._lock:
             try:
                 for start in range(0, len(keys), 500):
                     part = keys[start : start + 500]
-                    marks = ",".join("?" * len(part))
-                    sql = f"SELECT key, data FROM {table} WHERE key IN ({marks})"
-                    found.update(self._db.execute(sql, part).fetchall())
+                    found.update(
+                        self._db.execute(sql.format(marks=",".join("?" * len(part))), part).fetchall()
+                    )
             except _BROKEN as error:
                 # Damage shows where it is read. What is lost is computed again.
                 _log.warning("%s is damaged (%s): starting a new one", self._path, error)
@@ -88,7 +104,7 @@ class EmbeddingCache:
                 return {}
         return found
 
-    def _write(self, table: str, rows: Mapping[str, bytes]) -> None:
+    def _write(self, table: str, rows: Mapping[str, bytes] | Mapping[str, str]) -> None:
         with self._lock:
             try:
                 self._db.execute("BEGIN")
@@ -104,13 +120,14 @@ class EmbeddingCache:
             return int(self._db.execute("SELECT count(*) FROM vectors").fetchone()[0])
 
     def keep_only(self, keys: Collection[str], points: Collection[str]) -> None:
-        """Drop every vector that `keys` does not name, and the word vectors of all but `points`."""
+        """Drop what is kept of other texts than `keys`, and of other points than `points`."""
         with self._lock:
             self._db.execute("BEGIN")
-            for table, wanted in (("vectors", keys), ("tokens", points)):
-                held = [row[0] for row in self._db.execute(f"SELECT key FROM {table}")]
+            tables = (("vectors", "key", keys), ("tokens", "key", keys), ("texts", "point", points))
+            for table, name, wanted in tables:
+                held = [row[0] for row in self._db.execute(f"SELECT {name} FROM {table}")]
                 stale = [(key,) for key in held if key not in wanted]
-                self._db.executemany(f"DELETE FROM {table} WHERE key = ?", stale)
+                self._db.executemany(f"DELETE FROM {table} WHERE {name} = ?", stale)
             self._db.execute("COMMIT")
 
     def close(self) -> None:

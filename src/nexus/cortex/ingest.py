@@ -16,7 +16,7 @@ from nexus.cortex.chunker import ChunkSizes, chunk
 from nexus.cortex.embedder import Embedder
 from nexus.cortex.entries import document_context
 from nexus.cortex.ledger import Ledger, NewChunk
-from nexus.cortex.listener import Listener
+from nexus.cortex.listener import Listener, told
 from nexus.cortex.reader import Document, Outcome, ReadLimits, display, places, read, walk
 from nexus.cortex.reporting import AddReport, FileReport, Progress, Status
 from nexus.cortex.store import NewObject, Store
@@ -166,8 +166,7 @@ class Ingest:
         except NexusError as error:
             report.files.append(FileReport(display(path), "failed", 0, error.message, error.hint))
             return None
-        status: Status = "updated" if self._ledger.get(name) else "added"
-        return new, FileReport(display(path), status, len(new.chunks), problems)
+        return new, told(display(path), new, problems, known=self._ledger.get(name) is not None)
 
     def _stamp(self, document: Document) -> str:
         return f"{self._recipe}:{document.sha256}"

@@ -164,8 +164,15 @@ class Listener:
                 new, problems = self.prepare(path)
             except NexusError as error:
                 return FileReport(name, "failed", 0, error.message, error.hint), []
-            status: Status = "updated" if known else "added"
-            return FileReport(name, status, len(new.chunks), problems), self._store.put([new])
+            return told(name, new, problems, known=known is not None), self._store.put([new])
+
+
+def told(name: str, new: NewObject, problems: str, *, known: bool) -> FileReport:
+    """What is said of a session that was read."""
+    if not new.chunks:
+        return FileReport(name, "skipped", 0, problems or "nothing is said in it", session=True)
+    status: Status = "updated" if known else "added"
+    return FileReport(name, status, len(new.chunks), problems, session=True)
 
 
 def _sessions_at(path: Path) -> list[Path]:

@@ -18,6 +18,7 @@ class FileReport:
     chunks: int = 0
     reason: str = ""
     hint: str = ""
+    session: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,13 @@ Scoring = Literal["hybrid", "seed004"]
 _RECENCY, _RECENCY_HALF_LIFE_DAYS = 0.03, 30.0
 _FREQUENCY, _FREQUENCY_HALF = 0.03, 10.0
 _COVERED, _TOUCHED, _SURE = 0.8, 0.25, 0.12
+# How far below "about the question" a passage may lie that shares a third of the telling words.
+_NEARLY, _SHARED = 0.15, 0.3
 # A memory is a sentence: it shares less with a question than a passage that explains.
 _SHORTER = 0.05
-# Texts that share this much of their words say the same, unless a number differs.
-_ALIKE = 0.9
+# Texts that differ in no more than this share of their words beyond the first ones say the same, unless
+# a number differs: variants of one example are one result.
+_DIFFERENT, _SHORT = 0.3, 10
 _DIGITS = 5
 
 
@@ -123,12 +126,16 @@ class Retriever:
         not. "How does X charge for GPU hours?" is near all that is said about X; that the passage
         holds none of the telling words gives it away.
         """
-        scores, least = result.scores, self._embedders.of(result.chunk.kind).relevant
+        scores, reader = result.scores, self._embedders.of(result.chunk.kind)
+        least = reader.relevant
         if result.chunk.kind == "memory":
             return scores.cosine >= least - _SHORTER or scores.coverage >= _COVERED
         if scores.cosine >= least + _SURE:
             return True
         if scores.cosine >= least and scores.coverage >= _TOUCHED:
+            return True
+        nearly = least - _NEARLY * (least - reader.unrelated)
+        if scores.cosine >= nearly and scores.coverage >= _SHARED:
             return True
         # One shared word says little; nearly all of several say much, whatever the vectors think.
         return scores.coverage >= _COVERED and len(set(words.question(query))) > 1
@@ -245,7 +252,9 @@ def _coverage(rarity: dict[int, float], numbers: set[int]) -> float:
 
 def _alike(some: set[str], other: set[str]) -> bool:
     """Whether two texts say the same: nearly all words in common, and every word with a digit."""
-    if min(len(some), len(other)) < _ALIKE * max(len(some), len(other)):
+    if min(len(some), len(other)) < (1 - _DIFFERENT) * max(len(some), len(other)):
         return False
     differ = some ^ other
-    return len(differ) <= (1 - _ALIKE) * len(some | other) and all(word.isalpha() for word in differ)
+    # In a short text each word counts: "the gate is open" is not "the gate is closed".
+    most = _DIFFERENT * max(0, len(some | other) - _SHORT)
+    return len(differ) <= most and all(word.isalpha() for word in differ)

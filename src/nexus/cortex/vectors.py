@@ -76,18 +76,13 @@ class Vectors:
         return len(missing)
 
     def _make_with_tokens(self, embedder: Embedder, rows: Sequence[ChunkRow]) -> int:
-        keys = [self.key(row) for row in rows]
-        held = self._cache.get(keys)
-        lettered = self._cache.get_tokens([row.point for row in rows])
-        missing = [
-            (key, row)
-            for key, row in zip(keys, rows, strict=True)
-            if key not in held or row.point not in lettered
-        ]
+        keys = {row.point: self.key(row) for row in rows}
+        texts = {keys[row.point]: text_to_embed(row) for row in rows}
+        held = self._cache.get(list(texts)).keys() & self._cache.with_tokens(list(texts))
+        missing = {key: text for key, text in texts.items() if key not in held}
         if missing:
-            fresh, tokens = embedder.passages_with_tokens([text_to_embed(row) for _, row in missing])
-            self._cache.put({key: vector for (key, _), vector in zip(missing, fresh, strict=True)})
-            self._cache.put_tokens(
-                {row.point: found.to_bytes() for (_, row), found in zip(missing, tokens, strict=True)}
-            )
+            fresh, tokens = embedder.passages_with_tokens(list(missing.values()))
+            self._cache.put(dict(zip(missing, fresh, strict=True)))
+            self._cache.put_tokens({key: t.to_bytes() for key, t in zip(missing, tokens, strict=True)})
+        self._cache.put_points(keys)
         return len(missing)

@@ -29,6 +29,7 @@ async def get_index(request: Request) -> dict[str, Any]:
             "index": cortex.index_name,
             "points": cortex.indexed(),
             "embedder": settings.embedder,
+            "talk_embedder": settings.talk_embedder,
             "repairing": list(daemon.repairing) if daemon.repairing else None,
             "followed": settings.watch,
             "problem": daemon.watcher.problem,

@@ -157,6 +157,7 @@ def index(request: Request) -> Response:
         points=cortex.indexed(),
         index=cortex.index_name,
         embedder=cortex.settings.embedder,
+        talk_embedder=cortex.settings.talk_embedder,
         repairing=daemon.repairing,
     )
 
