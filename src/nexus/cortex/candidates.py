@@ -8,21 +8,26 @@ Does not know how scores become an order (`nexus.cortex.fusion`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nexus.cortex import late, words
 from nexus.cortex.embedder import Question
+from nexus.cortex.entries import FIELDS, seconds
 from nexus.cortex.filters import Filter
-from nexus.cortex.indexer import Hit, Matrix, Scope, Sparse, VectorIndex, WordField
+from nexus.cortex.indexer import Hit, Matrix, Scope, Sparse, VectorIndex
 from nexus.cortex.ledger import Ledger, ObjectKind, Place
 from nexus.cortex.vectors import Vectors
 
-# How many each list contributes, whose neighbours are looked at, and how far these reach.
-LISTED, WITH_NEIGHBOURS, REACH = 100, 30, 2
+ListName = Literal["meaning", "words", "context"]
+# How many each list contributes; fewer turns, for these bring their neighbours (.1 of recall at 10).
+LISTED: Mapping[ObjectKind, int] = {"document": 100, "memory": 50, "transcript": 50}
+# Whose neighbours are looked at, and how far these reach.
+WITH_NEIGHBOURS, REACH = 30, 2
 # Equals at the end of a list among which is chosen.
 _MOST_EQUAL = 1000
 # How many are compared word by word.
@@ -66,24 +71,20 @@ class Gatherer:
         total, counts = self._ledger.frequencies(kind, asked.numbers)
         rarities = [words.rarity(total, count) for count in counts]
         sparse = words.weighted(asked.numbers, rarities)
-        index, vector = self._index, asked.question.vector
-        lists = (
-            _listed(lambda limit: index.matching(sparse, "words", limit, scope)),
-            _listed(lambda limit: index.matching(sparse, "context", limit, scope)),
-            _listed(lambda limit: index.nearest(vector, limit, scope)),
-        )
-        places = self._ledger.places(list({**lists[0], **lists[1], **lists[2]}))
+        lists: dict[ListName, dict[str, float]] = {"meaning": self._list("meaning", asked, sparse, scope)}
+        lists |= {field: self._list(field, asked, sparse, scope) for field in FIELDS[kind]}
+        places = self._ledger.places([point for found in lists.values() for point in found])
         if kind == "transcript":
-            places |= self._neighbours(lists, places)
+            places |= self._neighbours(list(lists.values()), places, scope)
         points = list(places)
-        columns = [self._complete(found, points, asked, sparse, scope, n) for n, found in enumerate(lists)]
+        columns = {name: self._complete(name, lists[name], points, asked, sparse, scope) for name in lists}
         pool = Pool(
             kind=kind,
             points=points,
             places=list(places.values()),
-            words=columns[0],
-            context=columns[1],
-            meaning=columns[2],
+            words=columns.get("words", columns["context"]),
+            context=columns["context"],
+            meaning=columns["meaning"],
             late=np.full(len(points), np.nan, np.float32),
             rarity=dict(zip(asked.numbers, rarities, strict=True)),
         )
@@ -91,43 +92,52 @@ class Gatherer:
             self._compare(pool, asked)
         return pool
 
-    def _neighbours(self, lists: Sequence[dict[str, float]], places: dict[str, Place]) -> dict[str, Place]:
+    def _list(self, name: ListName, asked: Asked, sparse: Sparse, scope: Scope) -> dict[str, float]:
+        """The best by meaning or by a field of words."""
+        if name == "meaning":
+            return _listed(
+                lambda limit: self._index.nearest(asked.question.vector, limit, scope), LISTED[scope.kind]
+            )
+        return _listed(lambda limit: self._index.matching(sparse, name, limit, scope), LISTED[scope.kind])
+
+    def _neighbours(
+        self, lists: Sequence[dict[str, float]], places: dict[str, Place], scope: Scope
+    ) -> dict[str, Place]:
         """The places around the best candidates that no list has found."""
         columns = (np.array([found.get(p, 0.0) for p in places], np.float32) for found in lists)
         rough = np.sum([_scaled(column) for column in columns], axis=0)
         best = np.argsort(-rough, kind="stable")[:WITH_NEIGHBOURS]
         held = list(places.values())
-        around = {
-            (held[i].object, held[i].ordinal + step)
-            for i in best
-            for step in range(-REACH, REACH + 1)
-            if step
-        }
+        steps = [step for step in range(-REACH, REACH + 1) if step]
+        around = {(held[i].object, held[i].ordinal + step) for i in best for step in steps}
         known = {(place.object, place.ordinal) for place in held}
-        return self._ledger.places(list(self._ledger.at(around - known).values()))
+        found = self._ledger.places(list(self._ledger.at(around - known).values()))
+        # A neighbour is of the same session, but may be of another time than was asked for.
+        return {
+            p: place for p, place in found.items() if scope.after <= seconds(place.changed) < scope.before
+        }
 
     def _complete(
         self,
+        name: ListName,
         found: dict[str, float],
         points: Sequence[str],
         asked: Asked,
         sparse: Sparse,
         scope: Scope,
-        number: int,
     ) -> NDArray[np.float32]:
         """The scores of one list for all candidates."""
         missing = tuple(p for p in points if p not in found)
         hits: list[Hit] = []
         if missing:
             chosen = scope._replace(points=missing)
-            if number == 2:
+            if name == "meaning":
                 hits = self._index.nearest(asked.question.vector, len(missing), chosen)
-            elif len(found) >= LISTED:
+            elif len(found) >= LISTED[scope.kind]:
                 # A shorter list holds all that match at all.
-                field: WordField = "words" if number == 0 else "context"
-                hits = self._index.matching(sparse, field, len(missing), chosen)
+                hits = self._index.matching(sparse, name, len(missing), chosen)
         scores = {**found, **dict(hits)}
-        absent = np.nan if number == 2 else 0.0
+        absent = np.nan if name == "meaning" else 0.0
         return np.array([scores.get(p, absent) for p in points], np.float32)
 
     def _compare(self, pool: Pool, asked: Asked) -> None:
@@ -157,13 +167,13 @@ class Gatherer:
         return scaled
 
 
-def _listed(ask: Callable[[int], list[Hit]]) -> dict[str, float]:
+def _listed(ask: Callable[[int], list[Hit]], most: int) -> dict[str, float]:
     """The best of a list. Of equals at its end the same are taken in every index, however it counts."""
-    hits = ask(LISTED + 1)
-    if len(hits) > LISTED and _rounded(hits[LISTED - 1]) == _rounded(hits[LISTED]):
+    hits = ask(most + 1)
+    if len(hits) > most and _rounded(hits[most - 1]) == _rounded(hits[most]):
         hits = ask(_MOST_EQUAL)
     hits.sort(key=lambda hit: (-_rounded(hit), hit.point))
-    return dict(hits[:LISTED])
+    return dict(hits[:most])
 
 
 def _rounded(hit: Hit) -> float:

@@ -51,6 +51,8 @@ CREATE TABLE IF NOT EXISTS chunks (
     hits INTEGER NOT NULL DEFAULT 0,
     UNIQUE (object, ordinal)
 );
+-- Holds all that ranking needs, so that a search need not read the rows with their texts.
+CREATE INDEX IF NOT EXISTS chunks_places ON chunks (point, object, ordinal, hits, said);
 -- In how many chunks of a kind each word occurs, kept in step with the chunks.
 CREATE TABLE IF NOT EXISTS terms (
     kind TEXT NOT NULL, term INTEGER NOT NULL, chunks INTEGER NOT NULL, PRIMARY KEY (kind, term)

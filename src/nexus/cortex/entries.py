@@ -6,15 +6,26 @@ rebuilding give the same entries. Knows nothing of where chunks come from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from pathlib import PurePath
 
+import numpy as np
+
 from nexus.core import ids
 from nexus.cortex import words
-from nexus.cortex.indexer import Entry, Matrix
+from nexus.cortex.indexer import Entry, Matrix, Sparse, WordField
 from nexus.cortex.ledger import ChunkRow, ObjectKind
+
+# The fields of words that are kept of each kind. What stands around a passage of a document is its own
+# headings: its words alone find nothing that both together do not.
+FIELDS: Mapping[ObjectKind, tuple[WordField, ...]] = {
+    "document": ("context",),
+    "memory": ("words", "context"),
+    "transcript": ("words", "context"),
+}
+_NO_WORDS = Sparse(np.zeros(0, np.uint32), np.zeros(0, np.float32))
 
 
 def point_of(kind: ObjectKind, path: str, ordinal: int, *content: str) -> str:
@@ -51,7 +62,7 @@ def entry(row: ChunkRow, vector: Matrix | None) -> Entry:
         changed=seconds(row.said or row.changed),
         valid_from=row.valid_from,
         valid_to=row.valid_to,
-        words=words.passage(row.text),
+        words=words.passage(row.text) if "words" in FIELDS[row.kind] else _NO_WORDS,
         context=words.passage(searched_text(row)),
         vector=vector,
     )

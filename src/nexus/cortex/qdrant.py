@@ -133,7 +133,7 @@ class QdrantIndex:
         if not folder.exists():
             return None
         try:
-            return qdrant.EdgeShard.load(str(folder))
+            return qdrant.EdgeShard.load(str(folder), self._config())
         except Exception as error:  # the library raises bare Exception
             if "WouldBlock" in str(error):
                 raise AlreadyRunningError(
@@ -167,6 +167,8 @@ class QdrantIndex:
         return qdrant.EdgeConfig(
             vectors={_VECTOR: dense},
             sparse_vectors={field: qdrant.EdgeSparseVectorParams() for field in _FIELDS},
+            # A search here takes a millisecond or two: handing it to other threads costs more.
+            max_search_threads=1,
             optimizers=qdrant.EdgeOptimizersConfig(indexing_threshold=_HNSW_FROM * self._size * 2 // 1024),
         )
 

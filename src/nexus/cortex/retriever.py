@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal
 
 import numpy as np
@@ -142,31 +143,28 @@ class Retriever:
 
     def _fused(self, pools: Sequence[Pool], limit: int) -> list[Result]:
         scaled = self._scaled(pools)
-        ranked: list[tuple[float, Pool, int, dict[str, float]]] = []
+        ranked: list[tuple[float, str, Pool, int, int]] = []
         now = clock.now().timestamp()
-        for pool, parts in zip(pools, scaled, strict=True):
+        for number, (pool, parts) in enumerate(zip(pools, scaled, strict=True)):
             base = sum(fusion.ACROSS[name] * parts[name] for name in fusion.ACROSS)
             shares = np.empty_like(base)
             # The best of the kind by fusion is given the best score of the kind, and so on.
             shares[np.argsort(-fusion.scores(pool), kind="stable")] = np.sort(base)[::-1]
-            for row, place in enumerate(pool.places):
-                extra = {"recency": _recency(place, now), "frequency": _frequency(place)}
-                total = float(shares[row]) + sum(extra.values())
-                said = {name: float(column[row]) for name, column in parts.items()}
-                ranked.append((total, pool, row, said | extra))
-        # An index adds up in an order of its own: what differs by less is equal, and goes by its point.
-        ranked.sort(key=lambda entry: (-round(entry[0], _DIGITS), entry[1].points[entry[2]]))
+            extra = np.array([_recency(place, now) + _frequency(place) for place in pool.places])
+            # An index adds up in an order of its own: what differs by less goes by its point.
+            totals = np.round(shares + extra, _DIGITS).tolist()
+            ranked += [(-totals[i], point, pool, number, i) for i, point in enumerate(pool.points)]
+        ranked.sort(key=itemgetter(0, 1))
         rows: dict[str, ChunkRow] = {}
         results: list[Result] = []
         kept: list[set[str]] = []
-        for number, (total, pool, row, said) in enumerate(ranked):
+        for rank, (minus_total, point, pool, number, row) in enumerate(ranked):
             if len(results) == limit:
                 break
-            if pool.points[row] not in rows:
+            if point not in rows:
                 # Read as many as are wanted and some that may turn out to be repetitions.
-                part = ranked[number : number + limit + 10]
-                rows = self._ledger.chunks([other.points[place] for _, other, place, _ in part])
-            chunk = rows.get(pool.points[row])
+                rows = self._ledger.chunks([entry[1] for entry in ranked[rank : rank + limit + 10]])
+            chunk = rows.get(point)
             if chunk is None:
                 continue
             said_words = set(words.words_of(chunk.text))
@@ -174,18 +172,16 @@ class Retriever:
                 continue
             kept.append(said_words)
             numbers = set(words.terms(searched_text(chunk)))
-            results.append(
-                Result(
-                    chunk,
-                    Scores(
-                        **said,
-                        late=float(np.nan_to_num(pool.late[row])),
-                        cosine=float(np.nan_to_num(pool.meaning[row])),
-                        coverage=_coverage(pool.rarity, numbers),
-                        total=total,
-                    ),
-                )
+            scores = Scores(
+                **{name: float(column[row]) for name, column in scaled[number].items()},
+                late=float(np.nan_to_num(pool.late[row])),
+                recency=_recency(pool.places[row], now),
+                frequency=_frequency(pool.places[row]),
+                cosine=float(np.nan_to_num(pool.meaning[row])),
+                coverage=_coverage(pool.rarity, numbers),
+                total=-minus_total,
             )
+            results.append(Result(chunk, scores))
         return results
 
     def _scaled(self, pools: Sequence[Pool]) -> list[dict[str, NDArray[np.float32]]]:
