@@ -30,7 +30,8 @@ _ERF = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
 def gelu(x: Floats) -> Floats:
     """x times the normal distribution function, exact to 2e-7."""
     z = np.abs(x) * np.float32(2**-0.5)
-    t, sum_ = 1 / (1 + np.float32(0.3275911) * z), np.zeros_like(x)
+    t: Floats = np.float32(1) / (1 + np.float32(0.3275911) * z)
+    sum_: Floats = np.zeros_like(x)
     for coefficient in _ERF:
         sum_ = (sum_ + np.float32(coefficient)) * t
     result: Floats = x * (1 + np.sign(x) * (1 - sum_ * np.exp(-z * z))) / 2

@@ -122,8 +122,8 @@ def test_no_secret_is_in_anything_the_service_wrote(tmp_path, canaries, models_f
                 assert http.post("/api/memories", json={"learning": text}).status_code == 422, kind
                 body = {"learning": "We call the harbour service every day", "context": text}
                 assert http.post("/api/memories", json=body).status_code == 422, kind
-                taken = _save(http, {"learning": body["learning"], "context": text})
-                assert "secret_refused" in taken, kind
+                reply = _save(http, {"learning": body["learning"], "context": text})
+                assert "secret_refused" in reply, kind
             if door == "query" and kind in KINDS[::4]:
                 http.post("/api/recall", json={"query": f"where is {secret} used"}).raise_for_status()
             if door == "hook":

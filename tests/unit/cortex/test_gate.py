@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,10 +34,11 @@ def written(home: Home) -> bytes:
 @pytest.mark.parametrize("field", ["project", "session", "context", "words", "source"])
 def test_no_field_of_a_memory_takes_one(sample: Sample, field: str) -> None:
     old = sample.it.remember(FACT)
+    fields: dict[str, Any] = {field: f"/srv/{TOKEN}"}
     for call in (
-        lambda: sample.it.remember("another fact", **{field: f"/srv/{TOKEN}"}),
-        lambda: sample.it.supersede(old.id, "another fact", **{field: f"/srv/{TOKEN}"}),
-        lambda: sample.it.edit(old.id, **{field: f"/srv/{TOKEN}"}),
+        lambda: sample.it.remember("another fact", **fields),
+        lambda: sample.it.supersede(old.id, "another fact", **fields),
+        lambda: sample.it.edit(old.id, **fields),
     ):
         with pytest.raises(SecretError, match="github-token") as caught:
             call()
@@ -50,7 +52,7 @@ def test_a_list_is_looked_through(sample: Sample) -> None:
 
 
 @pytest.mark.parametrize("names", [{"session": TOKEN}, {"project": f"/srv/{TOKEN}"}])
-def test_a_proposal_has_none_in_where_it_comes_from(sample: Sample, names: dict[str, str]) -> None:
+def test_a_proposal_has_none_in_where_it_comes_from(sample: Sample, names: dict[str, Any]) -> None:
     with pytest.raises(SecretError):
         sample.it.consider(f"Remember: {FACT}.", **names)
     assert sample.it.proposals() == []

@@ -15,7 +15,8 @@ from nexus.cortex.projection import Projection, dropped_tokens, fitted
 
 def units(count: int, seed: int, width: int = DIMENSIONS) -> np.ndarray:
     rows = np.random.default_rng(seed).normal(size=(count, width)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: np.ndarray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit
 
 
 def by_hand(question: np.ndarray, item: TokenVectors) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import given
@@ -64,10 +64,10 @@ def test_any_text_with_words_is_its_own_echo(text: str) -> None:
         def __init__(self) -> None:
             self.hashes: set[str] = set()
 
-        def note_shown(self, hashes: list[str]) -> None:
+        def note_shown(self, hashes: Sequence[str]) -> None:
             self.hashes.update(hashes)
 
-        def was_shown(self, hashes: list[str]) -> set[str]:
+        def was_shown(self, hashes: Sequence[str]) -> set[str]:
             return self.hashes.intersection(hashes)
 
     recalled = Recalled(Kept())

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_an_ended_memory_may_be_remembered_again(sample: Sample) -> None:
 
 @pytest.mark.parametrize("field", ["learning", "context", "words"])
 def test_a_secret_is_refused_wherever_it_stands(sample: Sample, field: str) -> None:
-    fields = {"learning": OLD, field: f"the token is {TOKEN}"}
+    fields: dict[str, Any] = {"learning": OLD, field: f"the token is {TOKEN}"}
     with pytest.raises(SecretError):
         sample.it.remember(**fields)
     assert list(sample.store.files()) == []

@@ -29,10 +29,11 @@ def bm25(question: str, texts: list[str], number: int) -> float:
 
 
 def product(some: Sparse, other: Sparse) -> float:
-    weights = dict(zip(other.indices.tolist(), other.values.tolist(), strict=True))
-    return sum(
-        v * weights.get(i, 0.0) for i, v in zip(some.indices.tolist(), some.values.tolist(), strict=True)
-    )
+    weights: dict[int, float] = dict(zip(other.indices.tolist(), other.values.tolist(), strict=True))
+    total = 0.0
+    for index, value in zip(some.indices.tolist(), some.values.tolist(), strict=True):
+        total += value * weights.get(index, 0.0)
+    return total
 
 
 TEXT = st.text(alphabet="abcdeXYZ_09 .'\u2019\u00e9\u05d0\U0001f600", max_size=80)

@@ -25,8 +25,9 @@ def cortex(home: Home, embedder_folder: Path) -> Iterator[Cortex]:
         yield opened
 
 
-def ids(cortex: Cortex, **where: bool) -> set[str]:
-    return {memory.id for memory in cortex.memories(Filter(**where))}
+def ids(cortex: Cortex, *, include_expired: bool = False) -> set[str]:
+    where = Filter(include_expired=include_expired)
+    return {memory.id for memory in cortex.memories(where)}
 
 
 def test_a_proposal_comes_with_the_memory_it_contradicts(cortex: Cortex) -> None:
