@@ -7,9 +7,10 @@ set_name=${1:-run}
 
 stamp=.venv/nexus-$set_name.stamp
 inputs="requirements.lock requirements-dev.lock pyproject.toml CMakeLists.txt $(find native -name CMakeLists.txt | sort) scripts/setup.sh"
-# The folder is part of it: an environment does not survive being moved.
+# The folder is part of it: an environment does not survive being moved. So are the names of the
+# modules: an editable install knows each by its place.
 # shellcheck disable=SC2086
-now=$(pwd; sha256sum $inputs)
+now=$(pwd; sha256sum $inputs; find src -name '*.py' | sort | sha256sum)
 [ "$(cat "$stamp" 2>/dev/null)" != "$now" ] || exit 0
 
 scripts/apt.sh scripts/apt.txt

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus.cortex.evaluation.credentials import HIGH, LOW, Maker
-from nexus.cortex.secret_rules_services import RULES
+from nexus.cortex.secret_rules.services import RULES
 from nexus.cortex.secrets import find, redact
 
 _SECRETS = st.builds(

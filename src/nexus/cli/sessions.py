@@ -13,7 +13,7 @@ from nexus.cli.working import follow, print_report
 from nexus.core.errors import InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
-    from nexus.cortex.sessions import Client as Agent
+    from nexus.cortex.transcripts.sessions import Client as Agent
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -72,7 +72,7 @@ def list_sessions(
 
 def _kept(agents: list[Agent]) -> list[Path]:
     """The session files of these agents. Raises `NotFoundError` naming where they were looked for."""
-    from nexus.cortex.sessions import find_sessions, sessions_folder
+    from nexus.cortex.transcripts.sessions import find_sessions, sessions_folder
 
     found = find_sessions(Path.home(), agents)
     if not found:

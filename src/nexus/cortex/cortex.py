@@ -44,7 +44,7 @@ from nexus.cortex.remembering import ProposedMemory, Remembering
 from nexus.cortex.reporting import AddReport, Progress
 from nexus.cortex.retriever import Result, Retriever
 from nexus.cortex.store import Store
-from nexus.cortex.turns import TurnSizes
+from nexus.cortex.transcripts.turns import TurnSizes
 from nexus.cortex.vectors import Vectors
 
 _log = logging.getLogger(__name__)

@@ -19,10 +19,10 @@ from nexus.cortex import secrets
 from nexus.cortex.embedder import Embedder
 from nexus.cortex.ledger import Ledger, NewChunk
 from nexus.cortex.reporting import AddReport, FileReport, Progress, Status
-from nexus.cortex.sessions import is_transcript, read_session
 from nexus.cortex.store import NewObject, Store
-from nexus.cortex.transcript import Transcript
-from nexus.cortex.turns import TurnSizes, turn_chunks
+from nexus.cortex.transcripts.sessions import is_transcript, read_session
+from nexus.cortex.transcripts.transcript import Transcript
+from nexus.cortex.transcripts.turns import TurnSizes, turn_chunks
 
 # The version of the way sessions are read, cleaned and cut.
 _CUT = 2

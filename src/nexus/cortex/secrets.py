@@ -16,10 +16,9 @@ from types import MappingProxyType
 from typing import cast
 
 from nexus.cortex.outline import line_spans
-from nexus.cortex.secret_rules import Confidence, Rule
-from nexus.cortex.secret_rules_anchors import Anchors
-from nexus.cortex.secret_rules_files import refused_name
-from nexus.cortex.secret_rules_named import (
+from nexus.cortex.secret_rules.anchors import Anchors
+from nexus.cortex.secret_rules.files import refused_name
+from nexus.cortex.secret_rules.named import (
     ISSUERS,
     NAMES,
     SEQUENCES,
@@ -31,7 +30,8 @@ from nexus.cortex.secret_rules_named import (
     is_sample_token,
     published,
 )
-from nexus.cortex.secret_rules_services import RULES
+from nexus.cortex.secret_rules.services import RULES
+from nexus.cortex.secret_rules.shapes import Confidence, Rule
 
 __all__ = ["KINDS", "Finding", "Known", "blacked_out", "find", "redact", "refused_name", "values"]
 

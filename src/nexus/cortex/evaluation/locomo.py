@@ -17,7 +17,7 @@ from typing import Any
 
 from nexus.core import clock
 from nexus.core.errors import InvalidInputError
-from nexus.cortex.transcript import Draft, Transcript
+from nexus.cortex.transcripts.transcript import Draft, Transcript
 
 CATEGORIES = {1: "several turns", 2: "time", 3: "open", 4: "one turn", 5: "unanswerable"}
 _SESSION = re.compile(r"session_(\d+)")

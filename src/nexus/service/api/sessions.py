@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
 from nexus.core.errors import InvalidInputError, NotFoundError
-from nexus.cortex.sessions import Client, find_sessions, sessions_folder
+from nexus.cortex.transcripts.sessions import Client, find_sessions, sessions_folder
 from nexus.service.api.ingesting import reading
 from nexus.service.api.streaming import daemon_of
 from nexus.service.api.where import absolute

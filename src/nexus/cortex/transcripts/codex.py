@@ -11,10 +11,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from nexus.cortex.injected import spoken
-from nexus.cortex.json_lines import objects, table_of, text_of
-from nexus.cortex.tool_talk import call_line, flat, result_text
-from nexus.cortex.transcript import Draft, Transcript, clean, moment
+from nexus.cortex.transcripts.injected import spoken
+from nexus.cortex.transcripts.json_lines import objects, table_of, text_of
+from nexus.cortex.transcripts.tool_talk import call_line, flat, result_text
+from nexus.cortex.transcripts.transcript import Draft, Transcript, clean, moment
 
 _STATE = frozenset(
     "event_msg turn_context world_state token_usage_record compacted session_state ghost_snapshot "

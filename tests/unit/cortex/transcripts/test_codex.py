@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from nexus.cortex import codex
-from nexus.cortex.transcript import Transcript
-from tests.unit.cortex.session_lines import item, lines, rollout
+from nexus.cortex.transcripts import codex
+from nexus.cortex.transcripts.transcript import Transcript
+from tests.unit.cortex.transcripts.session_lines import item, lines, rollout
 
 META = rollout("session_meta", id="c-1", cwd="/srv/shop", source="cli", base_instructions={"text": "You are"})
 

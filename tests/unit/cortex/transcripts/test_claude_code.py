@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from nexus.cortex import claude_code
-from nexus.cortex.transcript import Transcript
-from tests.unit.cortex.session_lines import call, claude, lines, result
+from nexus.cortex.transcripts import claude_code
+from nexus.cortex.transcripts.transcript import Transcript
+from tests.unit.cortex.transcripts.session_lines import call, claude, lines, result
 
 
 def talk(session: Transcript) -> list[tuple[str, str, str]]:

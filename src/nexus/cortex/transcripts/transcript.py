@@ -1,9 +1,9 @@
 """What was said in one session of an agent or a chat, in one form for every client.
 
-`Turn` and `Transcript` are what the readers of `nexus.cortex.sessions` give; `Draft` is how a reader
-makes one. Knows no file format, no tokens and no index. Invariants: turns stand in the order of the
-file; a turn is never blank; a longer file whose beginning is unchanged gives the same first turns; what
-was left out of a turn is named inside it, what was left out altogether is counted.
+`Turn` and `Transcript` are what the readers beside this file give; `Draft` is how a reader makes one.
+Knows no file format, no tokens and no index. Invariants: turns stand in the order of the file; a turn is
+never blank; a longer file whose beginning is unchanged gives the same first turns; what was left out of a
+turn is named inside it, what was left out altogether is counted.
 """
 
 from __future__ import annotations

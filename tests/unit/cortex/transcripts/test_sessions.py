@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from nexus.core.errors import InvalidInputError, NotFoundError
-from nexus.cortex import sessions
-from nexus.cortex.sessions import find_sessions, is_transcript, parse_session, read_session
-from tests.unit.cortex.session_lines import claude, lines, rollout
+from nexus.cortex.transcripts import sessions
+from nexus.cortex.transcripts.sessions import find_sessions, is_transcript, parse_session, read_session
+from tests.unit.cortex.transcripts.session_lines import claude, lines, rollout
 
 CLAUDE = lines(claude("user", "Hello there."))
 CODEX = lines(rollout("session_meta", id="c", cwd="/", base_instructions={"text": "x" * 100_000}))

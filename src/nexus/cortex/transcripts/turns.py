@@ -15,7 +15,7 @@ from datetime import datetime
 from nexus.core.errors import InvalidInputError
 from nexus.cortex.chunker import ChunkSizes, Kind, chunk
 from nexus.cortex.packing import TokenCounter
-from nexus.cortex.transcript import Transcript, Turn
+from nexus.cortex.transcripts.transcript import Transcript, Turn
 
 _SHORT_WORDS = 4
 """A person's turn of so few words is an answer to what was before and a start of what follows."""

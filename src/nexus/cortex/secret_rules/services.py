@@ -5,7 +5,7 @@ Data only, like `secret_rules`, with the same invariant.
 
 from __future__ import annotations
 
-from nexus.cortex.secret_rules import (
+from nexus.cortex.secret_rules.shapes import (
     ALNUM,
     CLOUDS,
     CODE,

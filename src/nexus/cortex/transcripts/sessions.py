@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from nexus.core.errors import InvalidInputError, NotFoundError, StorageError
-from nexus.cortex import chat_log, claude_code, codex, secrets, specstory
-from nexus.cortex.transcript import Transcript
+from nexus.cortex import secrets
+from nexus.cortex.transcripts import chat_log, claude_code, codex, specstory
+from nexus.cortex.transcripts.transcript import Transcript
 
 Client = Literal["claude-code", "codex"]
 CLIENTS: tuple[Client, ...] = get_args(Client)

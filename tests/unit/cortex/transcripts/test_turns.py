@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus.core.errors import InvalidInputError
-from nexus.cortex.transcript import Role, Transcript, Turn
-from nexus.cortex.turns import TurnChunk, TurnSizes, turn_chunks
+from nexus.cortex.transcripts.transcript import Role, Transcript, Turn
+from nexus.cortex.transcripts.turns import TurnChunk, TurnSizes, turn_chunks
 
 
 class Words:

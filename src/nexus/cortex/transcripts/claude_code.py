@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nexus.cortex.injected import spoken
-from nexus.cortex.json_lines import objects, table_of, text_of
-from nexus.cortex.tool_talk import call_line, flat, refusal, result_text
-from nexus.cortex.transcript import Draft, Transcript, clean, moment
+from nexus.cortex.transcripts.injected import spoken
+from nexus.cortex.transcripts.json_lines import objects, table_of, text_of
+from nexus.cortex.transcripts.tool_talk import call_line, flat, refusal, result_text
+from nexus.cortex.transcripts.transcript import Draft, Transcript, clean, moment
 
 # Kinds of lines that hold nothing said.
 _BOOKKEEPING = frozenset(

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nexus.cortex.injected import spoken
-from nexus.cortex.json_lines import table_of, text_of
-from nexus.cortex.tool_talk import call_line, flat, line_of, result_text
-from nexus.cortex.transcript import Draft, Transcript, moment
+from nexus.cortex.transcripts.injected import spoken
+from nexus.cortex.transcripts.json_lines import table_of, text_of
+from nexus.cortex.transcripts.tool_talk import call_line, flat, line_of, result_text
+from nexus.cortex.transcripts.transcript import Draft, Transcript, moment
 
 _LISTS = ("messages", "traj", "conversation")
 _TIMES = ("timestamp", "created_at", "time", "date")

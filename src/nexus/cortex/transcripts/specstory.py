@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from nexus.cortex.injected import spoken
-from nexus.cortex.tool_talk import call_line, refusal, result_text
-from nexus.cortex.transcript import Draft, Transcript, moment
+from nexus.cortex.transcripts.injected import spoken
+from nexus.cortex.transcripts.tool_talk import call_line, refusal, result_text
+from nexus.cortex.transcripts.transcript import Draft, Transcript, moment
 
 _SESSION = re.compile(
     r"^<!-- ([A-Z][\w ]{1,40}?) Session ([\w.:-]{1,100})(?: \(([^()\n]*)\))? -->", re.MULTILINE

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 
 from nexus.cortex import secrets
-from nexus.cortex.transcript import clean, shortened
+from nexus.cortex.transcripts.transcript import clean, shortened
 
 _CALL, _LOOKED_AT = 300, 20_000
 # The argument that says what a call is about, the first that is there.

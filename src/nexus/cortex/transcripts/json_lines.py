@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nexus.cortex.transcript import Draft
+from nexus.cortex.transcripts.transcript import Draft
 
 
 def objects(data: bytes, draft: Draft) -> Iterator[tuple[int, Mapping[str, Any]]]:

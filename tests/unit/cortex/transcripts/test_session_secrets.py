@@ -14,8 +14,8 @@ from nexus.cortex.cortex import Cortex
 from nexus.cortex.embedder import OnnxEmbedder
 from nexus.cortex.evaluation.credentials import HIGH, Maker
 from nexus.cortex.secrets import blacked_out
-from nexus.cortex.sessions import parse_session
-from tests.unit.cortex.session_lines import call, claude, lines, result
+from nexus.cortex.transcripts.sessions import parse_session
+from tests.unit.cortex.transcripts.session_lines import call, claude, lines, result
 
 TOKEN = HIGH["github-token"](Maker(3))
 PASSWORD = "vK7#" + "qLw9Tz4x"

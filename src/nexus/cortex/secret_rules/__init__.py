@@ -1,0 +1,1 @@
+"""What credentials look like. `nexus.cortex.secrets` looks for them."""
