@@ -33,6 +33,7 @@ _TITLES: dict[SectionName, str] = {
     "state": "Conversation so far",
     "instructions": "Instructions",
 }
+_WITH_SESSIONS = "Passages from the user's documents and earlier sessions"
 # The words below were chosen by measurement with the default model (bench/answers.py, docs/log.md): asked
 # to answer or to abstain in one breath, a small model does too much of one of them. So it is asked
 # first whether the texts hold the answer, and then to answer or to abstain. The three prompts share
@@ -242,7 +243,8 @@ def _pick(
     """The best results that fit, at their positions and numbered in order, going on from `sources`."""
     if not results:
         return Section(name, "", 0)
-    title = f"## {_TITLES[name]}"
+    sessions = any(result.chunk.kind == "transcript" for result in results)
+    title = f"## {_WITH_SESSIONS if sessions else _TITLES[name]}"
     used = count(title)
     fitting: list[Result] = []
     for result in results:
