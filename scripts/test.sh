@@ -6,9 +6,12 @@ set -eu
 cd "$(dirname "$0")/.."
 folders=$(find tests -mindepth 1 -maxdepth 1 -type d ! -name system ! -name '_*' | sort)
 coverage="--cov --cov-report=term:skip-covered"
+# A file is one worker's, so that the service it starts is started once.
+workers="-n ${NEXUS_TEST_WORKERS:-2} --dist loadfile"
 if [ "${1:-}" = --system ]; then
     folders=tests/system
     coverage=
+    workers=
     shift
 fi
 scripts/setup.sh dev
@@ -17,4 +20,4 @@ scripts/test-native.sh
 NEXUS_TEST_MODELS=${NEXUS_TEST_MODELS:-$PWD/build/models}
 export NEXUS_TEST_MODELS PATH="$PWD/.venv/bin:$PATH"
 # shellcheck disable=SC2086
-exec python -m pytest $folders $coverage "$@"
+exec python -m pytest $folders $coverage $workers "$@"
