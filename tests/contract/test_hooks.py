@@ -118,6 +118,11 @@ def test_a_secret_in_a_prompt_is_kept_nowhere(service, http):
     assert SECRET not in service.log()
 
 
+def service_repaired(http) -> bool:
+    """Whether every passage has its vector."""
+    return bool(http.post("/api/index/verify", json={}).json()["sound"])
+
+
 def test_a_finished_session_is_found_by_the_next_one(service, http):
     folder = Path(service.env["CLAUDE_CONFIG_DIR"]) / "projects" / "-p"
     folder.mkdir(parents=True)
@@ -145,6 +150,8 @@ def test_a_finished_session_is_found_by_the_next_one(service, http):
         return json.dumps(http.post("/api/recall", json=body).json())
 
     eventually(lambda: "9000" in found())
+    # Found by its words at once; that it is about the question shows when it has its vector.
+    eventually(lambda: service_repaired(http))
     given = send(service, "UserPromptSubmit", prompt="the pelican exporter times out again", session_id="new")
     assert "earlier session, 2026-11-20" in given
     assert "batch size is 9000" in given

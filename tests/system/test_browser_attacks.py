@@ -54,13 +54,13 @@ REBINDING = """(url, method, body, token) =>
     fetch(url, {method, body, headers: {
         'content-type': 'application/json', authorization: `Bearer ${token}`
     }})"""
-TARGETS = ("remember", "approve", "forget")
+TARGETS = ("remember", "reject", "forget")
 # Simple requests reach a route that reads no body; routes with one and DELETE need what only CORS allows.
 WORKS_UNGUARDED = {
-    ("fetch as text", "approve"),
-    ("fetch as a form", "approve"),
-    ("fetch a blob without a type", "approve"),
-    ("submit a form as text", "approve"),
+    ("fetch as text", "reject"),
+    ("fetch as a form", "reject"),
+    ("fetch a blob without a type", "reject"),
+    ("submit a form as text", "reject"),
 }
 ORIGINS = ("http://evil.example", "http://127.0.0.1", "http://localhost")
 
@@ -82,8 +82,8 @@ class Victim:
         """Method, path and body of a request that changes something."""
         if target == "remember":
             return "POST", "/api/memories", f'{{"learning": "{PLANTED}"}}'
-        if target == "approve":
-            return "POST", f"/api/proposals/{self.proposals()[0]}/approve", "{}"
+        if target == "reject":
+            return "POST", f"/api/proposals/{self.proposals()[0]}/reject", "{}"
         memories = self.service.call("GET", "/api/memories")["memories"]
         kept = next(m["id"] for m in memories if m["learning"] == KEPT)
         return "DELETE", f"/api/memories/{kept}", "{}"
@@ -101,7 +101,7 @@ class Victim:
 
 
 def prepare(home: Path, granite: Path) -> None:
-    """A home with one memory and proposals enough for every attack that approves one."""
+    """A home with one memory and proposals enough for every attack that rejects one."""
     fresh = Home(home)
     fresh.create()
     embedder = OnnxEmbedder("granite-embedding-30m-english", granite)
