@@ -24,8 +24,7 @@ def status(as_json: output.JsonFlag = False) -> None:
     for name, count in state["counts"].items():
         output.data(f"{name:<12} {count:,}")
     output.data(f"{'index':<12} {state['index']}, {state['points']:,} points")
-    output.data(f"{'documents':<12} are read by {state['embedder']}")
-    output.data(f"{'talk':<12} is read by {state['talk_embedder']}")
+    output.data(f"{'embedders':<12} {state['embedder']} (documents), {state['talk_embedder']} (talk)")
     if state["repairing"]:
         done, total = state["repairing"]
         output.data(f"{'repairing':<12} {done:,} of {total:,} chunks")
