@@ -66,6 +66,7 @@ def cpu_features() -> tuple[str, ...]:
 
 
 def native() -> ModuleType:
+    """The compiled module of all rooms. Raises `MissingPartError` where it is not built."""
     try:
         # In a developer's install this import runs `cmake --build` first.
         from nexus import _native

@@ -101,9 +101,6 @@ class Embedder(Protocol):
     ) -> tuple[Matrix, list[TokenVectors]]:
         """The same and the token vectors of each text, in one run. Raises `MissingPartError`."""
 
-    def tokens(self, texts: Sequence[str]) -> list[TokenVectors]:
-        """Only the token vectors. Raises `MissingPartError`."""
-
     def query(self, text: str) -> Matrix:
         """The vector of a question, shape (dimensions,)."""
 
@@ -160,9 +157,6 @@ class OnnxEmbedder:
                 model, texts, on_batch, lambda states: projection.compress(states.vectors, states.ids)
             )
         return matrix, [TokenVectors(np.concatenate([p.values for p in piece])) for piece in pieces]
-
-    def tokens(self, texts: Sequence[str]) -> list[TokenVectors]:
-        return self.passages_with_tokens(texts)[1]
 
     def states(self, texts: Sequence[str]) -> list[States]:
         """Every token's state, large: 1.5 kB for each. For fitting and for measurements."""

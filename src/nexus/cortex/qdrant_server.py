@@ -3,7 +3,7 @@
 The server is found by its URL; several NexusOS may share one, each with a collection of its own. The
 collection's name ends in a mark of model, dimensions and format, so another model gets another
 collection and vectors are never mixed; its metadata says the same in full. Each kind has vectors and
-words under names of its own, as in `nexus.cortex.qdrant`. Of a text its vectors, hashed words and path
+words under names of its own. Of a text its vectors, hashed words and path
 go to the server, never the text. Invariant: what was upserted is found by the next search, and every
 failure of the server is a `StorageError` with its URL.
 """

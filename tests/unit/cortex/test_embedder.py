@@ -82,7 +82,7 @@ def test_a_model_without_a_projection_says_so(e5):
     assert asked.tokens.shape == (0, late.DIMENSIONS)
     assert asked.around == ()
     with pytest.raises(MissingPartError, match="e5-small-v2"):
-        e5.tokens(["red house"])
+        e5.passages_with_tokens(["red house"])
 
 
 def test_nothing_gives_nothing(e5):
@@ -114,13 +114,13 @@ def test_a_text_has_one_vector_whatever_it_is_embedded_with(real):
     together, tokens = real.passages_with_tokens(TURNS)
     for text, vector, small in zip(TURNS, together, tokens, strict=True):
         assert real.passages([text])[0] @ vector > 0.99999
-        [alone] = real.tokens([text])
+        [alone] = real.passages_with_tokens([text])[1]
         assert np.abs(alone.values.astype(int) - small.values).max() <= 1
     assert np.array_equal(together, real.passages(TURNS))
 
 
 def test_token_vectors_find_the_turn_that_a_question_is_about(real):
-    tokens = real.tokens(TURNS)
+    tokens = real.passages_with_tokens(TURNS)[1]
     for question, index in (("When does the pottery class begin?", 1), ("Where is the terraform state?", 3)):
         scores = late.max_similarity(real.question(question).tokens, tokens)
         assert int(scores.argmax()) == index
