@@ -28,8 +28,8 @@ ListName = Literal["meaning", "words", "context"]
 LISTED: Mapping[ObjectKind, int] = {"document": 100, "memory": 50, "transcript": 50}
 # Whose neighbours are looked at, and how far these reach.
 WITH_NEIGHBOURS, REACH = 30, 2
-# Equals at the end of a list among which is chosen.
-_MOST_EQUAL = 1000
+# Equals at the end of a list among which is chosen: mostly a few, seldom very many.
+_EQUAL, _MOST_EQUAL = 16, 1000
 # How many are compared word by word.
 COMPARED = 200
 
@@ -130,7 +130,8 @@ class Gatherer:
         missing = tuple(p for p in points if p not in found)
         hits: list[Hit] = []
         if missing:
-            chosen = scope._replace(points=missing)
+            # These have passed the scope's conditions, and testing them again costs as much as scoring.
+            chosen = Scope(scope.kind, points=missing)
             if name == "meaning":
                 hits = self._index.nearest(asked.question.vector, len(missing), chosen)
             elif len(found) >= LISTED[scope.kind]:
@@ -169,15 +170,11 @@ class Gatherer:
 
 def _listed(ask: Callable[[int], list[Hit]], most: int) -> dict[str, float]:
     """The best of a list. Of equals at its end the same are taken in every index, however it counts."""
-    hits = ask(most + 1)
-    if len(hits) > most and _rounded(hits[most - 1]) == _rounded(hits[most]):
+    hits = ask(most + _EQUAL)
+    if len(hits) == most + _EQUAL and round(hits[most - 1].score, 5) == round(hits[-1].score, 5):
         hits = ask(_MOST_EQUAL)
-    hits.sort(key=lambda hit: (-_rounded(hit), hit.point))
-    return dict(hits[:most])
-
-
-def _rounded(hit: Hit) -> float:
-    return round(hit.score, 5)
+    order = sorted([(-round(score, 5), point, score) for point, score in hits])
+    return {point: score for _, point, score in order[:most]}
 
 
 def _scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
