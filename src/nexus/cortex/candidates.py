@@ -111,7 +111,7 @@ class Gatherer:
         steps = [step for step in range(-REACH, REACH + 1) if step]
         around = {(held[i].object, held[i].ordinal + step) for i in best for step in steps}
         known = {(place.object, place.ordinal) for place in held}
-        found = self._ledger.places(list(self._ledger.at(around - known).values()))
+        found = self._ledger.at(around - known)
         # A neighbour is of the same session, but may be of another time than was asked for.
         return {
             p: place for p, place in found.items() if scope.after <= seconds(place.changed) < scope.before

@@ -89,6 +89,7 @@ class ChunkRow:
     title: str = ""
     valid_from: int = 0
     valid_to: int = FOREVER
+    terms: tuple[int, ...] = ()
 
 
 class Place(NamedTuple):
@@ -106,13 +107,16 @@ _OBJECT_COLUMNS = ", ".join(ObjectRow.__slots__)
 _CHUNK_COLUMNS = (
     "c.point, o.kind, o.path, c.heading, c.text, c.start_line, c.end_line, c.tokens, c.hits, o.changed,"
     " c.context, c.speaker, c.said, c.ordinal, c.object, o.project, o.domain, o.title, o.valid_from,"
-    " o.valid_to"
+    " o.valid_to, c.terms"
+)
+_PLACE_COLUMNS = (
+    "c.point, c.object, c.ordinal, c.hits, iif(c.said = '', o.changed, c.said), o.valid_from, o.valid_to"
 )
 _JOINED = "FROM chunks c JOIN objects o ON o.id = c.object"
 
 
 def _chunk(row: Sequence[Any]) -> ChunkRow:
-    return ChunkRow(row[0], row[1], row[2], tuple(json.loads(row[3])), *row[4:])
+    return ChunkRow(row[0], row[1], row[2], tuple(json.loads(row[3])), *row[4:-1], tuple(_terms(row[-1])))
 
 
 class Ledger:
@@ -214,11 +218,8 @@ class Ledger:
         for start in range(0, len(points), 500):
             part = points[start : start + 500]
             marks = ",".join("?" * len(part))
-            sql = (
-                "SELECT c.point, c.object, c.ordinal, c.hits, iif(c.said = '', o.changed, c.said),"
-                f" o.valid_from, o.valid_to {_JOINED} WHERE c.point IN ({marks})"
-            )
-            found.update((row[0], Place(*row[1:])) for row in self._db.rows(sql, tuple(part)))
+            sql = f"SELECT {_PLACE_COLUMNS} {_JOINED} WHERE c.point IN ({marks})"
+            found.update((row[0], Place._make(row[1:])) for row in self._db.rows(sql, part))
         return found
 
     def chunks_of(self, path: str) -> list[ChunkRow]:
@@ -226,20 +227,20 @@ class Ledger:
         sql = f"SELECT {_CHUNK_COLUMNS} {_JOINED} WHERE o.path = ? ORDER BY c.ordinal"
         return [_chunk(row) for row in self._db.rows(sql, (path,))]
 
-    def at(self, places: Iterable[tuple[int, int]]) -> dict[tuple[int, int], str]:
+    def at(self, places: Iterable[tuple[int, int]]) -> dict[str, Place]:
         """The points at these places (object, ordinal); places that do not exist are absent."""
         wanted = sorted(set(places))
-        found: dict[tuple[int, int], str] = {}
+        found: dict[str, Place] = {}
         for start in range(0, len(wanted), 400):
             part = wanted[start : start + 400]
             marks = ",".join(["(?, ?)"] * len(part))
             # A join in this order searches the index; `(object, ordinal) IN (...)` reads the table.
             sql = (
-                f"WITH wanted (o, n) AS (VALUES {marks}) SELECT c.object, c.ordinal, c.point"
-                " FROM wanted CROSS JOIN chunks c ON c.object = o AND c.ordinal = n"
+                f"WITH wanted (o, n) AS (VALUES {marks}) SELECT {_PLACE_COLUMNS} FROM wanted"
+                " CROSS JOIN chunks c ON c.object = o AND c.ordinal = n JOIN objects o ON o.id = c.object"
             )
             values = [number for place in part for number in place]
-            found.update(((row[0], row[1]), row[2]) for row in self._db.rows(sql, values))
+            found.update((row[0], Place._make(row[1:])) for row in self._db.rows(sql, values))
         return found
 
     def points(self) -> dict[str, ObjectKind]:

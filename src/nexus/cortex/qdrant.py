@@ -5,6 +5,9 @@ whole scan) and no kind keeps room for the others' vectors. One process may hold
 write-ahead log is locked), so the service owns them. Shards that cannot be opened, or that were made
 for another model, are deleted and filled again by `synchronise`: Qdrant truncates a damaged log
 without a word, which the comparison with the ledger finds.
+
+The shard keeps and filters. A search by meaning without a condition is answered from a copy of its
+vectors (`nexus.cortex.dense`), which `points` brings in line with the shard; before that, by the shard.
 """
 
 from __future__ import annotations
@@ -12,14 +15,17 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import qdrant_edge as qdrant
 
 from nexus.core import atomic
 from nexus.core.errors import AlreadyRunningError, StorageError
+from nexus.cortex.dense import Dense
 from nexus.cortex.indexer import Entry, Hit, Matrix, Scope, Sparse, WordField
 from nexus.cortex.ledger import FOREVER, KINDS, ObjectKind
 
@@ -44,21 +50,36 @@ class QdrantIndex:
         self._size = dimensions
         self._label = {"format": _FORMAT, "model": model_id, "dimensions": dimensions}
         self._shards: dict[ObjectKind, qdrant.EdgeShard] = {}
+        self._dense: dict[ObjectKind, Dense] = {}
+        self._aligned = False
+        # What changes the shards changes the copies with them.
+        self._changing = threading.RLock()
         self._open()
 
     def upsert(self, entries: Sequence[Entry]) -> None:
-        for kind in KINDS:
-            batch = [_point(entry) for entry in entries if entry.kind == kind]
-            if batch:
-                self._update(kind, qdrant.UpdateOperation.upsert_points(batch))
+        # The last of several entries for one point counts.
+        last = {entry.point: entry for entry in entries}
+        with self._changing:
+            for kind in KINDS:
+                batch = [entry for entry in last.values() if entry.kind == kind]
+                if batch:
+                    self._update(kind, qdrant.UpdateOperation.upsert_points([_point(e) for e in batch]))
+                    self._copy(kind, batch)
 
     def delete(self, points: Sequence[str]) -> None:
-        for kind, shard in self._shards.items():
-            held = [r.id for r in shard.retrieve(list(points), with_payload=False, with_vector=False)]
-            if held:
-                self._update(kind, qdrant.UpdateOperation.delete_points(held))
+        with self._changing:
+            for kind, shard in self._shards.items():
+                held = [r.id for r in shard.retrieve(list(points), with_payload=False, with_vector=False)]
+                if held:
+                    self._update(kind, qdrant.UpdateOperation.delete_points(held))
+                    self._dense[kind].remove([str(point) for point in held])
 
     def nearest(self, vector: Matrix, limit: int, scope: Scope) -> list[Hit]:
+        if self._aligned and scope._replace(points=None) == Scope(scope.kind):
+            dense = self._dense[scope.kind]
+            if scope.points is None:
+                return dense.nearest(vector, limit)
+            return dense.among(vector, scope.points, limit)
         return self._query(vector.tolist(), _VECTOR, limit, scope)
 
     def matching(self, words: Sparse, field: WordField, limit: int, scope: Scope) -> list[Hit]:
@@ -69,9 +90,13 @@ class QdrantIndex:
     def points(self) -> dict[str, bool]:
         held: dict[str, bool] = {}
         embedded = qdrant.Filter(must=[qdrant.HasVectorCondition(_VECTOR)])
-        for shard in self._shards.values():
-            held.update(dict.fromkeys(_ids(shard, None), False))
-            held.update(dict.fromkeys(_ids(shard, embedded), True))
+        with self._changing:
+            for kind, shard in self._shards.items():
+                held.update(dict.fromkeys(_ids(shard, None), False))
+                with_vector = _ids(shard, embedded)
+                held.update(dict.fromkeys(with_vector, True))
+                self._dense[kind].align(with_vector, lambda points, shard=shard: _vectors(shard, points))
+            self._aligned = True
         return held
 
     def count(self) -> int:
@@ -100,6 +125,14 @@ class QdrantIndex:
         except Exception as error:  # the library raises bare Exception
             raise StorageError(f"index {self._folder}: {error}") from error
 
+    def _copy(self, kind: ObjectKind, entries: Sequence[Entry]) -> None:
+        """The vectors of these, now in the shard, into its copy."""
+        dense = self._dense[kind]
+        vectors = {entry.point: entry.vector for entry in entries if entry.vector is not None}
+        dense.remove([entry.point for entry in entries if entry.vector is None])
+        if vectors:
+            dense.put(list(vectors), np.array(list(vectors.values()), np.float32))
+
     def _open(self) -> None:
         label = self._folder / "nexus.json"
         try:
@@ -116,6 +149,7 @@ class QdrantIndex:
             raise StorageError.from_os(error, self._folder) from error
         for kind in KINDS:
             self._shards[kind] = self._load(self._folder / kind) or self._create(self._folder / kind)
+            self._dense[kind] = Dense(self._folder / f"{kind}.vectors", self._size)
         # Written last: shards without their label are not complete.
         if not known:
             atomic.write_text(label, json.dumps(self._label))
@@ -185,6 +219,13 @@ def _ids(shard: qdrant.EdgeShard, condition: qdrant.Filter | None) -> list[str]:
         ids += [str(record.id) for record in records]
         if offset is None:
             return ids
+
+
+def _vectors(shard: qdrant.EdgeShard, points: Sequence[str]) -> Matrix:
+    """The vectors of these points, shape (n, dimensions), in their order."""
+    records = shard.retrieve(list(points), with_payload=False, with_vector=[_VECTOR])
+    found = {str(record.id): record.vector[_VECTOR] for record in records}
+    return np.array([found[point] for point in points], np.float32)
 
 
 def _sparse(words: Sparse) -> qdrant.SparseVector:

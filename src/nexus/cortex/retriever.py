@@ -22,7 +22,7 @@ from nexus.core import clock
 from nexus.cortex import fusion, words
 from nexus.cortex.candidates import Asked, Gatherer, Pool, between
 from nexus.cortex.embedders import Embedders
-from nexus.cortex.entries import searched_text, seconds
+from nexus.cortex.entries import seconds
 from nexus.cortex.filters import Filter
 from nexus.cortex.indexer import VectorIndex
 from nexus.cortex.ledger import KINDS, ChunkRow, Ledger, ObjectKind, Place
@@ -150,7 +150,7 @@ class Retriever:
             shares = np.empty_like(base)
             # The best of the kind by fusion is given the best score of the kind, and so on.
             shares[np.argsort(-fusion.scores(pool), kind="stable")] = np.sort(base)[::-1]
-            extra = np.array([_recency(place, now) + _frequency(place) for place in pool.places])
+            extra = _bonuses(pool.places, now)
             # An index adds up in an order of its own: what differs by less goes by its point.
             totals = np.round(shares + extra, _DIGITS).tolist()
             ranked += [(-totals[i], point, pool, number, i) for i, point in enumerate(pool.points)]
@@ -171,14 +171,13 @@ class Retriever:
             if any(_alike(said_words, other) for other in kept):
                 continue
             kept.append(said_words)
-            numbers = set(words.terms(searched_text(chunk)))
             scores = Scores(
                 **{name: float(column[row]) for name, column in scaled[number].items()},
                 late=float(np.nan_to_num(pool.late[row])),
                 recency=_recency(pool.places[row], now),
                 frequency=_frequency(pool.places[row]),
                 cosine=float(np.nan_to_num(pool.meaning[row])),
-                coverage=_coverage(pool.rarity, numbers),
+                coverage=_coverage(pool.rarity, set(chunk.terms)),
                 total=-minus_total,
             )
             results.append(Result(chunk, scores))
@@ -211,7 +210,7 @@ class Retriever:
             for row, point in enumerate(pool.points):
                 if point not in rows:
                     continue
-                numbers = set(words.terms(searched_text(rows[point])))
+                numbers = set(rows[point].terms)
                 cosine = float(np.nan_to_num(pool.meaning[row]))
                 place = pool.places[row]
                 recency, frequency = _recency(place, now) / _RECENCY, _frequency(place) / _FREQUENCY
@@ -234,6 +233,15 @@ def _recency(place: Place, now: float) -> float:
     # A clock that went backwards makes things new, not newer than new.
     days = max(0.0, (now - seconds(place.changed)) / 86400)
     return _RECENCY * math.pow(0.5, days / _RECENCY_HALF_LIFE_DAYS)
+
+
+def _bonuses(places: Sequence[Place], now: float) -> NDArray[np.float64]:
+    """`_recency` and `_frequency` of each, added."""
+    moments = np.array([seconds(place.changed) for place in places], np.float64)
+    halves = np.maximum(0.0, (now - moments) / (86400 * _RECENCY_HALF_LIFE_DAYS))
+    hits = np.array([place.hits for place in places], np.float64)
+    bonuses: NDArray[np.float64] = _RECENCY * np.exp2(-halves) + _FREQUENCY * hits / (hits + _FREQUENCY_HALF)
+    return bonuses
 
 
 def _frequency(place: Place) -> float:

@@ -57,6 +57,28 @@ class Codes:
         self._codes = _aligned_rows(0, self._width)
         self._scales = np.zeros(0, np.float32)
 
+    @classmethod
+    def over(cls, dimensions: int, rows: NDArray[np.int8], scales: Matrix) -> Codes:
+        """A table of what another one had as `rows` and `scales`, at an aligned address; not copied."""
+        table = cls(dimensions)
+        table._codes, table._scales = rows, scales
+        return table
+
+    @property
+    def width(self) -> int:
+        """Bytes of a row: the dimensions, and zeros."""
+        return self._width
+
+    @property
+    def rows(self) -> NDArray[np.int8]:
+        """The codes, shape (n, width)."""
+        return self._codes
+
+    @property
+    def scales(self) -> Matrix:
+        """One for each row, shape (n,)."""
+        return self._scales
+
     def __len__(self) -> int:
         return len(self._codes)
 

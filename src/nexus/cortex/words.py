@@ -15,6 +15,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 import Stemmer
@@ -43,16 +44,20 @@ _stemmers = threading.local()
 
 def words_of(text: str) -> Iterator[str]:
     """The words of a text in order, lower case, parts after their identifier, stop words left out."""
-    for match in _WORD.finditer(_POSSESSIVE.sub("", text)):
-        word = match[0]
-        lower = word.lower()
-        if lower not in STOP_WORDS:
-            # What is longer is no word that anybody types: a hash, or base64.
-            yield lower[:_LONGEST]
-        if _MIXED.search(word):
-            parts = [part.lower() for part in _PART.findall(word[: 4 * _LONGEST])]
-            if len(parts) > 1:
-                yield from (part[:_LONGEST] for part in parts if part not in STOP_WORDS)
+    return chain.from_iterable(map(_forms, _WORD.findall(_POSSESSIVE.sub("", text))))
+
+
+@lru_cache(maxsize=20_000)
+def _forms(word: str) -> tuple[str, ...]:
+    """What one word is searched as: itself, and the parts of an identifier."""
+    lower = word.lower()
+    # What is longer is no word that anybody types: a hash, or base64.
+    forms = [] if lower in STOP_WORDS else [lower[:_LONGEST]]
+    if _MIXED.search(word):
+        parts = [part.lower() for part in _PART.findall(word[: 4 * _LONGEST])]
+        if len(parts) > 1:
+            forms += [part[:_LONGEST] for part in parts if part not in STOP_WORDS]
+    return tuple(forms)
 
 
 @lru_cache(maxsize=50_000)
