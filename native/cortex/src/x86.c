@@ -6,6 +6,8 @@
 #include <immintrin.h>
 #include <string.h>
 
+enum { AHEAD = 8 }; /* rows that are fetched before they are needed */
+
 __attribute__((target("avx2"))) static int32_t total8(__m256i sums)
 {
     __m128i four = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
@@ -51,8 +53,11 @@ __attribute__((target("avx512f,avx512vnni"))) void nx_dots_avx512vnni(const int8
         surplus += 128 * question[j];
     for (size_t i = 0; i < count; i++) {
         const int8_t *row = codes + (size_t)picked[i] * width;
+        const int8_t *next = codes + (size_t)picked[i + AHEAD < count ? i + AHEAD : i] * width;
         __m512i a = _mm512_setzero_si512(), b = a;
         size_t j = 0;
+        for (size_t k = 0; k < width; k += 64)
+            _mm_prefetch((const char *)(next + k), _MM_HINT_NTA);
         for (; j + 128 <= width; j += 128) {
             __m512i x = _mm512_xor_si512(_mm512_load_si512(row + j), flip);
             __m512i y = _mm512_xor_si512(_mm512_load_si512(row + j + 64), flip);
