@@ -99,10 +99,8 @@ class EmbeddingCache:
     def put_tokens(self, tokens: Mapping[str, bytes]) -> None:
         """Add word vectors by text. Raises `StorageError` when the disk is full."""
         # The number of a text stays: points are noted with it.
-        self._write(
-            "INSERT INTO tokens (key, data) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET data = excluded.data",
-            tokens,
-        )
+        kept = "ON CONFLICT (key) DO UPDATE SET data = excluded.data"
+        self._write(f"INSERT INTO tokens (key, data) VALUES (?, ?) {kept}", tokens)
 
     def put_points(self, keys: Mapping[str, str]) -> None:
         """Note which text each point has; its word vectors are there already."""

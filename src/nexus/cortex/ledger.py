@@ -13,10 +13,12 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from nexus.core import clock
 from nexus.cortex.database import Database
+from nexus.cortex.places import Place as Place
+from nexus.cortex.places import Places
 
 ObjectKind = Literal["document", "memory", "transcript"]
 KINDS: tuple[ObjectKind, ...] = ("document", "memory", "transcript")
@@ -92,31 +94,18 @@ class ChunkRow:
     terms: tuple[int, ...] = ()
 
 
-class Place(NamedTuple):
-    """Where a chunk stands, and what is needed to rank it without reading it."""
-
-    object: int
-    ordinal: int
-    hits: int
-    changed: str
-    valid_from: int
-    valid_to: int
-
-
 _OBJECT_COLUMNS = ", ".join(ObjectRow.__slots__)
 _CHUNK_COLUMNS = (
     "c.point, o.kind, o.path, c.heading, c.text, c.start_line, c.end_line, c.tokens, c.hits, o.changed,"
     " c.context, c.speaker, c.said, c.ordinal, c.object, o.project, o.domain, o.title, o.valid_from,"
     " o.valid_to, c.terms"
 )
-_PLACE_COLUMNS = (
-    "c.point, c.object, c.ordinal, c.hits, iif(c.said = '', o.changed, c.said), o.valid_from, o.valid_to"
-)
 _JOINED = "FROM chunks c JOIN objects o ON o.id = c.object"
 
 
 def _chunk(row: Sequence[Any]) -> ChunkRow:
-    return ChunkRow(row[0], row[1], row[2], tuple(json.loads(row[3])), *row[4:-1], tuple(_terms(row[-1])))
+    held = [*row[:3], tuple(json.loads(row[3])), *row[4:-1], tuple(_terms(row[-1]))]
+    return ChunkRow(*held)
 
 
 class Ledger:
@@ -124,6 +113,7 @@ class Ledger:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._places = Places(database)
 
     def put(
         self,
@@ -171,12 +161,15 @@ class Ledger:
             )  # fmt: skip
             self._count_terms(db, kind, (c.terms for c in chunks), 1)
         kept = {c.point for c in chunks}
+        self._places.refresh([*(old.keys() | kept)])
         return [p for p in old if p not in kept]
 
     def drop(self, path: str) -> list[str]:
         """Forget the object at `path`. Returns its points; empty when it was not known."""
         with self._db.transaction() as db:
-            return list(self._remove(db, path))
+            gone = list(self._remove(db, path))
+        self._places.refresh(gone)
+        return gone
 
     def touch(self, path: str, size: int, mtime_ns: int) -> None:
         """Record a new modification time for unchanged content."""
@@ -214,13 +207,7 @@ class Ledger:
 
     def places(self, points: Sequence[str]) -> dict[str, Place]:
         """Where these points stand; points unknown to the ledger are absent."""
-        found: dict[str, Place] = {}
-        for start in range(0, len(points), 500):
-            part = points[start : start + 500]
-            marks = ",".join("?" * len(part))
-            sql = f"SELECT {_PLACE_COLUMNS} {_JOINED} WHERE c.point IN ({marks})"
-            found.update((row[0], Place._make(row[1:])) for row in self._db.rows(sql, part))
-        return found
+        return self._places.of(points)
 
     def chunks_of(self, path: str) -> list[ChunkRow]:
         """The chunks of one object in order."""
@@ -229,19 +216,7 @@ class Ledger:
 
     def at(self, places: Iterable[tuple[int, int]]) -> dict[str, Place]:
         """The points at these places (object, ordinal); places that do not exist are absent."""
-        wanted = sorted(set(places))
-        found: dict[str, Place] = {}
-        for start in range(0, len(wanted), 400):
-            part = wanted[start : start + 400]
-            marks = ",".join(["(?, ?)"] * len(part))
-            # A join in this order searches the index; `(object, ordinal) IN (...)` reads the table.
-            sql = (
-                f"WITH wanted (o, n) AS (VALUES {marks}) SELECT {_PLACE_COLUMNS} FROM wanted"
-                " CROSS JOIN chunks c ON c.object = o AND c.ordinal = n JOIN objects o ON o.id = c.object"
-            )
-            values = [number for place in part for number in place]
-            found.update((row[0], Place._make(row[1:])) for row in self._db.rows(sql, values))
-        return found
+        return self._places.at(places)
 
     def points(self) -> dict[str, ObjectKind]:
         """Every point that must be in the index, with its kind."""
@@ -303,6 +278,7 @@ class Ledger:
         """Note that these chunks were put into a frame."""
         with self._db.transaction() as db:
             db.executemany("UPDATE chunks SET hits = hits + 1 WHERE point = ?", [(p,) for p in points])
+        self._places.refresh(points)
 
     def counts(self) -> dict[str, int]:
         """Documents, memories, transcripts, chunks and open proposals."""

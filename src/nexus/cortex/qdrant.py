@@ -17,6 +17,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ class QdrantIndex:
                 held.update(dict.fromkeys(_ids(shard, None), False))
                 with_vector = _ids(shard, embedded)
                 held.update(dict.fromkeys(with_vector, True))
-                self._dense[kind].align(with_vector, lambda points, shard=shard: _vectors(shard, points))
+                self._dense[kind].align(with_vector, partial(_vectors, shard))
             self._aligned = True
         return held
 
@@ -224,7 +225,9 @@ def _ids(shard: qdrant.EdgeShard, condition: qdrant.Filter | None) -> list[str]:
 def _vectors(shard: qdrant.EdgeShard, points: Sequence[str]) -> Matrix:
     """The vectors of these points, shape (n, dimensions), in their order."""
     records = shard.retrieve(list(points), with_payload=False, with_vector=[_VECTOR])
-    found = {str(record.id): record.vector[_VECTOR] for record in records}
+    # The library types a record's vector as any of its four forms.
+    held: list[tuple[str, Any]] = [(str(record.id), record.vector) for record in records]
+    found = {point: vector[_VECTOR] for point, vector in held}
     return np.array([found[point] for point in points], np.float32)
 
 

@@ -8,7 +8,6 @@ another. Invariant: a file is complete or absent, whenever the process is killed
 
 from __future__ import annotations
 
-import logging
 import mmap
 import os
 import secrets
@@ -23,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nexus.core import atomic
-from nexus.cortex.scan import Codes, Matrix
+from nexus.cortex.scan import Codes
 
 Points = NDArray[np.bytes_]
 Halves = NDArray[np.float16]
@@ -33,7 +32,6 @@ _HEAD = struct.Struct("<8sIIQI")  # mark, dimensions, width of a row of codes, r
 _MARK = b"NXVEC\0\0\1"
 _ALIGNMENT = 64
 _AT_ONCE = 4096
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ def test_places_say_where_a_chunk_stands_and_back(ledger):
     places = ledger.places(["p1", "p3", "unknown"])
     assert [places["p1"].ordinal, places["p3"].ordinal] == [0, 2]
     number = places["p1"].object
-    assert ledger.at([(number, 1), (number, 3), (number + 1, 0)]) == {(number, 1): "p2"}
+    assert ledger.at([(number, 1), (number, 3), (number + 1, 0)]) == ledger.places(["p2"])
     assert [row.point for row in ledger.chunks_of("/a")] == ["p1", "p2", "p3"]
 
 
