@@ -11,6 +11,7 @@ import errno
 import os
 import signal as signals
 import subprocess
+from pathlib import Path
 from types import ModuleType
 
 from nexus.core.errors import InvalidInputError, MissingPartError
@@ -58,6 +59,33 @@ def trim_heap() -> bool:
     Takes milliseconds on a large heap, so call it when idle. Raises `MissingPartError`.
     """
     return bool(native().trim_heap())
+
+
+def release_libraries() -> int:
+    """Give back what is mapped of the code of libraries. Returns how many bytes that was.
+
+    A library that was used once counts in this process's memory for ever, although the system has the
+    file in its cache; what is used again is mapped again, in microseconds. Call it when idle. Raises
+    `MissingPartError`.
+    """
+    return _released(*native().release_libraries())
+
+
+def release_files(folder: Path) -> int:
+    """The same for files below `folder` that are mapped shared, as databases do. Loses no change.
+
+    Nobody may unmap one of them meanwhile; reading and writing is fine. Raises `MissingPartError`.
+    """
+    return _released(*native().release_files(str(folder.resolve())))
+
+
+def _released(failed: int, released: int) -> int:
+    if failed:
+        raise MissingPartError(
+            f"this system cannot give back what is mapped of files: {os.strerror(failed)}",
+            hint="only Linux can, with /proc mounted",
+        )
+    return released
 
 
 def cpu_features() -> tuple[str, ...]:
