@@ -24,10 +24,11 @@ NB_MODULE(_native, module) {
     module.def("can_trim_heap", &nx_can_trim_heap);
     // Other Python threads may run while the allocator walks its heap.
     module.def("trim_heap", &nx_trim_heap, nb::call_guard<nb::gil_scoped_release>());
+    module.def("limit_heaps", &nx_limit_heaps, nb::arg("count"));
     module.def("release_libraries", [] { return released(&nx_release_libraries); });
-    module.def("release_files", [](const char *folder) {
-        return released([folder](size_t *bytes) { return nx_release_files(folder, bytes); });
-    }, nb::arg("folder"));
+    module.def("release_files", [](const char *folder, const char *except) {
+        return released([folder, except](size_t *bytes) { return nx_release_files(folder, except, bytes); });
+    });
     module.def("cpu_features", [] {
         struct nx_cpu_features found;
         nx_cpu_features(&found);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -161,24 +162,26 @@ static void shared_files_of_one_folder_are_released_with_their_changes(void)
     memset(foreign, 3, file_size);
     memset(private, 2, file_size);
     errno = EPIPE;
-    CHECK(nx_release_files(folder, &released) == 0);
+    CHECK(nx_release_files(folder, "", &released) == 0);
     CHECK(errno == EPIPE);
     CHECK(released == file_size);
-    CHECK(nx_release_files(folder, &again) == 0);
+    CHECK(nx_release_files(folder, "", &again) == 0);
     CHECK(again == 0);
     for (size_t i = 0; i < file_size; i++)
         CHECK(shared[i] == 1 && private[i] == 2 && foreign[i] == 3);
     shared[7] = 9;
-    CHECK(nx_release_files(folder, &again) == 0);
+    CHECK(nx_release_files(folder, "", &again) == 0);
     CHECK(again > 0);
     CHECK(shared[7] == 9);
-    CHECK(nx_release_files("/tmp", &again) == 0);
+    CHECK(nx_release_files(folder, "fil", &again) == 0);
+    CHECK(again == 0);
+    CHECK(nx_release_files("/tmp", "file", &again) == 0);
     CHECK(again >= file_size);
     CHECK(foreign[7] == 3);
     memset(deep, 'x', sizeof deep);
     deep[0] = '/';
     deep[sizeof deep - 1] = '\0';
-    CHECK(nx_release_files(deep, &again) == 0);
+    CHECK(nx_release_files(deep, "", &again) == 0);
     CHECK(again == 0);
     munmap(shared, file_size);
     munmap(private, file_size);
@@ -196,12 +199,41 @@ static void without_descriptors_nothing_is_released(void)
     none = (struct rlimit){0, kept.rlim_max};
     CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
     int failed = nx_release_libraries(&released);
-    int files_failed = nx_release_files("/tmp", &released);
+    int files_failed = nx_release_files("/tmp", "", &released);
     CHECK(setrlimit(RLIMIT_NOFILE, &kept) == 0);
     CHECK(failed == EMFILE && files_failed == EMFILE);
     CHECK(released == 0);
 }
 #endif
+
+static void *allocate(void *blocks)
+{
+    for (int i = 0; i < 100; i++)
+        ((void **)blocks)[i] = malloc(1000);
+    return NULL;
+}
+
+static void a_limit_of_heaps_is_taken_or_refused(void)
+{
+    errno = EPIPE;
+    CHECK(!nx_limit_heaps(0));
+    CHECK(!nx_limit_heaps(-1));
+    /* The sanitizers' own allocator has no heaps to limit, and says so. */
+    bool taken = nx_limit_heaps(1);
+    CHECK(nx_can_trim_heap() || !taken);
+    CHECK(errno == EPIPE);
+    void *blocks[4][100];
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++)
+        CHECK(pthread_create(&threads[i], NULL, allocate, blocks[i]) == 0);
+    for (int i = 0; i < 4; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+        for (int j = 0; j < 100; j++) {
+            CHECK(blocks[i][j] != NULL);
+            free(blocks[i][j]);
+        }
+    }
+}
 
 static void features_are_consistent(void)
 {
@@ -230,9 +262,10 @@ int main(void)
     size_t released = 1;
     CHECK(nx_die_with_parent(SIGKILL) == ENOTSUP);
     CHECK(nx_release_libraries(&released) == ENOTSUP && released == 0);
-    CHECK(nx_release_files("/tmp", &released) == ENOTSUP);
+    CHECK(nx_release_files("/tmp", "", &released) == ENOTSUP);
 #endif
     trimming_leaves_live_memory_alone();
+    a_limit_of_heaps_is_taken_or_refused();
     features_are_consistent();
     if (failures == 0)
         puts("platform: all held");

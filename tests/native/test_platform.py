@@ -49,6 +49,31 @@ assert platform.trim_heap()
 print(full - resident())
 """
 
+# Each thread's heap is a region of 64 MB of addresses.
+_HEAPS = """
+import sys, threading
+from pathlib import Path
+from nexus.core import platform
+
+def addresses():
+    return int(Path("/proc/self/statm").read_text().split()[0]) * 4096
+
+if sys.argv[1] == "limited":
+    assert platform.limit_heaps(1)
+threading.stack_size(2**20)
+together = threading.Barrier(9)
+def work():
+    held = [bytes(2000) for _ in range(100)]
+    together.wait()
+    together.wait()
+before = addresses()
+threads = [threading.Thread(target=work) for _ in range(8)]
+for thread in threads: thread.start()
+together.wait()
+print(addresses() - before)
+together.wait()
+"""
+
 _RELEASE = """
 from pathlib import Path
 import numpy
@@ -89,6 +114,14 @@ def test_trimming_gives_memory_back_that_freeing_kept() -> None:
     assert int(done.stdout) > 50_000_000
 
 
+def test_threads_share_the_heaps_that_are_allowed() -> None:
+    if not platform.can_trim_heap():
+        pytest.skip("this C library has no heaps to limit")
+    limited, free = (run(_HEAPS, how) for how in ("limited", "free"))
+    assert limited.returncode == free.returncode == 0, limited.stderr + free.stderr
+    assert int(limited.stdout) < int(free.stdout) / 2
+
+
 def test_mapped_code_is_given_back_and_mapped_again() -> None:
     if sys.platform != "linux":
         pytest.skip("only Linux can")
@@ -107,6 +140,7 @@ def test_files_that_are_mapped_are_given_back_without_a_loss(tmp_path: Path) -> 
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
         mapped[:] = b"x" * 2**20
         assert platform.release_files(tmp_path / "elsewhere") == 0
+        assert platform.release_files(tmp_path, left_alone="map") == 0
         assert platform.release_files(tmp_path) == 2**20
         assert platform.release_files(tmp_path) == 0
         assert mapped[:] == b"x" * 2**20

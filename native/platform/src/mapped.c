@@ -113,20 +113,21 @@ int nx_release_libraries(size_t *released)
 }
 
 /* One line of /proc/self/maps: "from-to rwxs offset device inode    path". */
-static void release_line(struct task *task, const char *line, const char *folder)
+static void release_line(struct task *task, const char *line, const char *folder, const char *except)
 {
-    size_t length = strlen(folder);
+    size_t length = strlen(folder), left_alone = strlen(except);
     char *rest;
     uintptr_t from = strtoumax(line, &rest, 16);
     uintptr_t to = *rest == '-' ? strtoumax(rest + 1, &rest, 16) : 0;
     const char *path = strchr(rest, '/');
     /* Of a private mapping the process may hold changes that are nowhere else. */
     if (from < to && rest[0] == ' ' && strnlen(rest, 5) == 5 && rest[4] == 's' && path != NULL &&
-        strncmp(path, folder, length) == 0 && path[length] == '/')
+        strncmp(path, folder, length) == 0 && path[length] == '/' &&
+        (left_alone == 0 || strncmp(strrchr(path, '/') + 1, except, left_alone) != 0))
         release_pages(task, from, to);
 }
 
-int nx_release_files(const char *folder, size_t *released)
+int nx_release_files(const char *folder, const char *except, size_t *released)
 {
     int kept = errno;
     struct task task;
@@ -145,7 +146,7 @@ int nx_release_files(const char *folder, size_t *released)
             while ((end = strchr(line, '\n')) != NULL) {
                 *end = '\0';
                 if (!too_long)
-                    release_line(&task, line, folder);
+                    release_line(&task, line, folder, except);
                 too_long = false;
                 line = end + 1;
             }
@@ -171,9 +172,10 @@ int nx_release_libraries(size_t *released)
     return ENOTSUP;
 }
 
-int nx_release_files(const char *folder, size_t *released)
+int nx_release_files(const char *folder, const char *except, size_t *released)
 {
     (void)folder;
+    (void)except;
     *released = 0;
     return ENOTSUP;
 }

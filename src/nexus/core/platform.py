@@ -61,6 +61,15 @@ def trim_heap() -> bool:
     return bool(native().trim_heap())
 
 
+def limit_heaps(count: int) -> bool:
+    """Let all threads share `count` heaps of the C library. Returns whether it can do that (glibc).
+
+    By default each busy thread has its own, and what is free in one is of no use to the others. Heaps
+    that exist stay, so call it before starting threads. Raises `MissingPartError`.
+    """
+    return bool(native().limit_heaps(count))
+
+
 def release_libraries() -> int:
     """Give back what is mapped of the code of libraries. Returns how many bytes that was.
 
@@ -71,12 +80,13 @@ def release_libraries() -> int:
     return _released(*native().release_libraries())
 
 
-def release_files(folder: Path) -> int:
+def release_files(folder: Path, left_alone: str = "") -> int:
     """The same for files below `folder` that are mapped shared, as databases do. Loses no change.
 
-    Nobody may unmap one of them meanwhile; reading and writing is fine. Raises `MissingPartError`.
+    Files whose name begins with `left_alone` stay. Nobody may unmap one of the others meanwhile;
+    reading and writing is fine. Raises `MissingPartError`.
     """
-    return _released(*native().release_files(str(folder.resolve())))
+    return _released(*native().release_files(str(folder.resolve()), left_alone))
 
 
 def _released(failed: int, released: int) -> int:

@@ -82,9 +82,10 @@ class QdrantIndex:
         return sum(int(shard.count(request)) for shard in self._shards.values())
 
     def release(self) -> None:
-        # A shard maps all its files, empty room in them too: 200 MB for 10,000 points.
+        # A shard maps all its files, empty room in them too: 200 MB for 10,000 points. A thread of the
+        # library makes pieces of the log ahead of need, and unmaps them while they have this name.
         with self._mapping:
-            platform.release_files(self._folder)
+            platform.release_files(self._folder, left_alone="tmp-")
 
     def close(self) -> None:
         with self._mapping:
