@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import platform as machine
 import shutil
 import signal
@@ -48,6 +49,48 @@ assert platform.trim_heap()
 print(full - resident())
 """
 
+# Each thread's heap is a region of 64 MB of addresses.
+_HEAPS = """
+import sys, threading
+from pathlib import Path
+from nexus.core import platform
+
+def addresses():
+    return int(Path("/proc/self/statm").read_text().split()[0]) * 4096
+
+if sys.argv[1] == "limited":
+    assert platform.limit_heaps(1)
+threading.stack_size(2**20)
+together = threading.Barrier(9)
+def work():
+    held = [bytes(2000) for _ in range(100)]
+    together.wait()
+    together.wait()
+before = addresses()
+threads = [threading.Thread(target=work) for _ in range(8)]
+for thread in threads: thread.start()
+together.wait()
+print(addresses() - before)
+together.wait()
+"""
+
+_RELEASE = """
+from pathlib import Path
+import numpy
+from nexus.core import platform
+
+def mapped():
+    status = Path("/proc/self/status").read_text().split()
+    return 1024 * int(status[status.index("RssFile:") + 1])
+
+numpy.linalg.inv(numpy.eye(100))
+platform.native()
+before = mapped()
+print(platform.release_libraries())
+print(before, mapped())
+assert numpy.linalg.inv(numpy.eye(100)).trace() == 100
+"""
+
 
 def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", code, *arguments]
@@ -69,6 +112,39 @@ def test_trimming_gives_memory_back_that_freeing_kept() -> None:
     done = run(_TRIM)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 50_000_000
+
+
+def test_threads_share_the_heaps_that_are_allowed() -> None:
+    if not platform.can_trim_heap():
+        pytest.skip("this C library has no heaps to limit")
+    limited, free = (run(_HEAPS, how) for how in ("limited", "free"))
+    assert limited.returncode == free.returncode == 0, limited.stderr + free.stderr
+    assert int(limited.stdout) < int(free.stdout) / 2
+
+
+def test_mapped_code_is_given_back_and_mapped_again() -> None:
+    if sys.platform != "linux":
+        pytest.skip("only Linux can")
+    done = run(_RELEASE)
+    assert done.returncode == 0, done.stderr
+    released, before, after = (int(line) for line in done.stdout.split())
+    assert released > 2_000_000
+    assert after < before / 2
+
+
+def test_files_that_are_mapped_are_given_back_without_a_loss(tmp_path: Path) -> None:
+    if sys.platform != "linux":
+        pytest.skip("only Linux can")
+    path = tmp_path / "mapped"
+    path.write_bytes(bytes(2**20))
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+        mapped[:] = b"x" * 2**20
+        assert platform.release_files(tmp_path / "elsewhere") == 0
+        assert platform.release_files(tmp_path, left_alone="map") == 0
+        assert platform.release_files(tmp_path) == 2**20
+        assert platform.release_files(tmp_path) == 0
+        assert mapped[:] == b"x" * 2**20
+    assert path.read_bytes() == b"x" * 2**20
 
 
 def test_the_child_ends_when_its_parent_is_killed() -> None:

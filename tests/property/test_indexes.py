@@ -155,6 +155,10 @@ class IndexMachine(RuleBasedStateMachine):
             found = self.index.matching(asked, field, limit, scope)
             self.compare(found, {p: s for p, s in products.items() if s > 0}, limit)
 
+    @rule()
+    def release(self):
+        self.index.release()
+
     @precondition(lambda self: not self.restarted)
     @rule()
     def restart(self):

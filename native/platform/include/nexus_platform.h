@@ -8,6 +8,7 @@
 #define NEXUS_PLATFORM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -39,6 +40,40 @@ bool nx_trim_heap(void);
 
 /* Whether nx_trim_heap can work with this C library (glibc: yes; musl and macOS: no). */
 bool nx_can_trim_heap(void);
+
+/* Let threads share at most `count` (above 0) heaps of the C library instead of eight for each core.
+ *
+ * Memory that one thread frees serves another only within a heap, so many of them hold much that is
+ * free. Heaps that exist already stay: call it before threads are started. Returns whether the C
+ * library can do it (glibc) and took the number.
+ */
+bool nx_limit_heaps(int count);
+
+/* Give back the pages that are mapped of the code and constants of the program and its libraries.
+ *
+ * The kernel keeps them in its file cache, and maps a page again when it is next read: microseconds
+ * where it is still cached, a read from the disk where it is not. Loading and using a large library
+ * once otherwise counts in this process's resident memory for ever. Call it when idle.
+ *
+ * Stores in `*released` (not NULL) how many bytes were resident and are no longer. Returns 0, or the
+ * error number: ENOTSUP on another system than Linux, what open() says where /proc/self/pagemap
+ * cannot be read. On failure nothing has changed and `*released` is 0.
+ *
+ * Data is never touched: only whole pages of segments that are not writable are given back, and of
+ * those only pages that are still the file's own. A page of code that was written to (a breakpoint,
+ * relocated or patched code) stays. Code must not be patched by another thread during the call. It
+ * holds the lock of the dynamic loader, so that no library can be unloaded meanwhile: milliseconds.
+ */
+int nx_release_libraries(size_t *released);
+
+/* The same for what is mapped, shared, of files below `folder` (absolute, as /proc/self/maps prints
+ * it, without a slash at its end). Changes are not lost, for they are the file's; private mappings are
+ * left alone, and so are files whose own name begins with `except` (not NULL; "" for none).
+ *
+ * The caller must see to it that no thread unmaps one of the others during the call: its addresses
+ * could become somebody's heap while they are being given back. Reading and writing is fine.
+ */
+int nx_release_files(const char *folder, const char *except, size_t *released);
 
 /* Instruction sets that our kernels choose between at run time. */
 struct nx_cpu_features {

@@ -26,3 +26,16 @@ bool nx_trim_heap(void)
     return false;
 #endif
 }
+
+bool nx_limit_heaps(int count)
+{
+#if defined(NEXUS_HAVE_MALLOC_TRIM) && defined(M_ARENA_MAX)
+    int kept = errno;
+    bool taken = count > 0 && mallopt(M_ARENA_MAX, count) == 1;
+    errno = kept;
+    return taken;
+#else
+    (void)count;
+    return false;
+#endif
+}

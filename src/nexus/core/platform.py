@@ -11,6 +11,7 @@ import errno
 import os
 import signal as signals
 import subprocess
+from pathlib import Path
 from types import ModuleType
 
 from nexus.core.errors import InvalidInputError, MissingPartError
@@ -58,6 +59,43 @@ def trim_heap() -> bool:
     Takes milliseconds on a large heap, so call it when idle. Raises `MissingPartError`.
     """
     return bool(native().trim_heap())
+
+
+def limit_heaps(count: int) -> bool:
+    """Let all threads share `count` heaps of the C library. Returns whether it can do that (glibc).
+
+    By default each busy thread has its own, and what is free in one is of no use to the others. Heaps
+    that exist stay, so call it before starting threads. Raises `MissingPartError`.
+    """
+    return bool(native().limit_heaps(count))
+
+
+def release_libraries() -> int:
+    """Give back what is mapped of the code of libraries. Returns how many bytes that was.
+
+    A library that was used once counts in this process's memory for ever, although the system has the
+    file in its cache; what is used again is mapped again, in microseconds. Call it when idle. Raises
+    `MissingPartError`.
+    """
+    return _released(*native().release_libraries())
+
+
+def release_files(folder: Path, left_alone: str = "") -> int:
+    """The same for files below `folder` that are mapped shared, as databases do. Loses no change.
+
+    Files whose name begins with `left_alone` stay. Nobody may unmap one of the others meanwhile;
+    reading and writing is fine. Raises `MissingPartError`.
+    """
+    return _released(*native().release_files(str(folder.resolve()), left_alone))
+
+
+def _released(failed: int, released: int) -> int:
+    if failed:
+        raise MissingPartError(
+            f"this system cannot give back what is mapped of files: {os.strerror(failed)}",
+            hint="only Linux can, with /proc mounted",
+        )
+    return released
 
 
 def cpu_features() -> tuple[str, ...]:

@@ -367,3 +367,7 @@ class Cortex:
     def unload_if_idle(self) -> bool:
         """Let go of the embedding model when nobody has needed it for a while. Whether it was let go."""
         return self._embedders.unload_if_idle(time.monotonic())
+
+    def give_back(self) -> None:
+        """Give back what the index mirrors of its files. Raises `MissingPartError` where that cannot be."""
+        self._index.release()

@@ -47,6 +47,11 @@ class Dense:
         with self._lock:
             return int(self._alive.sum()) + len(self._rows)
 
+    def release(self) -> None:
+        """Give mapped memory back until it is read again."""
+        with self._lock:
+            self._base.release()
+
     def put(self, points: Sequence[str], vectors: Matrix) -> None:
         """Add or replace; `vectors` (n, dimensions) float32, unit length."""
         with self._lock:

@@ -76,7 +76,7 @@ class Scope(NamedTuple):
 
 
 class VectorIndex(Protocol):
-    """Points to search. Methods raise `StorageError` only."""
+    """Points to search. Methods raise `StorageError` only, unless they say so."""
 
     name: str
 
@@ -97,6 +97,12 @@ class VectorIndex(Protocol):
 
     def count(self) -> int:
         """How many points are held."""
+
+    def release(self) -> None:
+        """Give back memory that only mirrors files; the next search maps it again, in milliseconds.
+
+        Raises `MissingPartError` where the system cannot.
+        """
 
     def close(self) -> None:
         """Write what is pending and let go of the files."""

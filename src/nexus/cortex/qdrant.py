@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import qdrant_edge as qdrant
 
-from nexus.core import atomic
+from nexus.core import atomic, platform
 from nexus.core.errors import AlreadyRunningError, StorageError
 from nexus.cortex.dense import Dense
 from nexus.cortex.indexer import Entry, Hit, Matrix, Scope, Sparse, WordField
@@ -55,6 +55,8 @@ class QdrantIndex:
         self._aligned = False
         # What changes the shards changes the copies with them.
         self._changing = threading.RLock()
+        # Held by whoever may unmap files of a shard, and while they are given back: searches do not.
+        self._mapping = threading.Lock()
         self._open()
 
     def upsert(self, entries: Sequence[Entry]) -> None:
@@ -104,10 +106,21 @@ class QdrantIndex:
         request = qdrant.CountRequest(exact=True)
         return sum(int(shard.count(request)) for shard in self._shards.values())
 
+    def release(self) -> None:
+        # A shard maps all its files, empty room in them too: 200 MB for 10,000 points. A thread of the
+        # library makes pieces of the log ahead of need, and unmaps them while they have this name.
+        with self._mapping:
+            for kind in self._shards:
+                platform.release_files(self._folder / kind, left_alone="tmp-")
+        # The copies lie beside those folders: a search may unmap an old one at any time.
+        for dense in self._dense.values():
+            dense.release()
+
     def close(self) -> None:
-        for shard in self._shards.values():
-            shard.flush()
-            shard.close()
+        with self._mapping:
+            for shard in self._shards.values():
+                shard.flush()
+                shard.close()
 
     def _query(self, vector: Any, using: str, limit: int, scope: Scope) -> list[Hit]:
         request = qdrant.QueryRequest(
@@ -122,7 +135,8 @@ class QdrantIndex:
 
     def _update(self, kind: ObjectKind, operation: qdrant.UpdateOperation) -> None:
         try:
-            self._shards[kind].update(operation)
+            with self._mapping:
+                self._shards[kind].update(operation)
         except Exception as error:  # the library raises bare Exception
             raise StorageError(f"index {self._folder}: {error}") from error
 

@@ -41,6 +41,12 @@ class Block:
     points: Points
     codes: Codes
     vectors: Halves
+    memory: mmap.mmap | None = None
+
+    def release(self) -> None:
+        """Give the mapped pages back to the system; they come again when they are read."""
+        if self.memory is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self.memory.madvise(mmap.MADV_DONTNEED)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -68,7 +74,7 @@ def load(path: Path, dimensions: int) -> Block | None:
     scales = np.frombuffer(memory, np.float32, count, places[1])
     codes = np.frombuffer(memory, np.int8, count * width, places[2]).reshape(count, width)
     vectors = np.frombuffer(memory, np.float16, count * dimensions, places[3]).reshape(count, dimensions)
-    return Block(points, Codes.over(dimensions, codes, scales), vectors)
+    return Block(points, Codes.over(dimensions, codes, scales), vectors, memory)
 
 
 def write(path: Path, blocks: list[tuple[Block, NDArray[np.intp]]]) -> None:

@@ -6,6 +6,7 @@ its own. Invariant: a job that was accepted is run or told why not, also when th
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -188,6 +189,9 @@ class Daemon:
         if paused:
             with suppress(BusyError):
                 self.submit(Job(Lane.KNOWLEDGE, Priority.INGEST, self._repair))
+        else:
+            # Opening and comparing have read every page of the index.
+            self._give_back(self.cortex)
 
     def _followed(self) -> list[str]:
         return self._cortex.followed() if self._cortex else []
@@ -231,8 +235,15 @@ class Daemon:
             if idle:
                 self.engine.maintain()
             if self._cortex and self._cortex.unload_if_idle():
-                with suppress(MissingPartError):
-                    platform.trim_heap()
+                self._give_back(self._cortex)
         except Exception:
             # Housekeeping that fails is tried again in a second; the conductor goes on.
             _log.exception("housekeeping failed")
+
+    @staticmethod
+    def _give_back(cortex: Cortex) -> None:
+        """Return to the system what stays in memory although nothing needs it now."""
+        gc.collect()
+        for step in (cortex.give_back, platform.trim_heap, platform.release_libraries):
+            with suppress(MissingPartError):
+                step()

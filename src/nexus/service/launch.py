@@ -16,15 +16,23 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
-from nexus.core import log
+from nexus.core import log, platform
 from nexus.core.config import Config
-from nexus.core.errors import AlreadyRunningError, InvalidInputError, NexusError, StorageError, revived
+from nexus.core.errors import (
+    AlreadyRunningError,
+    InvalidInputError,
+    MissingPartError,
+    NexusError,
+    StorageError,
+    revived,
+)
 from nexus.service.instance import running
 from nexus.service.token import load_or_create
 
 # Above what draining may take: the server's own patience must not cut a drain short.
 _GRACE_SECONDS = 5
 _LOG_BYTES = 5 * 2**20
+_HEAPS = 2
 
 
 def url_of(config: Config) -> str:
@@ -50,6 +58,9 @@ def serve(config: Config) -> None:
 
     settings = config.settings.service
     os.umask(0o077)
+    with suppress(MissingPartError):
+        # Threads are many and seldom busy at once: with eight heaps for each core more stays held.
+        platform.limit_heaps(_HEAPS)
     log.configure(settings.log_format, settings.log_level)
     clean_log()
     app = create_app(config)

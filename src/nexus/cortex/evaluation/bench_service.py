@@ -21,6 +21,7 @@ from nexus.cortex.evaluation.running_service import INITIALIZE, RunningService, 
 _CHUNKS, _QUICK_CHUNKS = 10_000, 1_000
 _MEMORIES, _RUNS, _STARTS = 200, 50, 10
 _IDLE_SECONDS = 100
+_SOON_IDLE = {"NEXUS_CORTEX_UNLOAD_MINUTES": "1"}
 _SEARCH = {"name": "memory_search", "arguments": {"query": "which port does service 7 listen on?"}}
 _PROMPT = {
     "hook_event_name": "UserPromptSubmit",
@@ -36,7 +37,7 @@ def measure(options: Options, on_progress: OnProgress) -> Section:
         section.add(_small(options, Path(folder) / "small", on_progress))
         home = Home(Path(folder) / "large" / "home")
         chunks = _fill(options, home, on_progress)
-        service = RunningService(home.root, options.models)
+        service = RunningService(home.root, options.models, **_SOON_IDLE)
         try:
             on_progress("starting the service", 0, 0)
             first = service.start()
@@ -45,6 +46,7 @@ def measure(options: Options, on_progress: OnProgress) -> Section:
             section.add(_mcp(service, first, on_progress))
             section.add(_hook(service, home, on_progress))
             section.add([_memory(f"memory with {chunks:,} chunks, in use", service)])
+            section.add([_idle(f"memory with {chunks:,} chunks, idle", service, options, on_progress)])
         finally:
             service.stop()
     section.notes.append(
@@ -56,7 +58,7 @@ def measure(options: Options, on_progress: OnProgress) -> Section:
 def _small(options: Options, folder: Path, on_progress: OnProgress) -> Iterable[Row]:
     """The memory of a service that knows little: what stays when nothing is done."""
     folder.mkdir()
-    service = RunningService(folder / "home", options.models, NEXUS_CORTEX_UNLOAD_MINUTES="1")
+    service = RunningService(folder / "home", options.models, **_SOON_IDLE)
     try:
         on_progress("starting the service", 0, 0)
         service.start()
@@ -64,19 +66,21 @@ def _small(options: Options, folder: Path, on_progress: OnProgress) -> Iterable[
         _remember(service, on_progress)
         _searched(service.call)
         yield _memory("memory in use", service)
-        what = "memory when idle, embedders unloaded"
-        if options.quick:
-            why = f"left out by --quick: takes {_IDLE_SECONDS} s"
-            yield Row(what, None, "MB", goal=150.0, most=True, note=why)
-            return
-        for second in range(_IDLE_SECONDS):
-            on_progress("waiting until it is idle", second, _IDLE_SECONDS)
-            time.sleep(1)
-        idle = _memory(what, service)
-        note = f"{idle.note}; {_MEMORIES} memories, {_IDLE_SECONDS} s after the last question"
-        yield replace(idle, goal=150.0, most=True, note=note)
+        yield _idle("memory when idle, embedders unloaded", service, options, on_progress)
     finally:
         service.stop()
+
+
+def _idle(what: str, service: RunningService, options: Options, on_progress: OnProgress) -> Row:
+    if options.quick:
+        why = f"left out by --quick: takes {_IDLE_SECONDS} s"
+        return Row(what, None, "MB", goal=150.0, most=True, note=why)
+    for second in range(_IDLE_SECONDS):
+        on_progress("waiting until it is idle", second, _IDLE_SECONDS)
+        time.sleep(1)
+    idle = _memory(what, service)
+    note = f"{idle.note}; {_MEMORIES} memories, {_IDLE_SECONDS} s after the last question"
+    return replace(idle, goal=150.0, most=True, note=note)
 
 
 def _memory(what: str, service: RunningService) -> Row:

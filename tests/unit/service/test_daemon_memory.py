@@ -1,0 +1,58 @@
+"""A service that nobody asks holds little: what it read of the index's files is not kept in memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from nexus.core import config as configuration
+from nexus.cortex.cortex import Cortex
+from nexus.cortex.embedder import OnnxEmbedder
+from nexus.engine.remote import RemoteEngine
+from nexus.service.daemon import Daemon
+from tests.resident import resident
+
+_PATIENCE = 60
+
+
+def until(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def embedder(embedder_folder):
+    return OnnxEmbedder("all-minilm-l6-v2", embedder_folder, idle_seconds=1)
+
+
+@pytest.fixture
+def daemon(home, embedder):
+    config = configuration.load()
+    with Cortex(home, config.settings.cortex, embedder) as cortex:
+        cortex.remember("staging Postgres listens on port 6543")
+    daemon = Daemon(
+        config,
+        lambda: Cortex(home, config.settings.cortex, embedder, repair=False),
+        RemoteEngine("http://127.0.0.1:9/v1", api_key="", model="none", context=4096),
+    )
+    daemon.start()
+    until(lambda: daemon.state == "ready")
+    yield daemon
+    daemon.stop()
+
+
+def test_what_opening_read_is_given_back(daemon, home):
+    until(lambda: resident(home.shard) == 0)
+    assert daemon.cortex.indexed() == 1
+
+
+def test_after_use_it_is_given_back_and_the_next_question_is_answered(daemon, home, embedder):
+    asked = "which port is the staging database on?"
+    for _ in range(2):
+        assert daemon.cortex.recall(asked)[0].chunk.text.endswith("6543")
+        assert embedder.loaded
+        until(lambda: not embedder.loaded and resident(home.shard) == 0)
