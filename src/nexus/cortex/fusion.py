@@ -3,7 +3,8 @@
 The candidates of one kind are compared with each other only: every score becomes its distance from
 their mean, in standard deviations, and what does not exist is the mean. A turn is judged by its
 neighbours, too, because the answer often stands beside the words of the question, and by the best turn
-of its session. The sum of the features with the weights below is the score.
+of its session. The sum of the features with the weights below is the score; one document is
+lifted past it (`NEAREST_WITHIN`).
 
 Knows no index, no model and no text. Invariant: scores depend on nothing but the candidates given, and
 are finite for any of them, however many or few.
@@ -74,8 +75,15 @@ WEIGHTS: Mapping[ObjectKind, Mapping[str, float]] = MappingProxyType(
 ACROSS: Mapping[str, float] = MappingProxyType({"words": 0.2, "context": 0.2, "meaning": 0.6})
 """Weights of the lists scaled to 0..1, for comparing candidates of different kinds."""
 
+NEAREST_WITHIN: Mapping[ObjectKind, int] = MappingProxyType({"document": 3})
+"""By kind, the place below which the candidate nearest in meaning never falls. A question in other words
+than the text's shares none that tell with its answer; words of no weight must not outvote the one list
+that understood it."""
+
 # Below this spread all are the same: what differs is rounding.
 _FLAT = 1e-6
+# And cosines that are the same to so many digits.
+_EQUAL_DIGITS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +160,10 @@ def combined(found: Matrix, weights: Mapping[str, float]) -> Vector:
 
 def scores(pool: Pool) -> Vector:
     """The order of a pool, shape (n,): greater is better. Comparable within the pool only."""
-    return combined(features(Candidates.of(pool)), WEIGHTS[pool.kind])
+    found = combined(features(Candidates.of(pool)), WEIGHTS[pool.kind])
+    if pool.kind in NEAREST_WITHIN:
+        _raise_nearest(found, pool.meaning, NEAREST_WITHIN[pool.kind])
+    return found
 
 
 def _standard(values: Vector) -> Vector:
@@ -165,6 +176,18 @@ def _standard(values: Vector) -> Vector:
         return np.zeros(len(values), np.float32)
     mean = float(values[real].mean(dtype=np.float64))
     return np.where(real, (values - mean) / spread, 0).astype(np.float32)
+
+
+def _raise_nearest(found: Vector, meaning: Vector, place: int) -> None:
+    """Put the nearest in meaning just before whoever stands at this place, unless it is above."""
+    near = np.round(np.nan_to_num(meaning, nan=-2), _EQUAL_DIGITS)
+    if len(found) < place or np.isnan(meaning).all():
+        return
+    # Of equals the one that is best anyway, so that rounding in an index does not choose.
+    nearest = int(np.argmax(np.where(near == near.max(), found, -np.inf)))
+    bar = np.partition(found, -place)[-place]
+    if found[nearest] < bar:
+        found[nearest] = np.nextafter(bar, np.float32(np.inf))
 
 
 def _neighbours(candidates: Candidates, step: int) -> NDArray[np.int64]:

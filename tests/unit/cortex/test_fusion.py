@@ -124,6 +124,23 @@ def test_documents_are_not_judged_by_their_neighbours() -> None:
     assert fusion.scores(pool("document", apart)) == pytest.approx(fusion.scores(pool("document", together)))
 
 
+def order(kind: ObjectKind, words: list[float], meaning: list[float]) -> list[int]:
+    some = candidates(words, meaning=meaning, places=[(n, 0) for n in range(len(words))])
+    return [int(row) for row in np.argsort(-fusion.scores(pool(kind, some)), kind="stable")]
+
+
+def test_the_document_nearest_in_meaning_is_third_at_least() -> None:
+    # The last one understood the question and shares no word with it; it would be fifth.
+    near = [0.53, 0.529, 0.528, 0.527, 0.4, 0.531]
+    assert order("document", [9, 9, 9, 9, 9, 0], near) == [0, 1, 5, 2, 3, 4]
+    assert order("document", [9, 9, 9, 9, 9, 9], near) == [5, 0, 1, 2, 3, 4]
+
+
+def test_of_documents_equally_near_the_better_one_is_lifted() -> None:
+    near = [0.53, 0.529, 0.528, 0.527, 0.4, 0.531, 0.531001]
+    assert order("document", [9, 9, 9, 9, 9, 1, 0], near)[:4] == [0, 1, 5, 2]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_weight_names_a_feature(kind: ObjectKind) -> None:
     assert set(WEIGHTS[kind]) <= set(FEATURES)
