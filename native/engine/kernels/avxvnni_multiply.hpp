@@ -1,0 +1,10 @@
+// The products of the AVX-VNNI set, for its table in avx2_vector.cpp.
+#pragma once
+
+#include "layout.hpp"
+
+namespace nexus::engine {
+
+template <Format format> void avxvnni_multiply(const Tile &tile) noexcept;
+
+} // namespace nexus::engine
