@@ -15,9 +15,16 @@ import httpx
 import psutil
 import pytest
 
-from nexus.core.errors import ContextOverflowError, EngineError, ModelCorruptError, ModelMissingError
-from nexus.engine.base import ChatMessage, ChatRequest, Delta, Finish
-from nexus.engine.llamacpp import LlamaCppEngine
+from nexus.core.errors import (
+    ContextOverflowError,
+    EngineError,
+    InvalidInputError,
+    ModelCorruptError,
+    ModelMissingError,
+)
+from nexus.engine.base import AnswerEvent, ChatMessage, ChatRequest, Delta, Finish, Tool
+from nexus.engine.child_engine import ChildEngine
+from nexus.engine.worker_settings import WorkerSettings
 
 CONTEXT = 2048
 STORY = [ChatMessage("user", "Write a long story about a ship.")]
@@ -26,33 +33,38 @@ LONG = [ChatMessage("user", " ".join(f"item {number} is red;" for number in rang
 
 
 @pytest.fixture(scope="module")
-def engine(smollm2_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaCppEngine]:
+def engine(smollm2_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChildEngine]:
     folder = tmp_path_factory.mktemp("run")
-    engine = LlamaCppEngine(smollm2_path, name="smollm2", context=CONTEXT, run_folder=folder, threads=1)
+    engine = llamacpp(smollm2_path, name="smollm2", context=CONTEXT, run_folder=folder, threads=1)
     engine.start()
     yield engine
     engine.stop()
+
+
+def llamacpp(path: Path, *, name: str, context: int, run_folder: Path, threads: int = 0) -> ChildEngine:
+    kinds = [WorkerSettings("llamacpp", str(path), context)]
+    return ChildEngine(path, name=name, kinds=kinds, run_folder=run_folder, threads=threads)
 
 
 def ask(messages: list[ChatMessage], max_tokens: int = 8, **more: Any) -> ChatRequest:
     return ChatRequest(messages, max_tokens=max_tokens, temperature=0, **more)
 
 
-def finish_of(events: list[Delta | Finish]) -> Finish:
+def finish_of(events: list[AnswerEvent]) -> Finish:
     last = events[-1]
     assert isinstance(last, Finish)
     assert not any(isinstance(event, Finish) for event in events[:-1])
     return last
 
 
-def text_of(events: list[Delta | Finish]) -> str:
+def text_of(events: list[AnswerEvent]) -> str:
     return "".join(event.text for event in events if isinstance(event, Delta))
 
 
 class Slot:
     """The worker's own word on what it is doing."""
 
-    def __init__(self, engine: LlamaCppEngine) -> None:
+    def __init__(self, engine: ChildEngine) -> None:
         settings = engine._supervisor.require_life().worker.settings
         self._transport = httpx.HTTPTransport(uds=settings.socket)
         self._headers = {"Authorization": f"Bearer {settings.key}"}
@@ -73,7 +85,7 @@ class Slot:
         return most
 
 
-def test_it_streams_and_its_counts_are_those_of_the_model(engine: LlamaCppEngine) -> None:
+def test_it_streams_and_its_counts_are_those_of_the_model(engine: ChildEngine) -> None:
     events = list(engine.chat(ask([ChatMessage("system", "Be brief."), ChatMessage("user", "Say hi")])))
     finish = finish_of(events)
     assert len(events) > 3
@@ -92,14 +104,14 @@ def test_it_streams_and_its_counts_are_those_of_the_model(engine: LlamaCppEngine
     assert health.rss_bytes > 50 << 20
 
 
-def test_the_same_prompt_again_is_read_from_the_cache(engine: LlamaCppEngine) -> None:
+def test_the_same_prompt_again_is_read_from_the_cache(engine: ChildEngine) -> None:
     request = ask([ChatMessage("user", "Name three rivers of Europe.")])
     first, second = list(engine.chat(request)), list(engine.chat(request))
     assert text_of(first) == text_of(second)
     assert finish_of(second).usage.cached_tokens > finish_of(first).usage.cached_tokens
 
 
-def test_a_stop_text_ends_the_answer(engine: LlamaCppEngine) -> None:
+def test_a_stop_text_ends_the_answer(engine: ChildEngine) -> None:
     whole = text_of(list(engine.chat(ask(STORY, 24))))
     word = whole.split()[4]
     events = list(engine.chat(ask(STORY, 24, stop=[word])))
@@ -107,7 +119,7 @@ def test_a_stop_text_ends_the_answer(engine: LlamaCppEngine) -> None:
     assert text_of(events) == whole[: whole.index(word)]
 
 
-def test_a_prompt_over_the_window_is_refused_with_both_numbers(engine: LlamaCppEngine) -> None:
+def test_a_prompt_over_the_window_is_refused_with_both_numbers(engine: ChildEngine) -> None:
     count = engine.count_prompt(LONG)
     room = CONTEXT - count
     with pytest.raises(ContextOverflowError, match=rf"{count} tokens .* leaves {count - 1} "):
@@ -115,9 +127,15 @@ def test_a_prompt_over_the_window_is_refused_with_both_numbers(engine: LlamaCppE
     assert not Slot(engine).state()["is_processing"]
 
 
-def test_cancel_in_mid_stream_stops_the_decode(engine: LlamaCppEngine) -> None:
+def test_tools_that_the_model_would_not_hear_of_are_refused(engine: ChildEngine) -> None:
+    tool = Tool("look", "Look.", {"type": "object", "properties": {}})
+    with pytest.raises(InvalidInputError, match="no words for tools"):
+        next(engine.chat(ask(STORY, tools=[tool])))
+
+
+def test_cancel_in_mid_stream_stops_the_decode(engine: ChildEngine) -> None:
     cancel = Event()
-    events: list[Delta | Finish] = []
+    events: list[AnswerEvent] = []
     for event in engine.chat(ask(STORY, 1500), cancel):
         events.append(event)
         if len(events) == 5:
@@ -128,16 +146,16 @@ def test_cancel_in_mid_stream_stops_the_decode(engine: LlamaCppEngine) -> None:
     assert Slot(engine).most_until_idle("next_token", 0, "n_decoded") < 100
 
 
-def test_closing_the_generator_stops_the_decode(engine: LlamaCppEngine) -> None:
+def test_closing_the_generator_stops_the_decode(engine: ChildEngine) -> None:
     answer = engine.chat(ask(STORY, 1500))
     assert isinstance(next(answer), Delta)
     answer.close()
     assert Slot(engine).most_until_idle("next_token", 0, "n_decoded") < 100
 
 
-def test_cancel_while_the_prompt_is_read_stops_the_reading(engine: LlamaCppEngine) -> None:
+def test_cancel_while_the_prompt_is_read_stops_the_reading(engine: ChildEngine) -> None:
     cancel, slot = Event(), Slot(engine)
-    events: list[Delta | Finish] = []
+    events: list[AnswerEvent] = []
     caller = Thread(target=lambda: events.extend(engine.chat(ask(LONG), cancel)))
     caller.start()
     while not slot.state()["is_processing"]:
@@ -148,14 +166,14 @@ def test_cancel_while_the_prompt_is_read_stops_the_reading(engine: LlamaCppEngin
     assert slot.most_until_idle("n_prompt_tokens_processed") < engine.count_prompt(LONG) // 2
 
 
-def test_cancelled_before_it_began_nothing_is_asked(engine: LlamaCppEngine) -> None:
+def test_cancelled_before_it_began_nothing_is_asked(engine: ChildEngine) -> None:
     cancel = Event()
     cancel.set()
     assert finish_of(list(engine.chat(ask(STORY), cancel))).reason == "cancelled"
 
 
-def test_eight_callers_at_once_are_all_answered(engine: LlamaCppEngine) -> None:
-    answers: dict[int, list[Delta | Finish]] = {}
+def test_eight_callers_at_once_are_all_answered(engine: ChildEngine) -> None:
+    answers: dict[int, list[AnswerEvent]] = {}
 
     def call(number: int) -> None:
         answers[number] = list(engine.chat(ask([ChatMessage("user", f"Say {number}")])))
@@ -170,7 +188,7 @@ def test_eight_callers_at_once_are_all_answered(engine: LlamaCppEngine) -> None:
 
 @pytest.mark.parametrize("killer", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_killed_worker_costs_one_answer_and_is_replaced(
-    engine: LlamaCppEngine, killer: signal.Signals
+    engine: ChildEngine, killer: signal.Signals
 ) -> None:
     before = engine.health()
     answer = engine.chat(ask(STORY, 1500))
@@ -186,7 +204,7 @@ def test_a_killed_worker_costs_one_answer_and_is_replaced(
     assert after.pid != before.pid
 
 
-def test_maintain_replaces_a_worker_that_died_idle(engine: LlamaCppEngine) -> None:
+def test_maintain_replaces_a_worker_that_died_idle(engine: ChildEngine) -> None:
     pid = engine.health().pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
@@ -201,7 +219,7 @@ def test_threads_follow_the_load_of_the_machine_when_the_engine_is_idle(
 ) -> None:
     monkeypatch.setattr("nexus.engine.threads.SETTLE_SECONDS", 0.0)
     monkeypatch.setattr("nexus.engine.threads.IDLE_SECONDS", 0.0)
-    engine = LlamaCppEngine(smollm2_path, name="load", context=512, run_folder=tmp_path)
+    engine = llamacpp(smollm2_path, name="load", context=512, run_folder=tmp_path)
     engine.start()
     # As if it had been decided on a far emptier machine: then any load is a change.
     engine._supervisor._threads = 99
@@ -214,7 +232,7 @@ def test_threads_follow_the_load_of_the_machine_when_the_engine_is_idle(
 
 
 def test_stop_leaves_no_process_and_no_socket(smollm2_path: Path, tmp_path: Path) -> None:
-    engine = LlamaCppEngine(smollm2_path, name="a/b", context=512, run_folder=tmp_path, threads=1)
+    engine = llamacpp(smollm2_path, name="a/b", context=512, run_folder=tmp_path, threads=1)
     engine.start()
     pid = engine.health().pid
     sockets = [path for path in tmp_path.rglob("*") if path.is_socket()]
@@ -238,7 +256,7 @@ def test_stop_leaves_no_process_and_no_socket(smollm2_path: Path, tmp_path: Path
 
 def test_the_window_of_the_model_itself_is_used_for_context_0(smollm2_path: Path, tmp_path: Path) -> None:
     # Left to itself the engine also decides its own thread count.
-    engine = LlamaCppEngine(smollm2_path, name="own", context=0, run_folder=tmp_path)
+    engine = llamacpp(smollm2_path, name="own", context=0, run_folder=tmp_path)
     engine.start()
     assert engine.context == 8192
     assert engine.health().threads in range(1, (os.cpu_count() or 1) + 1)
@@ -249,8 +267,8 @@ def test_a_truncated_model_is_named_and_refused(smollm2_path: Path, tmp_path: Pa
     broken = tmp_path / "half.gguf"
     with smollm2_path.open("rb") as file:
         broken.write_bytes(file.read(40 << 20))
-    engine = LlamaCppEngine(broken, name="half", context=512, run_folder=tmp_path)
-    with pytest.raises(ModelCorruptError, match=r"half\.gguf: .*not within the file bounds"):
+    engine = llamacpp(broken, name="half", context=512, run_folder=tmp_path)
+    with pytest.raises(ModelCorruptError, match=r"half\.gguf .*not within the file bounds"):
         engine.start()
     health = engine.health()
     assert (health.state, health.pid, health.restarts) == ("failed", None, 1)
@@ -262,14 +280,14 @@ def test_a_truncated_model_is_named_and_refused(smollm2_path: Path, tmp_path: Pa
 def test_random_bytes_after_a_sound_header_are_refused(tmp_path: Path) -> None:
     broken = tmp_path / "noise.gguf"
     broken.write_bytes(b"GGUF" + (3).to_bytes(4, "little") + bytes(range(1, 256)) * 400)
-    engine = LlamaCppEngine(broken, name="noise", context=512, run_folder=tmp_path)
+    engine = llamacpp(broken, name="noise", context=512, run_folder=tmp_path)
     with pytest.raises(ModelCorruptError, match=r"noise\.gguf"):
         engine.start()
     engine.stop()
 
 
 def test_a_missing_model_is_refused_before_anything_starts(tmp_path: Path) -> None:
-    engine = LlamaCppEngine(tmp_path / "no.gguf", name="no", context=512, run_folder=tmp_path)
+    engine = llamacpp(tmp_path / "no.gguf", name="no", context=512, run_folder=tmp_path)
     with pytest.raises(ModelMissingError, match=r"no\.gguf"):
         engine.start()
     assert engine.health().state == "failed"
@@ -280,8 +298,11 @@ def test_a_missing_model_is_refused_before_anything_starts(tmp_path: Path) -> No
 PARENT = """
 import sys, time
 from pathlib import Path
-from nexus.engine.llamacpp import LlamaCppEngine
-engine = LlamaCppEngine(Path(sys.argv[1]), name="p", context=512, run_folder=Path(sys.argv[2]), threads=1)
+from nexus.engine.child_engine import ChildEngine
+from nexus.engine.worker_settings import WorkerSettings
+path, folder = Path(sys.argv[1]), Path(sys.argv[2])
+kinds = [WorkerSettings("llamacpp", str(path), 512)]
+engine = ChildEngine(path, name="p", kinds=kinds, run_folder=folder, threads=1)
 engine.start()
 print(engine.health().pid, flush=True)
 time.sleep(600)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from nexus.core.errors import ContextOverflowError, EngineError
-from nexus.engine.base import ChatMessage, ChatRequest, Delta, Finish
+from nexus.engine.base import AnswerEvent, ChatMessage, ChatRequest, Delta, Finish
 from nexus.engine.remote import RemoteEngine
 from tests.running import free_port
 
@@ -90,7 +90,7 @@ def test_a_prompt_over_the_window_is_refused_with_both_numbers(engine: RemoteEng
 
 def test_cancel_while_the_prompt_is_read_stops_the_reading(engine: RemoteEngine, server: Foreign) -> None:
     cancel = Event()
-    events: list[Delta | Finish] = []
+    events: list[AnswerEvent] = []
     caller = Thread(target=lambda: events.extend(engine.chat(ChatRequest(LONG, max_tokens=4), cancel)))
 
     def slot() -> dict[str, int]:

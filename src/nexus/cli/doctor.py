@@ -59,7 +59,7 @@ def needed_parts() -> list[Part]:
 
     store = ModelStore(config.settings.models.folder or home.models)
     wanted = list(dict.fromkeys((config.settings.cortex.embedder, config.settings.cortex.talk_embedder)))
-    if config.settings.engine.kind == "llamacpp" and not config.settings.engine.model.endswith(".gguf"):
+    if config.settings.engine.kind != "remote" and not config.settings.engine.model.endswith(".gguf"):
         wanted.append(config.settings.engine.model)
     for name in wanted:
         try:

@@ -12,6 +12,7 @@ from nexus.cli import (
     config,
     connect,
     doctor,
+    engine,
     index,
     knowledge,
     mcp,
@@ -32,6 +33,7 @@ app = typer.Typer(
 for module in (serve, ask, knowledge, memory, connect, mcp, config, doctor):
     module.register(app)
 app.add_typer(models.app, name="models", help="The weights on this machine.")
+app.add_typer(engine.app, name="engine", help="The model itself: long texts, stored prompts, its speed.")
 app.add_typer(memory.app, name="memories", help="What is remembered, and what waits for your word.")
 app.add_typer(sessions.app, name="sessions", help="What was said in sessions of agents.")
 app.add_typer(index.app, name="index", help="The index of all that is found: its state, and mending it.")

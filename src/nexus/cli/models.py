@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nexus.cli import output
+from nexus.cli import output, weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nexus.core.models import Manifest, Model, ModelStore, Progress
 
 app = typer.Typer(no_args_is_help=True)
+weights.register(app)
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", show_default=False)]
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 
@@ -144,7 +145,7 @@ def _used(config: Config, say: Callable[[str], None]) -> list[str]:
     """The names of the catalog models that the configuration uses."""
     settings = config.settings
     names = list(dict.fromkeys((settings.cortex.embedder, settings.cortex.talk_embedder)))
-    if settings.engine.kind != "llamacpp":
+    if settings.engine.kind == "remote":
         say(f"engine.kind is {settings.engine.kind}: no chat model is needed here")
     elif settings.engine.model.endswith(".gguf") or "/" in settings.engine.model:
         say(f"engine.model is the file {settings.engine.model}: it is used where it lies")

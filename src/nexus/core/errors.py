@@ -126,6 +126,14 @@ class ModelMissingError(NexusError):
     http_status = 503
 
 
+class ModelUnsupportedError(NexusError):
+    """A sound model file that this engine does not compute."""
+
+    code = "model_unsupported"
+    exit_status = 10
+    http_status = 503
+
+
 class ModelCorruptError(NexusError):
     """A model file is not the one the catalog names: truncated or tampered with."""
 

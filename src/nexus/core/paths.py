@@ -60,6 +60,10 @@ class Home:
         return self.root / "cache"
 
     @property
+    def engine(self) -> Path:
+        return self.root / "engine"
+
+    @property
     def run(self) -> Path:
         return self.root / "run"
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import NoDecode
 
-EngineKind = Literal["llamacpp", "remote"]
+EngineKind = Literal["auto", "local", "llamacpp", "remote"]
 IndexKind = Literal["qdrant", "exact", "server"]
 Capture = Literal["off", "proposals", "sessions"]
 Position = Literal["top", "middle", "bottom", "edges"]
@@ -39,6 +39,10 @@ class ServiceSettings(Section):
     queue: int = Field(
         default=32, ge=1, le=10_000, description="requests that may wait; more are told to retry"
     )
+    anthropic_any_model: bool = Field(
+        default=True,
+        description="answer /v1/messages under any model name, as Claude Code asks for its own",
+    )
     drain_seconds: int = Field(default=10, ge=0, le=600, description="how long a stop waits for open answers")
     log_format: Literal["human", "json"] = Field(default="human", description="form of the log")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -54,7 +58,10 @@ class ServiceSettings(Section):
 class EngineSettings(Section):
     """The language model that answers."""
 
-    kind: EngineKind = Field(default="llamacpp", description="local model, or an OpenAI-compatible server")
+    kind: EngineKind = Field(
+        default="auto",
+        description="our engine (local), llama.cpp, the first of them that computes the model, or a server",
+    )
     model: str = Field(
         default="qwen2.5-coder-1.5b-instruct",
         description="catalog name, path of a GGUF file, or remote model",
@@ -62,7 +69,25 @@ class EngineSettings(Section):
     url: str = Field(default="", description="base URL of the remote server, for kind = remote")
     api_key: str = Field(default="", description="key for the remote server")
     threads: int = Field(default=0, ge=0, le=1024, description="CPU threads; 0 takes what others leave free")
-    context: int = Field(default=8192, ge=512, le=1_048_576, description="window in tokens")
+    context: int = Field(
+        default=0,
+        ge=0,
+        le=4_194_304,
+        description="longest conversation in tokens; 0: 262144, and 8192 with llama.cpp or a server",
+    )
+    exact_tokens: int = Field(
+        default=0,
+        ge=0,
+        le=4_194_304,
+        description="up to here our engine attends everything; 0: what the model was trained on",
+    )
+    streams: int = Field(default=4, ge=1, le=64, description="answers that our engine writes at once")
+    ram_mib: int = Field(
+        default=512, ge=16, le=1_048_576, description="RAM for pages of conversations, beside the weights"
+    )
+    disk_gib: int = Field(
+        default=8, ge=1, le=65_536, description="disk for stored prefixes and conversations"
+    )
     reply_tokens: int = Field(
         default=512, ge=1, le=65_536, description="longest reply when the client names none"
     )

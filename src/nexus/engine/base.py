@@ -7,29 +7,64 @@ is answered whole or refused whole; no implementation cuts it.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from nexus.core.errors import ContextOverflowError, InvalidInputError
 
-Role = Literal["system", "user", "assistant"]
-FinishReason = Literal["stop", "length", "cancelled"]
+Role = Literal["system", "user", "assistant", "tool"]
+FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
+ToolMode = Literal["auto", "none", "required"]
 EngineState = Literal["starting", "ready", "restarting", "failed", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model asks for a tool: an event of an answer, and part of later messages.
+
+    `arguments` is the JSON text of an object.
+    """
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """What the model may call. `parameters` is a JSON schema of an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """Whether the model may, must or must not call; `name` demands that one tool."""
+
+    mode: ToolMode = "auto"
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One turn. Raises `InvalidInputError` for a role that chat templates do not know."""
+    """One turn. Raises `InvalidInputError` for a role that chat templates do not know.
+
+    `tool_calls` belong to the assistant; a message of role tool answers the call `tool_call_id`.
+    """
 
     role: Role
     content: str
+    tool_calls: Sequence[ToolCall] = ()
+    tool_call_id: str = ""
 
     def __post_init__(self) -> None:
         if self.role not in get_args(Role):
             raise InvalidInputError(
-                f"message role {self.role!r} is unknown", hint="use system, user or assistant"
+                f"message role {self.role!r} is unknown", hint="use system, user, assistant or tool"
             )
 
 
@@ -38,7 +73,8 @@ class ChatRequest:
     """A conversation to continue. Raises `InvalidInputError` for a value no engine can use.
 
     `max_tokens` bounds the answer and is reserved in the window; `stop` texts end the answer and
-    are not part of it; the same `seed` with temperature 0 gives the same answer.
+    are not part of it; the same `seed` with temperature 0 gives the same answer. `schema` is a
+    JSON schema that the answer must fit; `top_k` 0 and `min_p` 0 leave nothing out.
     """
 
     messages: Sequence[ChatMessage]
@@ -47,6 +83,13 @@ class ChatRequest:
     top_p: float = 0.95
     stop: Sequence[str] = ()
     seed: int | None = None
+    top_k: int = 0
+    min_p: float = 0.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    tools: Sequence[Tool] = ()
+    tool_choice: ToolChoice = ToolChoice()
+    schema: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if not self.messages:
@@ -59,6 +102,22 @@ class ChatRequest:
             raise InvalidInputError(f"top_p is {self.top_p}", hint="use more than 0, at most 1")
         if any(not text for text in self.stop):
             raise InvalidInputError("a stop text is empty", hint="leave it out")
+        if self.top_k < 0:
+            raise InvalidInputError(f"top_k is {self.top_k}", hint="use 1 or more, or 0 for all")
+        if not (math.isfinite(self.min_p) and 0 <= self.min_p <= 1):
+            raise InvalidInputError(f"min_p is {self.min_p}", hint="use 0 to 1")
+        for name in ("presence_penalty", "frequency_penalty"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and -2 <= value <= 2):
+                raise InvalidInputError(f"{name} is {value}", hint="use -2 to 2")
+        names = [tool.name for tool in self.tools]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise InvalidInputError(f"two tools are called {min(twice)!r}", hint="give each its own name")
+        if self.tool_choice.name and self.tool_choice.name not in names:
+            raise InvalidInputError(
+                f"tool_choice names {self.tool_choice.name!r}, which is not among the tools",
+                hint="name one of the tools, or use auto",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +164,9 @@ class EngineHealth:
     rss_bytes: int | None = None
 
 
+AnswerEvent = Delta | ToolCall | Finish
+
+
 class Engine(Protocol):
     """A language model. All methods may be called from any thread."""
 
@@ -130,10 +192,8 @@ class Engine(Protocol):
     def stop(self) -> None:
         """End answers in flight and leave no process and no socket. Safe to repeat."""
 
-    def chat(
-        self, request: ChatRequest, cancel: Event | None = None
-    ) -> Generator[Delta | Finish, None, None]:
-        """Stream the answer: deltas, then exactly one `Finish`. Blocks between events.
+    def chat(self, request: ChatRequest, cancel: Event | None = None) -> Generator[AnswerEvent, None, None]:
+        """Stream the answer: deltas and tool calls, then exactly one `Finish`. Blocks between events.
 
         Closing the generator or setting `cancel` (from any thread) stops the decode; after
         `cancel` the last event is `Finish("cancelled", ...)`. Nothing runs before the first

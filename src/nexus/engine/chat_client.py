@@ -1,8 +1,8 @@
 """Chat over an OpenAI-compatible server: the request body, and the answer's chunks as events.
 
 Shared by both engines. Does not know which server answers, how it is started or how it counts.
-Invariant: an answer either ends with a `Finish` or raises; a stream cut short is never passed
-off as a complete answer.
+Invariants: an answer either ends with a `Finish` or raises; a stream cut short is never passed
+off as a complete answer; a call of a tool is given out whole.
 """
 
 from __future__ import annotations
@@ -15,7 +15,17 @@ from threading import Event
 from typing import Any
 
 from nexus.core.errors import EngineError
-from nexus.engine.base import ChatMessage, ChatRequest, Delta, Finish, FinishReason, Usage
+from nexus.engine.base import (
+    AnswerEvent,
+    ChatMessage,
+    ChatRequest,
+    Delta,
+    Finish,
+    FinishReason,
+    ToolCall,
+    Usage,
+)
+from nexus.engine.call_parts import CallParts
 from nexus.engine.wire import ConnectionLostError, Wire, refusal
 
 
@@ -30,7 +40,7 @@ class ChatClient:
 
     def chat(
         self, request: ChatRequest, cancel: Event, *, prompt_tokens: int, started: float
-    ) -> Generator[Delta | Finish, None, None]:
+    ) -> Generator[AnswerEvent, None, None]:
         """Stream the answer. `prompt_tokens` is used where the server does not report usage.
 
         `started` is the monotonic moment from which `Finish` counts its seconds.
@@ -54,7 +64,7 @@ class ChatClient:
                 f"{self._wire.label} ended the stream before the answer was complete",
                 hint="try again; if it happens often, read the server's log",
             )
-        yield answer.finish(answer.reason or "stop")
+        yield from answer.end(self._wire.label)
 
     def _body(self, request: ChatRequest) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -71,7 +81,13 @@ class ChatClient:
             body["stop"] = list(request.stop)
         if request.seed is not None:
             body["seed"] = request.seed
-        return body
+        for name in ("top_k", "min_p", "presence_penalty", "frequency_penalty"):
+            if value := getattr(request, name):
+                body[name] = value
+        if request.schema is not None:
+            wanted = {"name": "answer", "schema": dict(request.schema), "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": wanted}
+        return body | tool_fields(request)
 
 
 class _Answer:
@@ -85,8 +101,9 @@ class _Answer:
         self._first: float | None = None
         self._pieces = 0
         self._usage: Usage | None = None
+        self._calls = CallParts()
 
-    def take(self, chunk: Mapping[str, Any], label: str) -> Iterator[Delta]:
+    def take(self, chunk: Mapping[str, Any], label: str) -> Iterator[Delta | ToolCall]:
         if chunk.get("error"):
             raise refusal(label, 0, chunk["error"])
         self._usage = _usage(chunk.get("usage")) or self._usage
@@ -98,21 +115,69 @@ class _Answer:
                     continue
                 if not isinstance(text, str):
                     raise EngineError(f"{label} sent a {type(text).__name__} where text belongs")
-                self._pieces += 1
-                if self._first is None:
-                    self._first = time.monotonic() - self._started
+                self._received()
                 yield Delta(text, reasoning)
+            for part in delta.get("tool_calls") or ():
+                self._received()
+                yield from self._calls.take(part, label)
             if choice.get("finish_reason"):
                 self.reason = _reason(choice["finish_reason"], label)
+
+    def end(self, label: str) -> Iterator[ToolCall | Finish]:
+        """What the stream held at its end. Raises `EngineError` for a call that is none."""
+        yield from self._calls.end(label, cut=self.reason == "length")
+        # Some servers say "stop" after calls too.
+        reason = self.reason or "stop"
+        yield self.finish("tool_calls" if reason == "stop" and self._calls.given else reason)
+
+    def _received(self) -> None:
+        self._pieces += 1
+        if self._first is None:
+            self._first = time.monotonic() - self._started
 
     def finish(self, reason: FinishReason) -> Finish:
         usage = self._usage or Usage(self._prompt_tokens, self._pieces, exact=False)
         return Finish(reason, usage, self._first, time.monotonic() - self._started)
 
 
-def message_objects(messages: Sequence[ChatMessage]) -> list[dict[str, str]]:
+def message_objects(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
     """The messages as the API writes them."""
-    return [{"role": message.role, "content": message.content} for message in messages]
+    objects = []
+    for message in messages:
+        written: dict[str, Any] = {"role": message.role, "content": message.content}
+        if message.tool_calls:
+            written["tool_calls"] = [
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments},
+                }
+                for call in message.tool_calls
+            ]
+        if message.tool_call_id:
+            written["tool_call_id"] = message.tool_call_id
+        objects.append(written)
+    return objects
+
+
+def tool_fields(request: ChatRequest) -> dict[str, Any]:
+    """`tools` and `tool_choice` as the API writes them; nothing where there are no tools."""
+    if not request.tools:
+        return {}
+    tools = [
+        {
+            "type": "function",
+            "function": {
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": dict(tool.parameters),
+            },
+        }
+        for tool in request.tools
+    ]
+    choice = request.tool_choice
+    named = {"type": "function", "function": {"name": choice.name}}
+    return {"tools": tools, "tool_choice": named if choice.name else choice.mode}
 
 
 def _chunk(label: str, data: str) -> Mapping[str, Any]:
@@ -141,4 +206,6 @@ def _reason(value: str, label: str) -> FinishReason:
         return "length"
     if value in ("stop", "eos", "end_turn", "stop_sequence"):
         return "stop"
+    if value in ("tool_calls", "function_call", "tool_use"):
+        return "tool_calls"
     raise EngineError(f"{label} ended the answer with {value!r}, so it is not complete")

@@ -6,23 +6,25 @@ is a state, not a crash: it is asked again when it is needed, and by `maintain`.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from threading import Event, Lock, Thread
+from typing import Any
 
 from nexus.core.errors import EngineError, NexusError
 from nexus.engine.base import (
+    AnswerEvent,
     ChatMessage,
     ChatRequest,
-    Delta,
     EngineHealth,
     EngineState,
     Finish,
     Usage,
     refuse_overflow,
 )
-from nexus.engine.chat_client import ChatClient, message_objects
-from nexus.engine.server_facts import ServerFacts, api_path, discover, server_root
+from nexus.engine.chat_client import ChatClient, message_objects, tool_fields
+from nexus.engine.server_facts import ServerFacts, api_path, check_tools, discover, server_root
 from nexus.engine.wire import ConnectionLostError, ServerRefusedError, Wire
 
 READ_SECONDS = 600.0
@@ -107,9 +109,7 @@ class RemoteEngine:
         """Exact where the server applies its template for us, otherwise an upper estimate."""
         return self._count(*self._require(), messages)
 
-    def chat(
-        self, request: ChatRequest, cancel: Event | None = None
-    ) -> Generator[Delta | Finish, None, None]:
+    def chat(self, request: ChatRequest, cancel: Event | None = None) -> Generator[AnswerEvent, None, None]:
         cancel = cancel or Event()
         started = time.monotonic()
         if cancel.is_set():
@@ -117,7 +117,10 @@ class RemoteEngine:
             yield Finish("cancelled", usage, None, time.monotonic() - started)
             return
         wire, facts = self._require()
-        prompt = self._count(wire, facts, request.messages)
+        tools = tool_fields(request)
+        if facts.dialect == "llamacpp":
+            check_tools(wire, tools)
+        prompt = self._count(wire, facts, request.messages, tools)
         exact = facts.dialect != "openai"
         refuse_overflow(prompt, request.max_tokens, facts.context, exact=exact)
         client = ChatClient(wire, model=facts.model, path=f"{self._api}/chat/completions", extra=facts.extra)
@@ -135,11 +138,20 @@ class RemoteEngine:
                 status=404,
             ) from error
 
-    def _count(self, wire: Wire, facts: ServerFacts, messages: Sequence[ChatMessage]) -> int:
-        exact = facts.count_chat(wire, message_objects(messages))
+    def _count(
+        self,
+        wire: Wire,
+        facts: ServerFacts,
+        messages: Sequence[ChatMessage],
+        tools: Mapping[str, Any] | None = None,
+    ) -> int:
+        exact = facts.count_chat(wire, message_objects(messages), tools or {})
         if exact is not None:
             return exact
-        return sum(_estimate(message.content) + TOKENS_PER_MESSAGE for message in messages)
+        texts = [message.content for message in messages]
+        texts += [call.name + call.arguments for message in messages for call in message.tool_calls]
+        texts += [json.dumps(tool, ensure_ascii=False) for tool in (tools or {}).get("tools", ())]
+        return sum(_estimate(text) + TOKENS_PER_MESSAGE for text in texts)
 
     def _require(self) -> tuple[Wire, ServerFacts]:
         """What is needed to ask. Raises the reason when the server does not answer now."""

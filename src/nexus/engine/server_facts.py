@@ -39,21 +39,25 @@ class ServerFacts:
             return None
         return _counted(wire.post("/tokenize", _tokenize_body(self.model, text)), wire.label)
 
-    def count_chat(self, wire: Wire, messages: list[dict[str, str]]) -> int | None:
-        """Tokens of the chat after the server's template; None where the server cannot say."""
+    def count_chat(self, wire: Wire, messages: list[dict[str, Any]], tools: Mapping[str, Any]) -> int | None:
+        """Tokens of the chat after the server's template; None where the server cannot say.
+
+        `tools` are the fields of the request that say which tools there are.
+        """
         if self.dialect == "openai":
             return None
         if self.dialect == "vllm":
-            body: dict[str, Any] = {"model": self.model, "messages": messages}
+            body: dict[str, Any] = {"model": self.model, "messages": messages, **tools}
             return _counted(wire.post("/tokenize", body), wire.label)
         path = f"{self.api}/chat/completions/input_tokens"
+        body = {"messages": messages, **tools}
         try:
-            count = wire.post(path, {"messages": messages}).get("input_tokens")
+            count = wire.post(path, body).get("input_tokens")
         except ServerRefusedError as error:
             if error.status != 404:
                 raise
             # Older builds do not have it, but apply the template and count text.
-            prompt = str(wire.post("/apply-template", {"messages": messages}).get("prompt", ""))
+            prompt = str(wire.post("/apply-template", body).get("prompt", ""))
             body = {"content": prompt, "add_special": True, "parse_special": True}
             return _counted(wire.post("/tokenize", body), wire.label)
         if not isinstance(count, int):
@@ -106,10 +110,25 @@ def discover(wire: Wire, *, api: str, model: str, context: int) -> ServerFacts:
         context=min(context, window) if context and window else context or window,
         dialect=dialect,
         api=api,
-        # See LlamaCppEngine: without it llama.cpp reads a cancelled prompt to its end.
+        # See ChildEngine: without it llama.cpp reads a cancelled prompt to its end.
         extra={"return_progress": True} if dialect == "llamacpp" else {},
         remark="; ".join(remarks),
     )
+
+
+def check_tools(wire: Wire, tools: Mapping[str, Any]) -> None:
+    """See that a llama.cpp server tells its model of `tools`, the fields of a request.
+
+    It leaves them out without a word where the chat template has none. Raises `InvalidInputError` then.
+    """
+    if not tools or tools.get("tool_choice") == "none":
+        return
+    able = _optional(wire, "GET", "/props", {}).get("chat_template_caps")
+    if isinstance(able, dict) and able.get("supports_tools") is False:
+        raise InvalidInputError(
+            f"{wire.label} has no words for tools in its chat template",
+            hint="leave the tools out, take another model, or set engine.kind to local",
+        )
 
 
 def _only(names: Sequence[str], label: str) -> str:

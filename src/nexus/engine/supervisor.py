@@ -9,18 +9,25 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Condition, Event, Thread, current_thread
 
-from nexus.core.errors import EngineError, MissingPartError, ModelCorruptError, NexusError
+from nexus.core.errors import (
+    EngineError,
+    MissingPartError,
+    ModelCorruptError,
+    ModelUnsupportedError,
+    NexusError,
+)
 from nexus.engine import gguf
 from nexus.engine.base import EngineHealth, EngineState
 from nexus.engine.socket_folder import SocketFolder
 from nexus.engine.threads import LoadMeter, ThreadPlan, threads_for, usable_cores
 from nexus.engine.wire import Wire
-from nexus.engine.worker import WorkerSettings
 from nexus.engine.worker_process import WorkerProcess
+from nexus.engine.worker_settings import WorkerSettings
 
 LOAD_SECONDS = 300.0
 FIRST_PAUSE_SECONDS = 0.5
@@ -40,13 +47,12 @@ class Life:
 
 
 class Supervisor:
-    """The state machine behind `LlamaCppEngine`; all methods may be called from any thread."""
+    """The state machine behind `ChildEngine`; all methods may be called from any thread."""
 
-    def __init__(self, model: Path, name: str, context: int, run_folder: Path, threads: int) -> None:
-        self.context = context
-        self._model = model
+    def __init__(self, kinds: Sequence[WorkerSettings], name: str, run_folder: Path, threads: int) -> None:
+        self.context = kinds[0].context
+        self._kinds = list(kinds)
         self._name = name
-        self._asked_context = context
         self._run_folder = run_folder
         self._fixed_threads = threads
         self._changed = Condition()
@@ -208,9 +214,8 @@ class Supervisor:
             folder.clear()
             self._threads = threads
             worker = self._worker = WorkerProcess(
-                WorkerSettings(
-                    model=str(self._model),
-                    context=self._asked_context,
+                replace(
+                    self._kinds[0],
                     threads=threads,
                     socket=str(folder.path),
                     key=secrets.token_urlsafe(32),
@@ -236,7 +241,7 @@ class Supervisor:
             self.context = int(window)
             self._life = life
             self._ready_since = time.monotonic()
-            asked = self._asked_context
+            asked = life.worker.settings.context
             smaller = f"the model's window is {window} tokens, not {asked}" if window < asked else ""
             self._set("ready", smaller)
 
@@ -249,6 +254,15 @@ class Supervisor:
                 self._tender = None
             if superseded or self._state == "stopped":
                 self._changed.notify_all()
+                return
+            if worker.error_kind == "unsupported" and len(self._kinds) > 1:
+                # The next kind of engine may compute this model.
+                del self._kinds[0]
+                self._planned = self._threads
+                self._detail = worker.error or ""
+                self._next_try = 0.0
+                self._set("restarting", self._detail)
+                self._retry_when_due()
                 return
             self._restarts += 1
             if self._planned is not None:
@@ -267,16 +281,20 @@ class Supervisor:
 
     def _failure_of(self, worker: WorkerProcess) -> NexusError:
         """A reason; only an `EngineError` is worth another try."""
+        if worker.refusal is not None:
+            return worker.refusal
+        kind, model = worker.settings.kind, worker.settings.model
         if worker.error_kind == "missing_part":
-            return MissingPartError(
-                f"llama.cpp is not installed: {worker.error}", hint="run: pip install xllamacpp"
+            part = "llama.cpp" if kind == "llamacpp" else "the engine"
+            command = "pip install xllamacpp" if kind == "llamacpp" else "make up"
+            return MissingPartError(f"{part} is not installed: {worker.error}", hint=f"run: {command}")
+        if worker.error_kind == "unsupported":
+            return ModelUnsupportedError(
+                f"{model} cannot be computed: {worker.error}", hint="set engine.kind to auto or llamacpp"
             )
-        broken = worker.load_error()
-        if broken:
-            return ModelCorruptError(
-                f"llama.cpp cannot load {self._model}: {broken}",
-                hint=gguf.fetch_again(self._name),
-            )
+        broken = worker.load_error() if kind == "llamacpp" else worker.error
+        if broken and worker.error_kind in ("load", "damaged"):
+            return ModelCorruptError(f"{model} cannot be loaded: {broken}", hint=gguf.fetch_again(self._name))
         ending = worker.error or worker.ending()
         if worker.error and worker.log:
             ending += f" {worker.log[-1]}"

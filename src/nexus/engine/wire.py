@@ -33,11 +33,15 @@ class ConnectionLostError(EngineError):
 
 
 class ServerRefusedError(EngineError):
-    """The server answered with an HTTP error; `status` is its number, 0 inside a stream."""
+    """The server answered with an HTTP error; `status` is its number, 0 inside a stream, `fields` what it
+    said."""
 
-    def __init__(self, message: str, *, hint: str = "", status: int) -> None:
+    def __init__(
+        self, message: str, *, hint: str = "", status: int, fields: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(message, hint=hint)
         self.status = status
+        self.fields = fields or {}
 
 
 class Wire:
@@ -195,6 +199,7 @@ def refusal(label: str, status: int, error: Any) -> EngineError | ContextOverflo
         f"{label} refused{number}: {said or 'no reason given'}",
         hint=hints.get(status, ""),
         status=status,
+        fields=fields,
     )
 
 

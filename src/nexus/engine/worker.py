@@ -1,4 +1,4 @@
-"""The child process that holds the model: llama.cpp's own server on a private Unix socket.
+"""The child process that holds the model: our engine, or llama.cpp's server, on a private Unix socket.
 
 `python -m nexus.engine.worker` reads its settings as one line of JSON from stdin, answers with
 one line on stdout, `{"ready": true}` or `{"error": ..., "kind": ...}`, and lives until stdin
@@ -12,38 +12,17 @@ import json
 import os
 import sys
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from nexus.core import platform
-from nexus.core.errors import MissingPartError
+from nexus.core.errors import MissingPartError, NexusError
+from nexus.engine.worker_settings import WorkerSettings
 
 EXIT_ERROR = 3
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
-    """What the parent decides. `context` is in tokens, 0 for the model's own."""
-
-    model: str
-    context: int
-    threads: int
-    socket: str
-    key: str
-    parent: int
-    # The server can only be stopped between two batches of the prompt: 64 tokens are about a
-    # second on two cores, and cost 6 % more CPU than 512.
-    batch: int = 64
-    # Prompts kept in RAM so that a second conversation need not read its prefix again. llama.cpp
-    # would take 8 GiB.
-    cache_mib: int = 512
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> WorkerSettings:
-        return cls(**json.loads(text))
+# What errors of our engine mean for the parent; their classes live in a module that may be missing.
+KINDS = {"FormatError": "damaged", "UnsupportedError": "unsupported", "EngineIoError": "io"}
+# llama.cpp has one error for everything, which its log explains; of ours, others are faults, not bad files.
+OTHER_KINDS = {"llamacpp": "load", "local": "fault"}
 
 
 def die_with_parent(parent: int) -> None:
@@ -62,7 +41,16 @@ def volunteer_for_oom() -> None:
 
 
 def serve(settings: WorkerSettings) -> Any:
-    """Load the model and start the server's threads. Raises RuntimeError for a bad model."""
+    """Load the model and start the server's threads; the result has `listening_address`."""
+    if settings.kind == "local":
+        from nexus.engine.local.serve import LocalWorker
+
+        return LocalWorker(settings)
+    return llamacpp(settings)
+
+
+def llamacpp(settings: WorkerSettings) -> Any:
+    """llama.cpp's server. Raises RuntimeError for a bad model."""
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -105,13 +93,19 @@ def main() -> None:
     except ImportError as error:
         answer({"error": str(error), "kind": "missing_part"})
         os._exit(EXIT_ERROR)
+    except NexusError as error:
+        answer({"error": error.message, "kind": "refused", "code": error.code, "hint": error.hint})
+        os._exit(EXIT_ERROR)
     except Exception as error:  # the boundary of the process: the parent words it for the user
-        answer({"error": str(error), "kind": "load"})
+        kind = KINDS.get(type(error).__name__, OTHER_KINDS[settings.kind])
+        answer({"error": str(error) or type(error).__name__, "kind": kind})
         os._exit(EXIT_ERROR)
     answer({"ready": True, "address": server.listening_address})
     while sys.stdin.read(4096):
         pass
-    # The server's own shutdown waits for its connections, for ever if one stays open.
+    if settings.kind == "local":
+        server.stop()
+    # llama.cpp's own shutdown waits for its connections, for ever if one stays open.
     os._exit(0)
 
 

@@ -18,7 +18,8 @@ from typing import IO, Any
 
 import psutil
 
-from nexus.engine.worker import WorkerSettings
+from nexus.core.errors import NexusError, revived
+from nexus.engine.worker_settings import WorkerSettings
 
 LOG_LINES = 50
 LOG_LINE_CHARS = 500
@@ -34,6 +35,7 @@ class WorkerProcess:
         self.exit_code: int | None = None
         self.error: str | None = None
         self.error_kind = ""
+        self.refusal: NexusError | None = None
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         self._process: subprocess.Popen[str] | None = None
         self._stop_asked = False
@@ -93,6 +95,8 @@ class WorkerProcess:
             answer = _object(line)
             if "error" in answer:
                 self.error, self.error_kind = str(answer["error"]), str(answer.get("kind", ""))
+                if self.error_kind == "refused":
+                    self.refusal = revived(str(answer.get("code")), self.error, str(answer.get("hint") or ""))
             elif answer.get("ready"):
                 on_ready()
         self.exit_code = process.wait()

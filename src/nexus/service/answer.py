@@ -1,7 +1,7 @@
 """One question, answered: recall, assemble the frame, ask the model, note what was learnt.
 
 Runs in the engine's lane. Everything it has to say goes out as events, in the order of `/api/interact`:
-`frame`, `token`*, `done`, or `error`.
+`frame`, `token`*, `done`, or `error`; where tools were offered, `tool_call`* among the tokens.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from nexus.core.errors import NexusError
 from nexus.cortex.assembler import SYSTEM, Frame, Turn
 from nexus.cortex.filters import Filter
-from nexus.engine.base import ChatMessage, ChatRequest, Delta, Finish
+from nexus.engine.base import ChatMessage, ChatRequest, Delta, Finish, FinishReason, ToolCall
+from nexus.engine.worker_settings import PEER_CONTEXT
 from nexus.service.daemon import Daemon
 from nexus.service.jobs import Job
 from nexus.service.stream import Stream
@@ -47,7 +49,7 @@ def frame_for(
     the model's window has room for.
     """
     engine, settings = daemon.engine, daemon.config.settings
-    window = engine.context or settings.engine.context
+    window = engine.context or settings.engine.context or PEER_CONTEXT
     # The reply, the system message and the template's marks need room beside the frame.
     most = window - settings.engine.reply_tokens - 128
     ready = engine.health().state == "ready"
@@ -95,10 +97,10 @@ def _holds_answer(daemon: Daemon, frame: Frame, job: Job) -> bool:
     return not said.strip().lower().startswith("no")
 
 
-def chat(daemon: Daemon, request: ChatRequest, stream: Stream, job: Job) -> None:
-    """Pass messages to the model as they are."""
+def chat(daemon: Daemon, request: ChatRequest, stream: Stream, job: Job, *, one_call: bool = False) -> None:
+    """Pass messages to the model as they are. `one_call` ends the answer with its first tool call."""
     began = time.monotonic()
-    run(daemon, stream, job, lambda: generate(daemon, request, stream, job, began))
+    run(daemon, stream, job, lambda: generate(daemon, request, stream, job, began, one_call=one_call))
 
 
 def run(daemon: Daemon, stream: Stream, job: Job, work: Any) -> None:
@@ -118,27 +120,48 @@ def run(daemon: Daemon, stream: Stream, job: Job, work: Any) -> None:
         stream.emit("error", envelope(NexusError(f"a bug of NexusOS: {error!r}", hint="see the log")))
 
 
-def generate(daemon: Daemon, request: ChatRequest, stream: Stream, job: Job, began: float) -> dict[str, Any]:
-    """Stream the model's reply as `token` events. Returns the fields of `done`.
+def generate(
+    daemon: Daemon,
+    request: ChatRequest,
+    stream: Stream,
+    job: Job,
+    began: float,
+    *,
+    one_call: bool = False,
+) -> dict[str, Any]:
+    """Stream the model's reply as `token` and `tool_call` events. Returns the fields of `done`.
 
     Seconds are counted from `began`, when the work on the question was taken up.
     """
     first: float | None = None
     parts: list[str] = []
+    calls: list[dict[str, str]] = []
     finish: Finish | None = None
-    for piece in daemon.engine.chat(request, job.cancel):
-        if isinstance(piece, Delta):
-            if piece.reasoning:
+    reason: FinishReason = "cancelled"
+    enough = False
+    with closing(daemon.engine.chat(request, job.cancel)) as pieces:
+        for piece in pieces:
+            if isinstance(piece, Finish):
+                finish = piece
+                reason = "tool_calls" if enough else piece.reason
+                continue
+            if enough or (isinstance(piece, Delta) and piece.reasoning):
                 continue
             first = first or time.monotonic() - began
-            parts.append(piece.text)
-            stream.emit("token", {"text": piece.text})
-        else:
-            finish = piece
+            if isinstance(piece, ToolCall):
+                calls.append({"id": piece.id, "name": piece.name, "arguments": piece.arguments})
+                stream.emit("tool_call", calls[-1])
+                if one_call:
+                    enough = True
+                    job.cancel.set()
+            else:
+                parts.append(piece.text)
+                stream.emit("token", {"text": piece.text})
     usage = finish.usage if finish else None
     return {
         "reply": "".join(parts),
-        "finish_reason": finish.reason if finish else "cancelled",
+        "tool_calls": calls,
+        "finish_reason": reason,
         "usage": {
             "prompt_tokens": usage.prompt_tokens if usage else 0,
             "completion_tokens": usage.completion_tokens if usage else 0,

@@ -1,7 +1,8 @@
 """The conductor: owns the rooms, starts their work in order, watches over their processes (seed 002).
 
-One thread that never computes. Each lane has its own worker thread; the model runs in a process of
-its own. Invariant: a job that was accepted is run or told why not, also when the service stops.
+One thread that never computes. Each lane has worker threads of its own, as many as it has places; the
+model runs in a process of its own. Invariants: a job that was accepted is run or told why not, also when
+the service stops; no lane runs more jobs at once than it has places.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Literal
 from nexus.core import platform
 from nexus.core.config import Config
 from nexus.core.errors import BusyError, MissingPartError, NexusError
+from nexus.core.settings import EngineSettings
 from nexus.cortex.cortex import Cortex
 from nexus.engine.base import Engine
 from nexus.service.jobs import Job, JobQueue, Lane, Priority
@@ -47,8 +49,9 @@ class Daemon:
         self._open_cortex = open_cortex
         self._cortex: Cortex | None = None
         self._queue = JobQueue(config.settings.service.queue)
-        self._lanes = {lane: ThreadPoolExecutor(1, f"nexus-{lane}") for lane in Lane}
-        self._busy: dict[Lane, Job] = {}
+        self._places = {Lane.ENGINE: answers_at_once(config.settings.engine), Lane.KNOWLEDGE: 1}
+        self._lanes = {lane: ThreadPoolExecutor(n, f"nexus-{lane}") for lane, n in self._places.items()}
+        self._busy: dict[Lane, list[Job]] = {lane: [] for lane in Lane}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._conduct, name="nexus-conductor", daemon=True)
@@ -76,10 +79,10 @@ class Daemon:
     def running(self) -> int:
         """Jobs in the lanes."""
         with self._lock:
-            return len(self._busy)
+            return sum(map(len, self._busy.values()))
 
     def submit(self, job: Job) -> int:
-        """Queue a job. Returns how many go before it. Raises `BusyError`."""
+        """Queue a job. Returns how many have to end before it begins. Raises `BusyError`."""
         if self.state != "ready":
             reason = {"starting": "is starting", "draining": "is stopping"}.get(self.state, "has stopped")
             self.metrics.rejected()
@@ -90,7 +93,8 @@ class Daemon:
             self.metrics.rejected()
             raise
         with self._lock:
-            return ahead + (1 if job.lane in self._busy else 0)
+            running = sum(1 for other in self._busy[job.lane] if other is not job)
+        return max(0, ahead + running + 1 - self._places[job.lane])
 
     def drain(self, seconds: float) -> bool:
         """Take no more work and wait for what runs. Returns whether all of it ended by itself."""
@@ -103,7 +107,7 @@ class Daemon:
         while self.running and time.monotonic() < deadline:
             time.sleep(0.05)
         with self._lock:
-            left = list(self._busy.values())
+            left = [job for jobs in self._busy.values() for job in jobs]
         for job in left:
             job.cancel.set()
         return not left
@@ -137,11 +141,11 @@ class Daemon:
         next_tick = time.monotonic()
         while not self._stop.is_set():
             with self._lock:
-                free = [lane for lane in Lane if lane not in self._busy]
+                free = [lane for lane in Lane if len(self._busy[lane]) < self._places[lane]]
             job = self._queue.take(free, timeout=0.2)
             if job:
                 with self._lock:
-                    self._busy[job.lane] = job
+                    self._busy[job.lane].append(job)
                 self._lanes[job.lane].submit(self._work, job)
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + _TICK_SECONDS
@@ -217,7 +221,7 @@ class Daemon:
                 with suppress(MissingPartError):
                     platform.trim_heap()
             with self._lock:
-                del self._busy[job.lane]
+                self._busy[job.lane].remove(job)
             self._queue.wake()
 
     def _run_quietly(self, job: Job) -> None:
@@ -231,7 +235,7 @@ class Daemon:
         self.metrics.sample()
         try:
             with self._lock:
-                idle = Lane.ENGINE not in self._busy
+                idle = not self._busy[Lane.ENGINE]
             if idle:
                 self.engine.maintain()
             if self._cortex and self._cortex.unload_if_idle():
@@ -247,3 +251,12 @@ class Daemon:
         for step in (cortex.give_back, platform.trim_heap, platform.release_libraries):
             with suppress(MissingPartError):
                 step()
+
+
+def answers_at_once(settings: EngineSettings) -> int:
+    """How many questions may be at the model together.
+
+    Our own engine writes several answers at once. Others get one after the other: waiting here they are
+    served by priority, and they can be counted.
+    """
+    return settings.streams if settings.kind in ("auto", "local") else 1

@@ -10,8 +10,11 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import json
+from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from nexus.service.api import anthropic_errors
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Paths that hold no data of the user: liveness for supervisors, and the dashboard's empty shell.
@@ -108,11 +111,14 @@ def headers(scope: Scope, name: bytes) -> list[str]:
 
 
 async def refuse(send: Send, scope: Scope, status: int, code: str, message: str, hint: str) -> None:
-    """Answer with our error envelope; `/v1` gets the fields that OpenAI's clients read."""
-    error = {"code": code, "message": message, "hint": hint}
-    if scope.get("path", "").startswith("/v1"):
-        error = {"message": f"{message} ({hint})", "type": "invalid_request_error", "code": code}
-    body = json.dumps({"error": error}).encode()
+    """Answer with our error envelope; `/v1` gets what OpenAI's or Anthropic's clients read."""
+    path = scope.get("path", "")
+    told: dict[str, Any] = {"error": {"code": code, "message": message, "hint": hint}}
+    if anthropic_errors.speaks(path):
+        told = anthropic_errors.envelope(status, f"{message} ({hint})")
+    elif path.startswith("/v1"):
+        told["error"] = {"message": f"{message} ({hint})", "type": "invalid_request_error", "code": code}
+    body = json.dumps(told).encode()
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
         return

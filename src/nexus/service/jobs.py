@@ -51,7 +51,7 @@ class JobQueue:
         self._changed = threading.Condition()
 
     def put(self, job: Job) -> int:
-        """Queue a job. Returns how many go before it. Raises `BusyError` when the queue is full."""
+        """Queue a job. Returns how many wait before it. Raises `BusyError` when the queue is full."""
         with self._changed:
             self._jobs = [entry for entry in self._jobs if not entry[2].cancel.is_set()]
             if len(self._jobs) >= self.limit:

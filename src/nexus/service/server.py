@@ -6,7 +6,7 @@ Wires settings, rooms, routes and guards together, and ties the daemon's life to
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,10 +25,11 @@ from nexus.cortex.cortex import Cortex
 from nexus.cortex.embedder import OnnxEmbedder
 from nexus.cortex.embedders import Embedders
 from nexus.engine.base import Engine
-from nexus.engine.llamacpp import LlamaCppEngine
+from nexus.engine.child_engine import ChildEngine
 from nexus.engine.remote import RemoteEngine
+from nexus.engine.worker_settings import PEER_CONTEXT, child_kinds
 from nexus.service.agents import open_to_agents
-from nexus.service.api import control, errors, hooks, knowledge, mcp, memory, openai
+from nexus.service.api import anthropic, control, errors, hooks, knowledge, mcp, memory, openai
 from nexus.service.daemon import Daemon
 from nexus.service.dashboard import pages
 from nexus.service.guard import LocalGuard, TokenGate, is_loopback
@@ -81,7 +82,7 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
         middleware=guards if guarded else [],
     )
     errors.install(app)
-    for module in (control, knowledge, memory, hooks, openai, pages):
+    for module in (control, knowledge, memory, hooks, openai, anthropic, pages):
         app.include_router(module.router)
     return app
 
@@ -111,19 +112,26 @@ def make_engine(config: Config) -> Engine:
             settings.url,
             api_key=settings.api_key,
             model=settings.model if "engine.model" in _chosen(config) else "",
-            context=settings.context,
+            context=settings.context or PEER_CONTEXT,
         )
-    own_file = Path(settings.model).expanduser()
-    store = ModelStore(config.settings.models.folder or config.home.models)
-    from_catalog = own_file.suffix != ".gguf"
-    return LlamaCppEngine(
-        chat_file(store, settings.model) if from_catalog else own_file,
-        name=settings.model if from_catalog else own_file.stem,
-        context=settings.context,
+    path, name, verify = chat_model(config, settings.model)
+    return ChildEngine(
+        path,
+        name=name,
+        kinds=child_kinds(settings, path, config.home.engine / "prefixes" / name),
         run_folder=config.home.run,
         threads=settings.threads,
-        verify=(lambda: verified(store, settings.model)) if from_catalog else None,
+        verify=verify,
     )
+
+
+def chat_model(config: Config, model: str) -> tuple[Path, str, Callable[[], None] | None]:
+    """The file of a chat model, its name, and what verifies it: a model of the catalog, or a GGUF file."""
+    own_file = Path(model).expanduser()
+    if own_file.suffix == ".gguf":
+        return own_file, own_file.stem, None
+    store = ModelStore(config.settings.models.folder or config.home.models)
+    return chat_file(store, model), model, lambda: verified(store, model)
 
 
 def verified(store: ModelStore, name: str) -> None:

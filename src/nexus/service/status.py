@@ -52,7 +52,7 @@ def status(daemon: Daemon) -> dict[str, Any]:
             "name": daemon.engine.name,
             "state": health.state,
             "detail": health.detail,
-            "context": daemon.engine.context or daemon.config.settings.engine.context,
+            "context": daemon.engine.context,
             "threads": health.threads,
             "restarts": health.restarts,
             "rss_mb": round((health.rss_bytes or 0) / 2**20, 1),

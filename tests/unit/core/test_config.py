@@ -43,7 +43,7 @@ def test_a_flag_that_was_not_given_changes_nothing(env):
         ("[engine]\n\nmodl = 'x'\n", 3, "did you mean model"),
         ("[engin]\n", 1, "service, engine, cortex, models"),
         ("x = 1\n", 1, "unknown section"),
-        ("# c\n[engine]\nkind = 'foo'\n", 3, "allowed: llamacpp, remote"),
+        ("# c\n[engine]\nkind = 'foo'\n", 3, "allowed: auto, local, llamacpp, remote"),
         ("[service]\nport = 99999\n", 2, "99999"),
         ("[cortex]\nchunk_tokens = 'many'\n", 2, "'many'"),
         ("[engine]\nthreads = -1\n", 2, "-1"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nexus.core.errors import ContextOverflowError, EngineError, InvalidInputError, NexusError
-from nexus.engine.base import ChatMessage, ChatRequest, Delta, Finish
+from nexus.engine.base import AnswerEvent, ChatMessage, ChatRequest, Delta, Finish
 from nexus.engine.remote import RemoteEngine
 from tests.unit.engine.server import Reply, serving
 
@@ -45,7 +45,7 @@ def remote(
         engine.stop()
 
 
-def answer(body: bytes) -> list[Delta | Finish]:
+def answer(body: bytes) -> list[AnswerEvent]:
     with remote(Reply(body)) as engine:
         return list(engine.chat(REQUEST))
 

@@ -10,8 +10,10 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from nexus.core.errors import InvalidInputError
 from nexus.cortex.assembler import Turn
 from nexus.cortex.filters import Filter
+from nexus.engine.child_engine import ChildEngine
 from nexus.service.answer import Question, answer, frame_for
 from nexus.service.api.streaming import SSE_HEADERS, as_sse, collect, daemon_of, submit
 from nexus.service.api.where import folder
@@ -121,3 +123,22 @@ async def get_events(request: Request) -> StreamingResponse:
             await asyncio.sleep(1)
 
     return StreamingResponse(body(), media_type="text/event-stream", headers=SSE_HEADERS)
+
+
+@router.get("/api/engine/prefixes")
+async def prefixes(request: Request) -> dict[str, Any]:
+    """What the engine has stored of prompts."""
+    return await asyncio.to_thread(_engine_store(request).manage, action="store")
+
+
+@router.delete("/api/engine/prefixes")
+async def forget_prefixes(request: Request) -> dict[str, Any]:
+    """Forget all of it that no open answer needs."""
+    return await asyncio.to_thread(_engine_store(request).manage, action="clear")
+
+
+def _engine_store(request: Request) -> ChildEngine:
+    engine = daemon_of(request).engine
+    if not isinstance(engine, ChildEngine):
+        raise InvalidInputError(f"{engine.name} is answered by a server", hint="it stores nothing here")
+    return engine

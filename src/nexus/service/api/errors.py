@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from nexus.core.errors import BusyError, InvalidInputError, NexusError, NotFoundError
+from nexus.service.api import anthropic_errors
 
 _log = logging.getLogger(__name__)
 _SHOWN_CHARS = 80
@@ -17,6 +18,10 @@ _SHOWN_CHARS = 80
 
 def response(request: Request, error: NexusError) -> Response:
     """The HTTP form of an error."""
+    if anthropic_errors.speaks(request.url.path):
+        told = anthropic_errors.body_of(error)
+        status, more = anthropic_errors.status_of(error), anthropic_errors.headers_of(error)
+        return JSONResponse(told, status, {**more, "request-id": told["request_id"]})
     headers = {"retry-after": str(error.retry_after)} if isinstance(error, BusyError) else {}
     if request.url.path.startswith("/v1"):
         kind = "invalid_request_error" if error.http_status < 500 else "server_error"

@@ -1,43 +1,54 @@
 """A GGUF model in a child process: started, watched, restarted, and spoken to over its socket.
 
-Does not know llama.cpp's API, only the worker and the chat client. Invariants: at most one worker
-at a time; `chat` calls are answered one after the other in the order they came; a dead worker
-costs the answers in flight and nothing else.
+Knows the worker and the chat client, not what computes in there: our own engine, which writes several
+answers at once, or llama.cpp, which writes one after the other in the order they came. Invariants: at
+most one worker at a time; a dead worker costs the answers in flight and nothing else.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import Any
 
-from nexus.core.errors import EngineError, ModelCorruptError, ModelMissingError, NexusError
+from nexus.core.errors import (
+    EngineError,
+    InvalidInputError,
+    ModelCorruptError,
+    ModelMissingError,
+    NexusError,
+    StorageError,
+    revived,
+)
 from nexus.engine import gguf
 from nexus.engine.base import (
+    AnswerEvent,
     ChatMessage,
     ChatRequest,
-    Delta,
     EngineHealth,
     Finish,
     Usage,
     refuse_overflow,
 )
-from nexus.engine.chat_client import ChatClient, message_objects
+from nexus.engine.chat_client import ChatClient, message_objects, tool_fields
+from nexus.engine.server_facts import check_tools
 from nexus.engine.supervisor import Life, Supervisor
 from nexus.engine.turnstile import Turnstile
-from nexus.engine.wire import ConnectionLostError
+from nexus.engine.wire import ConnectionLostError, ServerRefusedError
+from nexus.engine.worker_settings import WorkerSettings
 
 
-class LlamaCppEngine:
-    """An `Engine` on one GGUF file. `context` in tokens, 0 for the model's own window.
+class ChildEngine:
+    """An `Engine` on one GGUF file. `kinds` are tried in order: the next one only where the model is
+    none that the one before computes.
 
     `run_folder` takes the socket. `threads` 0 means: as many as others leave free, decided anew
     when the load of the machine has changed. `verify` is called before each `start` and raises when
-    the file is not the one that was meant. A model that was missing or broken is looked for again
-    when it is next asked something, so that one pulled meanwhile is found.
+    the file is not the one that was meant. A model that was missing or broken, or a store that could not
+    be opened, is looked for again at the next question, so that one mended meanwhile is found.
     """
 
     counts_exact = True
@@ -47,7 +58,7 @@ class LlamaCppEngine:
         model_path: Path,
         *,
         name: str,
-        context: int,
+        kinds: Sequence[WorkerSettings],
         run_folder: Path,
         threads: int = 0,
         verify: Callable[[], None] | None = None,
@@ -57,7 +68,9 @@ class LlamaCppEngine:
         self._name = name
         self._turnstile = Turnstile()
         self._last_used = time.monotonic()
-        self._supervisor = Supervisor(model_path, name, context, run_folder, threads)
+        self._open = 0
+        self._opened = Lock()
+        self._supervisor = Supervisor(kinds, name, run_folder, threads)
 
     @property
     def name(self) -> str:
@@ -92,8 +105,7 @@ class LlamaCppEngine:
         return self._supervisor.health()
 
     def maintain(self) -> None:
-        waiting = self._turnstile.waiting
-        idle = 0.0 if waiting else time.monotonic() - self._last_used
+        idle = 0.0 if self._open else time.monotonic() - self._last_used
         self._supervisor.maintain(idle)
 
     def count_tokens(self, text: str) -> int:
@@ -107,21 +119,23 @@ class LlamaCppEngine:
     def count_prompt(self, messages: Sequence[ChatMessage]) -> int:
         return self._count(self._supervisor.require_life(), messages)
 
-    def chat(
-        self, request: ChatRequest, cancel: Event | None = None
-    ) -> Generator[Delta | Finish, None, None]:
+    def chat(self, request: ChatRequest, cancel: Event | None = None) -> Generator[AnswerEvent, None, None]:
         cancel = cancel or Event()
         started = time.monotonic()
-        if isinstance(self._supervisor.failure, ModelMissingError | ModelCorruptError):
+        if isinstance(self._supervisor.failure, ModelMissingError | ModelCorruptError | StorageError):
             self.start()
         # Counting needs no turn: a prompt that cannot fit is refused at once, not after a wait.
         life = self._supervisor.ready_life(cancel)
         if life is None or cancel.is_set():
             yield _cancelled(0, started)
             return
-        prompt = self._count(life, request.messages)
+        tools = tool_fields(request)
+        if life.worker.settings.kind == "llamacpp":
+            check_tools(life.wire, tools)
+        prompt = self._count(life, request.messages, tools)
         refuse_overflow(prompt, request.max_tokens, self.context)
-        with self._turnstile.turn(cancel) as granted:
+        with self._turn(life, cancel) as granted:
+            self._count_open(1)
             try:
                 # The worker may have been replaced during the wait.
                 life = self._supervisor.ready_life(cancel) if granted else None
@@ -131,10 +145,17 @@ class LlamaCppEngine:
                 yield from self._answer(life, request, cancel, prompt, started)
             finally:
                 self._last_used = time.monotonic()
+                self._count_open(-1)
+
+    def _turn(self, life: Life, cancel: Event) -> AbstractContextManager[bool]:
+        """llama.cpp answers one at a time; our own engine keeps its line itself."""
+        if life.worker.settings.kind == "llamacpp":
+            return self._turnstile.turn(cancel)
+        return nullcontext(True)
 
     def _answer(
         self, life: Life, request: ChatRequest, cancel: Event, prompt: int, started: float
-    ) -> Generator[Delta | Finish, None, None]:
+    ) -> Generator[AnswerEvent, None, None]:
         # The server notices that a client has left only when it writes to it. Progress reports
         # make it write after every batch of the prompt; without them it would read a long prompt
         # to its end for nobody.
@@ -153,21 +174,55 @@ class LlamaCppEngine:
                     yield event
         except ConnectionLostError as error:
             raise self._supervisor.explain(life, error) from error
+        except ServerRefusedError as error:
+            raise _in_our_words(error) from error
 
-    def _count(self, life: Life, messages: Sequence[ChatMessage]) -> int:
-        body = {"messages": message_objects(messages)}
+    def _count_open(self, change: int) -> None:
+        with self._opened:
+            self._open += change
+
+    def _count(self, life: Life, messages: Sequence[ChatMessage], tools: dict[str, Any] | None = None) -> int:
+        body = {"messages": message_objects(messages), **(tools or {})}
         count = self._post(life, "/v1/chat/completions/input_tokens", body).get("input_tokens")
         if not isinstance(count, int):
             raise EngineError(f"{life.wire.label} counted no tokens")
         return count
+
+    def reading(self) -> list[tuple[int, int]]:
+        """Of each prompt that is being read: tokens read, and all. Empty with llama.cpp."""
+        life = self._supervisor.require_life()
+        return [(int(done), int(total)) for done, total in life.wire.get("/props").get("reading", ())]
+
+    def manage(self, **wish: Any) -> dict[str, Any]:
+        """Ask our own engine about what it has stored, or change it; see `local.desk.ChatDesk.manage`.
+
+        Raises `InvalidInputError` where llama.cpp answers, which stores nothing.
+        """
+        life = self._supervisor.require_life()
+        if life.worker.settings.kind != "local":
+            raise InvalidInputError(
+                f"{self._name} is answered by llama.cpp, which stores no contexts",
+                hint="set engine.kind to local, with a model that it computes",
+            )
+        return self._post(life, "/manage", wish)
 
     def _post(self, life: Life, path: str, body: dict[str, Any]) -> dict[str, Any]:
         try:
             return life.wire.post(path, body)
         except ConnectionLostError as error:
             raise self._supervisor.explain(life, error) from error
+        except ServerRefusedError as error:
+            raise _in_our_words(error) from error
 
 
 def _cancelled(prompt: int, started: float) -> Finish:
     usage = Usage(prompt, 0, exact=prompt > 0)
     return Finish("cancelled", usage, None, time.monotonic() - started)
+
+
+def _in_our_words(error: ServerRefusedError) -> NexusError:
+    """What our own engine refused, as the error that it was there; llama.cpp's refusals stay theirs."""
+    known = error.fields.get("nexus")
+    if not isinstance(known, dict):
+        return error
+    return revived(str(known.get("code")), str(known.get("message")), str(known.get("hint") or ""))
