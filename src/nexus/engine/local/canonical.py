@@ -56,6 +56,18 @@ RULES = (
     ),
     Rule(
         "claude-code",
+        re.compile(r"^# Environment\n.*?(?=^# |\Z)", re.M | re.S),
+        "move",
+        "The same as newer versions write it, with the model's name and what else its maker sells.",
+    ),
+    Rule(
+        "claude-code",
+        re.compile(r"^You have a persistent file-based memory at `[^`\n]+`\. ?", re.M),
+        "move",
+        "The folder of the project's notes, named early in the text.",
+    ),
+    Rule(
+        "claude-code",
         re.compile(
             r"^gitStatus: .*?(?=\n\n(?!Current branch:|Main branch|Status:|Recent commits:|Git user:)|\Z)\n*",
             re.M | re.S,

@@ -51,6 +51,26 @@ def test_two_sessions_have_the_same_words_of_the_system(parts: bool) -> None:
     assert said(session(1, parts=parts)[0])[:60] != said(session(2, parts=parts)[0])[:60]
 
 
+def newer_session(project: str) -> list[dict[str, Any]]:
+    """How versions from 2.1 on begin; the names of project and folder differ."""
+    text = (
+        f"You are Claude Code, made to help.\n{RULES_OF_WORK}\n\n# Memory\n\n"
+        f"You have a persistent file-based memory at `/notes/{project}/memory/`. It exists already.\n\n"
+        f"# Environment\nYou have been invoked here:\n - Primary working directory: /src/{project}\n"
+        f" - Platform: linux\n\n{LAST}"
+    )
+    return [{"role": "system", "content": text}, {"role": "user", "content": "Go on."}]
+
+
+def test_two_projects_of_a_newer_version_begin_alike() -> None:
+    first, second = canonical(newer_session("one")), canonical(newer_session("two"))
+    assert first[0] == second[0]
+    assert said(first[0]).endswith(f"# Memory\n\nIt exists already.\n\n{LAST}")
+    for words in ("memory at `/notes/one/memory/`.", "directory: /src/one", "Platform: linux"):
+        assert said(first[1]).count(words) == 1
+    assert said(first[1]).endswith("\n\nGo on.")
+
+
 @pytest.mark.parametrize("parts", [False, True])
 def test_what_the_model_needs_stands_before_the_users_first_words(parts: bool) -> None:
     user = said(canonical(session(7, parts=parts))[1])
