@@ -13,11 +13,11 @@
 #include <unistd.h>
 #include <vector>
 
-#include "native/engine/attention/context.hpp"
-#include "native/engine/attention/page.hpp"
-#include "native/engine/attention/rope.hpp"
-#include "native/engine/error.hpp"
-#include "native/engine/threads/pool.hpp"
+#include "engine/attention/context.hpp"
+#include "engine/attention/page.hpp"
+#include "engine/attention/rope.hpp"
+#include "engine/error.hpp"
+#include "engine/threads/pool.hpp"
 
 namespace attention_case {
 

@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "native/engine/attention/kernels.hpp"
+#include "engine/attention/kernels.hpp"
 #include "nexus_platform.h"
 
 using namespace attention_case;

@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "native/engine/error.hpp"
+#include "engine/error.hpp"
 
 using namespace attention_case;
 

@@ -3,8 +3,8 @@
 
 #include <cstring>
 
-#include "native/engine/attention/half.hpp"
-#include "native/engine/paging/seal.hpp"
+#include "engine/attention/half.hpp"
+#include "engine/paging/seal.hpp"
 
 using namespace attention_case;
 

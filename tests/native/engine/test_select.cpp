@@ -4,7 +4,7 @@
 
 #include <numeric>
 
-#include "native/engine/attention/select.hpp"
+#include "engine/attention/select.hpp"
 
 using namespace attention_case;
 
