@@ -9,16 +9,13 @@ import os
 import random
 import resource
 import shutil
-import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
-from nexus.core.errors import EngineError, InvalidInputError, StorageError
-from nexus.engine.base import AnswerEvent, ChatMessage, Delta
+from nexus.core.errors import InvalidInputError, StorageError
+from nexus.engine.base import AnswerEvent, Delta
 from nexus.engine.child_engine import ChildEngine
 from tests.contract.local_engine import (
     LONG,
@@ -29,7 +26,6 @@ from tests.contract.local_engine import (
     local_engine,
     log_of,
     long_talk,
-    properties,
     text_of,
 )
 
@@ -295,43 +291,6 @@ def test_a_store_that_is_too_small_for_all_forgets_the_oldest(smollm2_path: Path
     assert engine.manage(action="store")["store_blocks"] <= 64
     assert answer(engine, prompts[2], 1)[1].usage.cached_tokens >= 512
     assert answer(engine, prompts[0], 1)[1].usage.cached_tokens == 0
-    engine.stop()
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_killed_at_any_moment_it_answers_as_with_a_fresh_store(
-    smollm2_path: Path, tmp_path: Path, expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("nexus.engine.supervisor.FIRST_PAUSE_SECONDS", 0.0)
-    engine = local_engine(smollm2_path, tmp_path)
-    engine.start()
-    moments = random.Random(30)
-    for turn in range(30):
-        unread = long_talk(f"Turn {turn}. ")
-
-        def call(prompt: list[ChatMessage] = unread) -> None:
-            try:
-                list(engine.chat(ask(prompt, 400)))
-            except EngineError as error:  # unless it had ended before
-                assert "SIGKILL" in str(error)
-
-        caller = Thread(target=call)
-        caller.start()
-        while not properties(engine)["running"]:
-            pass
-        time.sleep(moments.uniform(0, 0.9))
-        pid = engine.health().pid
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
-        caller.join()
-        while engine.health().pid == pid:
-            time.sleep(0.01)
-        text, finish = answer(engine, LONG, 16)
-        assert text == expected
-        assert (finish.usage.cached_tokens > 0) == (turn > 0)
-    stored = engine.manage(action="store")
-    assert stored["store_blocks"] <= stored["blocks"] + 10
     engine.stop()
 
 
