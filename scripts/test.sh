@@ -1,22 +1,26 @@
 #!/usr/bin/env bash
 # The fast suite: C tests under the sanitizers, then pytest. Usage: test.sh [--system] [PYTEST ARGUMENT...]
-# --system runs tests/system instead, without coverage, which would make its two hundred starts slow.
+# --system runs tests/system and the native tests of the engine instead, without coverage, which would make
+# its two hundred starts slow.
 # Else the coverage of src/nexus is printed before pytest's last line.
 set -eu
 cd "$(dirname "$0")/.."
 folders=$(find tests -mindepth 1 -maxdepth 1 -type d ! -name system ! -name '_*' | sort)
 coverage="--cov --cov-report=term:skip-covered"
+native=--without-engine
 # A file is one worker's, so that the service it starts is started once.
 workers="-n ${NEXUS_TEST_WORKERS:-2} --dist loadfile"
 if [ "${1:-}" = --system ]; then
     folders=tests/system
     coverage=
     workers=
+    native=
     shift
 fi
 scripts/setup.sh dev
 scripts/test-models.sh
-scripts/test-native.sh
+# shellcheck disable=SC2086
+scripts/test-native.sh $native
 NEXUS_TEST_MODELS=${NEXUS_TEST_MODELS:-$PWD/build/models}
 export NEXUS_TEST_MODELS PATH="$PWD/.venv/bin:$PATH"
 # shellcheck disable=SC2086
