@@ -1,7 +1,8 @@
-"""What the tests of our own engine with a real model share: how one is made, asked and looked into."""
+"""What the tests of engines with a real model share: how ours is made, how one is asked and looked into."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,9 @@ def wait_until_idle(engine: ChildEngine) -> None:
         pass
 
 
-def log_of(engine: ChildEngine) -> str:
-    """What the worker has said so far."""
-    return "\n".join(engine._supervisor.require_life().worker.log)
+def wait_for_log(engine: ChildEngine, text: str) -> None:
+    """Until the worker has said this. What it writes is read by a thread of its own and may come after the
+    answer; the test's own time limit is the deadline."""
+    log = engine._supervisor.require_life().worker.log
+    while not any(text in line for line in tuple(log)):
+        time.sleep(0.01)

@@ -22,12 +22,12 @@ from nexus.core.errors import (
     ModelCorruptError,
     ModelMissingError,
 )
-from nexus.engine.base import AnswerEvent, ChatMessage, ChatRequest, Delta, Finish, Tool
+from nexus.engine.base import AnswerEvent, ChatMessage, Delta, Tool
 from nexus.engine.child_engine import ChildEngine
 from nexus.engine.worker_settings import WorkerSettings
+from tests.contract.local_engine import STORY, ask, finish_of, text_of
 
 CONTEXT = 2048
-STORY = [ChatMessage("user", "Write a long story about a ship.")]
 # Far more than one batch, and different from any other prompt, so that nothing of it is cached.
 LONG = [ChatMessage("user", " ".join(f"item {number} is red;" for number in range(200)))]
 
@@ -44,21 +44,6 @@ def engine(smollm2_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def llamacpp(path: Path, *, name: str, context: int, run_folder: Path, threads: int = 0) -> ChildEngine:
     kinds = [WorkerSettings("llamacpp", str(path), context)]
     return ChildEngine(path, name=name, kinds=kinds, run_folder=run_folder, threads=threads)
-
-
-def ask(messages: list[ChatMessage], max_tokens: int = 8, **more: Any) -> ChatRequest:
-    return ChatRequest(messages, max_tokens=max_tokens, temperature=0, **more)
-
-
-def finish_of(events: list[AnswerEvent]) -> Finish:
-    last = events[-1]
-    assert isinstance(last, Finish)
-    assert not any(isinstance(event, Finish) for event in events[:-1])
-    return last
-
-
-def text_of(events: list[AnswerEvent]) -> str:
-    return "".join(event.text for event in events if isinstance(event, Delta))
 
 
 class Slot:
@@ -93,7 +78,11 @@ def test_it_streams_and_its_counts_are_those_of_the_model(engine: ChildEngine) -
     assert finish.usage.exact
     assert finish.usage.completion_tokens == 8 == engine.count_tokens(text_of(events))
     prompt = [ChatMessage("system", "Be brief."), ChatMessage("user", "Say hi")]
-    assert finish.usage.prompt_tokens == engine.count_prompt(prompt) > engine.count_tokens("Be brief.Say hi")
+    assert (
+        finish.usage.prompt_tokens
+        == engine.count_prompt(ask(prompt))
+        > engine.count_tokens("Be brief.Say hi")
+    )
     assert finish.seconds_to_first_token is not None
     assert finish.seconds_to_first_token <= finish.seconds
     assert engine.counts_exact
@@ -120,7 +109,7 @@ def test_a_stop_text_ends_the_answer(engine: ChildEngine) -> None:
 
 
 def test_a_prompt_over_the_window_is_refused_with_both_numbers(engine: ChildEngine) -> None:
-    count = engine.count_prompt(LONG)
+    count = engine.count_prompt(ask(LONG))
     room = CONTEXT - count
     with pytest.raises(ContextOverflowError, match=rf"{count} tokens .* leaves {count - 1} "):
         next(engine.chat(ask(LONG, room + 1)))
@@ -163,7 +152,7 @@ def test_cancel_while_the_prompt_is_read_stops_the_reading(engine: ChildEngine) 
     cancel.set()
     caller.join()
     assert [finish_of(events).reason, len(events)] == ["cancelled", 1]
-    assert slot.most_until_idle("n_prompt_tokens_processed") < engine.count_prompt(LONG) // 2
+    assert slot.most_until_idle("n_prompt_tokens_processed") < engine.count_prompt(ask(LONG)) // 2
 
 
 def test_cancelled_before_it_began_nothing_is_asked(engine: ChildEngine) -> None:
@@ -300,6 +289,7 @@ import sys, time
 from pathlib import Path
 from nexus.engine.child_engine import ChildEngine
 from nexus.engine.worker_settings import WorkerSettings
+from tests.contract.local_engine import STORY, ask, finish_of, text_of
 path, folder = Path(sys.argv[1]), Path(sys.argv[2])
 kinds = [WorkerSettings("llamacpp", str(path), 512)]
 engine = ChildEngine(path, name="p", kinds=kinds, run_folder=folder, threads=1)

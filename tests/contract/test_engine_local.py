@@ -18,7 +18,7 @@ from nexus.core.errors import (
     ModelCorruptError,
     ModelUnsupportedError,
 )
-from nexus.engine.base import AnswerEvent, ChatMessage, ChatRequest, Delta, Finish
+from nexus.engine.base import AnswerEvent, ChatMessage, ChatRequest, Delta, Finish, Tool, ToolChoice
 from nexus.engine.child_engine import ChildEngine
 from nexus.engine.worker_settings import WorkerSettings
 from tests.contract.local_engine import (
@@ -51,7 +51,11 @@ def test_it_streams_and_its_counts_are_those_of_the_model(engine: ChildEngine) -
     assert finish.reason == "length"
     assert finish.usage.exact
     assert finish.usage.completion_tokens == 8 == engine.count_tokens(text_of(events))
-    assert finish.usage.prompt_tokens == engine.count_prompt(prompt) > engine.count_tokens("Be brief.Say hi")
+    assert (
+        finish.usage.prompt_tokens
+        == engine.count_prompt(ask(prompt))
+        > engine.count_tokens("Be brief.Say hi")
+    )
     assert finish.seconds_to_first_token is not None
     assert finish.seconds_to_first_token <= finish.seconds
     assert engine.counts_exact
@@ -60,6 +64,16 @@ def test_it_streams_and_its_counts_are_those_of_the_model(engine: ChildEngine) -
     assert (health.state, health.threads) == ("ready", 1)
     assert health.rss_bytes is not None
     assert health.rss_bytes > 50 << 20
+
+
+def test_tools_are_counted_where_they_are_offered(engine: ChildEngine) -> None:
+    prompt = [ChatMessage("user", "Say hi.")]
+    path = {"path": {"type": "string"}}
+    tools = [Tool("read", "Reads a file.", {"type": "object", "properties": path})]
+    offered = ask(prompt, 1, tools=tools)
+    bare, unused = ask(prompt), ask(prompt, tools=tools, tool_choice=ToolChoice("none"))
+    assert engine.count_prompt(bare) == engine.count_prompt(unused) < engine.count_prompt(offered)
+    assert finish_of(list(engine.chat(offered))).usage.prompt_tokens == engine.count_prompt(offered)
 
 
 def test_the_same_prompt_again_is_not_read_again(engine: ChildEngine) -> None:
@@ -112,7 +126,7 @@ def test_the_same_seed_draws_the_same_answer(engine: ChildEngine) -> None:
 
 
 def test_a_prompt_over_the_window_is_refused_with_both_numbers(engine: ChildEngine) -> None:
-    count = engine.count_prompt(LONG)
+    count = engine.count_prompt(ask(LONG))
     room = CONTEXT - count
     with pytest.raises(ContextOverflowError, match=rf"{count} tokens .* leaves {count - 1} "):
         next(engine.chat(ask(LONG, room + 1)))
@@ -157,7 +171,7 @@ def test_cancel_while_the_prompt_is_read_stops_the_reading(engine: ChildEngine) 
     assert [finish_of(events).reason, len(events)] == ["cancelled", 1]
     wait_until_idle(engine)
     # What was read is kept, and it was not all of it.
-    assert answer(engine, unread, 1)[1].usage.cached_tokens < engine.count_prompt(unread) // 2
+    assert answer(engine, unread, 1)[1].usage.cached_tokens < engine.count_prompt(ask(unread)) // 2
 
 
 def test_cancelled_before_it_began_nothing_is_asked(engine: ChildEngine) -> None:

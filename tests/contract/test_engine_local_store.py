@@ -24,9 +24,9 @@ from tests.contract.local_engine import (
     ask,
     finish_of,
     local_engine,
-    log_of,
     long_talk,
     text_of,
+    wait_for_log,
 )
 
 HEADER_BYTES = 8192
@@ -102,7 +102,7 @@ def test_a_damaged_block_is_computed_again(
     text, finish = answer(engine, LONG, 16)
     assert text == expected
     assert finish.usage.cached_tokens == block * 128
-    assert "damaged" in log_of(engine)
+    wait_for_log(engine, "damaged")
     assert answer(engine, LONG, 16)[0] == expected
     engine.stop()
     engine.start()
@@ -128,8 +128,8 @@ def test_damage_met_while_an_answer_is_written_shows_nothing_twice(
     finish = finish_of(events)
     assert text_of(events) == expected
     assert finish.usage.completion_tokens == engine.count_tokens(expected)
-    assert finish.usage.prompt_tokens == engine.count_prompt(LONG)
-    assert "damaged" in log_of(engine)
+    assert finish.usage.prompt_tokens == engine.count_prompt(ask(LONG))
+    wait_for_log(engine, "damaged")
     engine.stop()
 
 
@@ -182,7 +182,8 @@ def test_a_store_that_lost_a_part_begins_anew(
     engine.start()
     text, finish = answer(engine, LONG, 16)
     assert (text, finish.usage.cached_tokens) == (expected, 0)
-    assert warning in log_of(engine)
+    if warning:  # names that are gone are a new store: nothing to warn of
+        wait_for_log(engine, warning)
     engine.stop()
 
 
@@ -205,7 +206,7 @@ def test_what_another_model_stored_is_nothing_to_this_one(
     engine = local_engine(other, tmp_path)
     engine.start()
     assert answer(engine, LONG, 1)[1].usage.cached_tokens == 0
-    assert "another model" in log_of(engine)
+    wait_for_log(engine, "another model")
     engine.stop()
 
 
@@ -256,7 +257,7 @@ def test_a_disk_that_takes_no_more_costs_no_other_answer(
     limit_files(engine, 1 << 20)
     text, finish = answer(engine, LONG, 16)
     assert (text, finish.usage.cached_tokens) == (expected, 0)
-    assert "did not reach the disk" in log_of(engine)
+    wait_for_log(engine, "did not reach the disk")
     limit_files(engine, resource.RLIM_INFINITY)
     assert answer(engine, LONG, 16)[0] == expected
     again, finish = answer(engine, LONG, 16)

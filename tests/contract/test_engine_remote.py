@@ -79,11 +79,11 @@ def test_it_finds_out_model_and_window_and_streams(engine: RemoteEngine) -> None
     text = "".join(event.text for event in deltas if isinstance(event, Delta))
     assert engine.counts_exact
     assert finish.usage.completion_tokens == 6 == engine.count_tokens(text)
-    assert finish.usage.prompt_tokens == engine.count_prompt(HELLO)
+    assert finish.usage.prompt_tokens == engine.count_prompt(ChatRequest(HELLO))
 
 
 def test_a_prompt_over_the_window_is_refused_with_both_numbers(engine: RemoteEngine) -> None:
-    count = engine.count_prompt(LONG)
+    count = engine.count_prompt(ChatRequest(LONG))
     with pytest.raises(ContextOverflowError, match=f"{count} tokens"):
         list(engine.chat(ChatRequest(LONG, max_tokens=2048 - count + 1)))
 
@@ -108,7 +108,7 @@ def test_cancel_while_the_prompt_is_read_stops_the_reading(engine: RemoteEngine,
     most = 0
     while (state := slot())["is_processing"]:
         most = max(most, state["n_prompt_tokens_processed"])
-    assert most < engine.count_prompt(LONG) // 2
+    assert most < engine.count_prompt(ChatRequest(LONG)) // 2
 
 
 def test_a_wrong_key_names_the_url_and_the_setting(server: Foreign) -> None:

@@ -44,16 +44,18 @@ def run(
     Without `--context` nothing is stored. The service need not run.
     """
     from nexus.core import config
+    from nexus.core.models.chat import chat_model
+    from nexus.core.models.store import ModelStore
     from nexus.engine import gguf, kept_context
     from nexus.engine.child_engine import ChildEngine
     from nexus.engine.worker_settings import WorkerSettings
-    from nexus.service.server import chat_model
 
     settings = config.load()
     ram_bytes = _bytes(ram)
     chosen = model or settings.settings.engine.model
     # Before anything is made for it.
-    path, known_as, verify = chat_model(settings, chosen)
+    models = ModelStore(settings.settings.models.folder or settings.home.models)
+    path, known_as, verify = chat_model(models, chosen)
     gguf.check(path, known_as)
     with kept_context.passing(settings.home.engine) as passing:
         store: Path = passing
@@ -155,12 +157,14 @@ def bench(
     import json
 
     from nexus.core import config
+    from nexus.core.models.chat import chat_model
+    from nexus.core.models.store import ModelStore
     from nexus.engine.evaluation import bench as sections
-    from nexus.service.server import chat_model
 
     settings = config.load()
+    models = ModelStore(settings.settings.models.folder or settings.home.models)
     names = model or [settings.settings.engine.model]
-    paths = [chat_model(settings, name)[0] for name in names]
+    paths = [chat_model(models, name).path for name in names]
     text = book.expanduser() if book else None
     results = sections.run(paths, only or [], output.data, book=text, quick=quick)
     if json_file is not None:

@@ -203,8 +203,11 @@ class Engine(Protocol):
     def count_tokens(self, text: str) -> int:
         """Tokens of `text` alone, without template or begin marks. Raises `EngineError`."""
 
-    def count_prompt(self, messages: Sequence[ChatMessage]) -> int:
-        """Tokens of the whole prompt after the model's chat template. Raises `EngineError`."""
+    def count_prompt(self, request: ChatRequest) -> int:
+        """Tokens of the whole prompt after the model's chat template, tools included.
+
+        Raises `EngineError`.
+        """
 
     def health(self) -> EngineHealth:
         """The present state; never blocks on the model."""

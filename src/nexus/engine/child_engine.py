@@ -26,7 +26,6 @@ from nexus.core.errors import (
 from nexus.engine import gguf
 from nexus.engine.base import (
     AnswerEvent,
-    ChatMessage,
     ChatRequest,
     EngineHealth,
     Finish,
@@ -116,8 +115,8 @@ class ChildEngine:
             raise EngineError(f"{life.wire.label} counted no tokens")
         return len(tokens)
 
-    def count_prompt(self, messages: Sequence[ChatMessage]) -> int:
-        return self._count(self._supervisor.require_life(), messages)
+    def count_prompt(self, request: ChatRequest) -> int:
+        return self._count(self._supervisor.require_life(), request)
 
     def chat(self, request: ChatRequest, cancel: Event | None = None) -> Generator[AnswerEvent, None, None]:
         cancel = cancel or Event()
@@ -129,10 +128,9 @@ class ChildEngine:
         if life is None or cancel.is_set():
             yield _cancelled(0, started)
             return
-        tools = tool_fields(request)
         if life.worker.settings.kind == "llamacpp":
-            check_tools(life.wire, tools)
-        prompt = self._count(life, request.messages, tools)
+            check_tools(life.wire, tool_fields(request))
+        prompt = self._count(life, request)
         refuse_overflow(prompt, request.max_tokens, self.context)
         with self._turn(life, cancel) as granted:
             self._count_open(1)
@@ -181,8 +179,8 @@ class ChildEngine:
         with self._opened:
             self._open += change
 
-    def _count(self, life: Life, messages: Sequence[ChatMessage], tools: dict[str, Any] | None = None) -> int:
-        body = {"messages": message_objects(messages), **(tools or {})}
+    def _count(self, life: Life, request: ChatRequest) -> int:
+        body = {"messages": message_objects(request.messages), **tool_fields(request)}
         count = self._post(life, "/v1/chat/completions/input_tokens", body).get("input_tokens")
         if not isinstance(count, int):
             raise EngineError(f"{life.wire.label} counted no tokens")

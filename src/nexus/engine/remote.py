@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator
 from threading import Event, Lock, Thread
-from typing import Any
 
 from nexus.core.errors import EngineError, NexusError
 from nexus.engine.base import (
     AnswerEvent,
-    ChatMessage,
     ChatRequest,
     EngineHealth,
     EngineState,
@@ -105,9 +103,9 @@ class RemoteEngine:
         exact = facts.count_text(wire, text)
         return _estimate(text) if exact is None else exact
 
-    def count_prompt(self, messages: Sequence[ChatMessage]) -> int:
+    def count_prompt(self, request: ChatRequest) -> int:
         """Exact where the server applies its template for us, otherwise an upper estimate."""
-        return self._count(*self._require(), messages)
+        return self._count(*self._require(), request)
 
     def chat(self, request: ChatRequest, cancel: Event | None = None) -> Generator[AnswerEvent, None, None]:
         cancel = cancel or Event()
@@ -117,10 +115,9 @@ class RemoteEngine:
             yield Finish("cancelled", usage, None, time.monotonic() - started)
             return
         wire, facts = self._require()
-        tools = tool_fields(request)
         if facts.dialect == "llamacpp":
-            check_tools(wire, tools)
-        prompt = self._count(wire, facts, request.messages, tools)
+            check_tools(wire, tool_fields(request))
+        prompt = self._count(wire, facts, request)
         exact = facts.dialect != "openai"
         refuse_overflow(prompt, request.max_tokens, facts.context, exact=exact)
         client = ChatClient(wire, model=facts.model, path=f"{self._api}/chat/completions", extra=facts.extra)
@@ -138,19 +135,14 @@ class RemoteEngine:
                 status=404,
             ) from error
 
-    def _count(
-        self,
-        wire: Wire,
-        facts: ServerFacts,
-        messages: Sequence[ChatMessage],
-        tools: Mapping[str, Any] | None = None,
-    ) -> int:
-        exact = facts.count_chat(wire, message_objects(messages), tools or {})
+    def _count(self, wire: Wire, facts: ServerFacts, request: ChatRequest) -> int:
+        messages, tools = request.messages, tool_fields(request)
+        exact = facts.count_chat(wire, message_objects(messages), tools)
         if exact is not None:
             return exact
         texts = [message.content for message in messages]
         texts += [call.name + call.arguments for message in messages for call in message.tool_calls]
-        texts += [json.dumps(tool, ensure_ascii=False) for tool in (tools or {}).get("tools", ())]
+        texts += [json.dumps(tool, ensure_ascii=False) for tool in tools.get("tools", ())]
         return sum(_estimate(text) + TOKENS_PER_MESSAGE for text in texts)
 
     def _require(self) -> tuple[Wire, ServerFacts]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from nexus.core.settings import EngineSettings
+if TYPE_CHECKING:  # the worker need not load what checks settings
+    from nexus.core.settings import EngineSettings
 
 WorkerKind = Literal["local", "llamacpp"]
 # Tokens of the longest conversation where the settings name none. Ours costs disk as it grows, llama.cpp's

@@ -6,9 +6,8 @@ Wires settings, rooms, routes and guards together, and ties the daemon's life to
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import anyio.to_thread
 from fastapi import FastAPI
@@ -18,8 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import nexus
 from nexus.core import config as configuration
 from nexus.core.config import Config
-from nexus.core.errors import ConfigError, ModelCorruptError
-from nexus.core.models.catalog import find
+from nexus.core.errors import ConfigError
+from nexus.core.models.chat import chat_model, verified
 from nexus.core.models.store import ModelStore
 from nexus.cortex.cortex import Cortex
 from nexus.cortex.embedder import OnnxEmbedder
@@ -114,7 +113,8 @@ def make_engine(config: Config) -> Engine:
             model=settings.model if "engine.model" in _chosen(config) else "",
             context=settings.context or PEER_CONTEXT,
         )
-    path, name, verify = chat_model(config, settings.model)
+    store = ModelStore(config.settings.models.folder or config.home.models)
+    path, name, verify = chat_model(store, settings.model)
     return ChildEngine(
         path,
         name=name,
@@ -123,31 +123,6 @@ def make_engine(config: Config) -> Engine:
         threads=settings.threads,
         verify=verify,
     )
-
-
-def chat_model(config: Config, model: str) -> tuple[Path, str, Callable[[], None] | None]:
-    """The file of a chat model, its name, and what verifies it: a model of the catalog, or a GGUF file."""
-    own_file = Path(model).expanduser()
-    if own_file.suffix == ".gguf":
-        return own_file, own_file.stem, None
-    store = ModelStore(config.settings.models.folder or config.home.models)
-    return chat_file(store, model), model, lambda: verified(store, model)
-
-
-def verified(store: ModelStore, name: str) -> None:
-    """Read a model's files whole. Raises `ModelMissingError`, `ModelCorruptError` naming the file."""
-    problems = store.verify(name)
-    if problems:
-        raise ModelCorruptError(str(problems[0]), hint=f"nexus models pull {name} --force")
-
-
-def chat_file(store: ModelStore, name: str) -> Path:
-    """Where the weights of a chat model lie once they are installed. Raises `NotFoundError`."""
-    model = find(name, store.catalog)
-    files = [file.name for file in model.files if file.name.endswith(".gguf")]
-    if not files:
-        raise ConfigError(f"engine.model = {name!r} is no chat model", hint="see `nexus models list`")
-    return store.folder / name / files[0]
 
 
 def _chosen(config: Config) -> set[str]:

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <vector>
 
+#include "check.hpp"
 #include "engine/attention/context.hpp"
 #include "engine/attention/page.hpp"
 #include "engine/attention/rope.hpp"
@@ -22,16 +23,6 @@
 namespace attention_case {
 
 using namespace nexus::engine;
-
-inline int failures = 0;
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            std::fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);                         \
-            attention_case::failures++;                                                                                \
-        }                                                                                                              \
-    } while (0)
 
 #define CHECK_THROWS(Type, expression)                                                                                 \
     do {                                                                                                               \

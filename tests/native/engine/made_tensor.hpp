@@ -6,23 +6,12 @@
 #include <cstring>
 #include <vector>
 
-#include "../../../native/engine/gguf/file.hpp"
+#include "check.hpp"
+#include "engine/gguf/file.hpp"
 
 namespace {
 
 using namespace nexus::engine;
-
-inline int failures = 0;
-
-#define CHECK(condition, ...)                                                                                     \
-    do {                                                                                                          \
-        if (!(condition)) {                                                                                       \
-            std::fprintf(stderr, "%s:%d: %s does not hold: ", __FILE__, __LINE__, #condition);                    \
-            std::fprintf(stderr, __VA_ARGS__);                                                                    \
-            std::fputc('\n', stderr);                                                                             \
-            ++failures;                                                                                           \
-        }                                                                                                         \
-    } while (0)
 
 inline uint64_t state = 0x9e3779b97f4a7c15U; // the same numbers in every run
 

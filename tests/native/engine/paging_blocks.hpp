@@ -12,20 +12,11 @@
 #include <unistd.h>
 #include <vector>
 
+#include "check.hpp"
 #include "engine/error.hpp"
 #include "engine/paging/block_file.hpp"
 
 namespace nexus::test {
-
-inline int failures;
-
-#define CHECK(condition)                                                                                \
-    do {                                                                                                \
-        if (!(condition)) {                                                                             \
-            std::fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);          \
-            nexus::test::failures++;                                                                    \
-        }                                                                                               \
-    } while (0)
 
 /// The message of the error of this kind that `action` throws; "" if it throws none.
 template <class Refusal, class Action> std::string refused(Action &&action) {

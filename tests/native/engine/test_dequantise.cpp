@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "check.hpp"
 #include "engine/error.hpp"
 #include "engine/gguf/dequantise.hpp"
 #include "gguf_bytes.hpp"
@@ -13,16 +14,6 @@ using namespace nexus::engine;
 using namespace nexus::test;
 
 namespace {
-
-int failures;
-
-#define CHECK(condition)                                                                                \
-    do {                                                                                                \
-        if (!(condition)) {                                                                             \
-            std::fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);          \
-            failures++;                                                                                 \
-        }                                                                                               \
-    } while (0)
 
 constexpr uint16_t half = 0x3800;  // 0.5
 constexpr uint16_t minus = 0xc100; // -2.5

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <typeinfo>
 
+#include "check.hpp"
 #include "engine/error.hpp"
 #include "engine/gguf/dequantise.hpp"
 #include "engine/gguf/file.hpp"
@@ -14,16 +15,6 @@ using namespace nexus::engine;
 using namespace nexus::test;
 
 namespace {
-
-int failures;
-
-#define CHECK(condition)                                                                                \
-    do {                                                                                                \
-        if (!(condition)) {                                                                             \
-            std::fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);          \
-            failures++;                                                                                 \
-        }                                                                                               \
-    } while (0)
 
 template <class Expected, class Action> void expect_error(const char *part, Action &&action, int line) {
     try {

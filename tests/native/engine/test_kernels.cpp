@@ -7,10 +7,10 @@
 #include <limits>
 #include <vector>
 
-#include "../../../native/engine/error.hpp"
-#include "../../../native/engine/gguf/dequantise.hpp"
-#include "../../../native/engine/kernels/dispatch.hpp"
-#include "../../../native/engine/kernels/multiply.hpp"
+#include "engine/error.hpp"
+#include "engine/gguf/dequantise.hpp"
+#include "engine/kernels/dispatch.hpp"
+#include "engine/kernels/multiply.hpp"
 #include "made_tensor.hpp"
 
 using namespace nexus::engine;

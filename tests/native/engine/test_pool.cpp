@@ -6,24 +6,13 @@
 #include <thread>
 #include <vector>
 
-#include "../../../native/engine/error.hpp"
-#include "../../../native/engine/threads/pool.hpp"
+#include "check.hpp"
+#include "engine/error.hpp"
+#include "engine/threads/pool.hpp"
 
 using namespace nexus::engine;
 
 namespace {
-
-int failures = 0;
-
-#define CHECK(condition, ...)                                                                                     \
-    do {                                                                                                          \
-        if (!(condition)) {                                                                                       \
-            std::fprintf(stderr, "%s:%d: %s does not hold: ", __FILE__, __LINE__, #condition);                    \
-            std::fprintf(stderr, __VA_ARGS__);                                                                    \
-            std::fputc('\n', stderr);                                                                             \
-            ++failures;                                                                                           \
-        }                                                                                                         \
-    } while (0)
 
 // Plain counters, not atomic ones: each task has its own, and the caller reads them after the run. A thread
 // checker sees it when a run returns before a task has ended.

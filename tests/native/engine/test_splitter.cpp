@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "check.hpp"
 #include "engine/tokenizer/splitter.hpp"
 #include "engine/tokenizer/unicode.hpp"
 #include "engine/tokenizer/utf8.hpp"
@@ -13,16 +14,6 @@
 using namespace nexus::engine;
 using namespace std::string_literals;
 using namespace std::string_view_literals;
-
-static int failures;
-
-#define CHECK(condition)                                                                               \
-    do {                                                                                               \
-        if (!(condition)) {                                                                            \
-            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);              \
-            failures++;                                                                                \
-        }                                                                                              \
-    } while (0)
 
 static constexpr Splitting all[] = {Splitting::gpt2, Splitting::digits, Splitting::qwen2, Splitting::llama3};
 

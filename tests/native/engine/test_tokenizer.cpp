@@ -5,21 +5,12 @@
 #include <functional>
 #include <thread>
 
+#include "check.hpp"
 #include "engine/error.hpp"
 #include "vocabulary.hpp"
 
 using namespace nexus::engine;
 using namespace vocabulary;
-
-static int failures;
-
-#define CHECK(condition)                                                                               \
-    do {                                                                                               \
-        if (!(condition)) {                                                                            \
-            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);              \
-            failures++;                                                                                \
-        }                                                                                              \
-    } while (0)
 
 struct Named {
     const char *pre;

@@ -7,24 +7,13 @@
 #include <limits>
 #include <vector>
 
-#include "../../../native/engine/kernels/dispatch.hpp"
-#include "../../../native/engine/kernels/vector.hpp"
+#include "check.hpp"
+#include "engine/kernels/dispatch.hpp"
+#include "engine/kernels/vector.hpp"
 
 using namespace nexus::engine;
 
 namespace {
-
-int failures = 0;
-
-#define CHECK(condition, ...)                                                                                     \
-    do {                                                                                                          \
-        if (!(condition)) {                                                                                       \
-            std::fprintf(stderr, "%s:%d: %s does not hold: ", __FILE__, __LINE__, #condition);                    \
-            std::fprintf(stderr, __VA_ARGS__);                                                                    \
-            std::fputc('\n', stderr);                                                                             \
-            ++failures;                                                                                           \
-        }                                                                                                         \
-    } while (0)
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
 uint64_t state = 0x9e3779b97f4a7c15U; // the same numbers in every run

@@ -153,7 +153,7 @@ def test_without_a_tokenizer_counts_are_estimates_and_said_to_be() -> None:
         assert not engine.counts_exact
         assert engine.count_tokens("") == 0
         assert engine.count_tokens("four") == 2
-        assert engine.count_prompt([ChatMessage("user", "x" * 30)]) == 18
+        assert engine.count_prompt(ChatRequest([ChatMessage("user", "x" * 30)])) == 18
         request = ChatRequest([ChatMessage("user", "x" * 9000)], max_tokens=10)
         with pytest.raises(ContextOverflowError, match=r"about 3008 tokens .* leaves 990 "):
             list(engine.chat(request))
@@ -163,7 +163,7 @@ def test_a_server_that_counts_is_believed() -> None:
     with remote(tokenize=Reply({"count": 7, "tokens": [1] * 7})) as engine:
         assert engine.counts_exact
         assert engine.count_tokens("anything") == 7
-        assert engine.count_prompt([ChatMessage("user", "anything")]) == 7
+        assert engine.count_prompt(ChatRequest([ChatMessage("user", "anything")])) == 7
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ refused with the remedy; a client that waits hears something every few seconds.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -33,8 +32,6 @@ PING_SECONDS = 3.0
 PINGS_A_SIGN = 20
 # An answer is not begun with less room than this, unless less was asked for.
 LEAST_ANSWER = 512
-# What a chat template writes around the tools, and around each of them, where nobody counts it for us.
-_TOOLS_HEAD, _TOOL_HEAD = 160, 16
 
 
 @router.post("", response_model=None)
@@ -68,19 +65,7 @@ async def count_tokens(request: Request, body: CountBody) -> dict[str, int]:
     daemon = daemon_of(request)
     _check_model(daemon, body.model)
     wanted = request_of(body)
-    return {"input_tokens": await asyncio.to_thread(prompt_tokens, daemon.engine, wanted)}
-
-
-def prompt_tokens(engine: Engine, request: ChatRequest) -> int:
-    """Tokens of the prompt, its tools included. Raises `EngineError`.
-
-    Tools are counted as what templates write of them, and rather too long than too short.
-    """
-    tokens = engine.count_prompt(request.messages)
-    if not request.tools or request.tool_choice.mode == "none":
-        return tokens
-    texts = [json.dumps([t.name, t.description, t.parameters], ensure_ascii=False) for t in request.tools]
-    return tokens + engine.count_tokens("\n".join(texts)) + _TOOL_HEAD * len(texts) + _TOOLS_HEAD
+    return {"input_tokens": await asyncio.to_thread(daemon.engine.count_prompt, wanted)}
 
 
 def fitted(engine: Engine, request: ChatRequest) -> ChatRequest:
@@ -89,7 +74,7 @@ def fitted(engine: Engine, request: ChatRequest) -> ChatRequest:
     Clients ask for more than they need: `max_tokens` is where an answer ends at the latest. Raises
     `ContextOverflowError` when the window does not leave room for an answer worth its name.
     """
-    prompt = prompt_tokens(engine, request)
+    prompt = engine.count_prompt(request)
     most = engine.context - min(request.max_tokens, LEAST_ANSWER)
     if prompt > most:
         raise ContextOverflowError(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
 import pytest
 
 from nexus.core.errors import ContextOverflowError, EngineError
-from nexus.engine.base import ChatMessage, ChatRequest, Tool, ToolChoice
-from nexus.service.api.anthropic import LEAST_ANSWER, PINGS_A_SIGN, _sent, fitted, prompt_tokens
+from nexus.engine.base import ChatMessage, ChatRequest
+from nexus.service.api.anthropic import LEAST_ANSWER, PINGS_A_SIGN, _sent, fitted
 from nexus.service.api.anthropic_stream import PING, Answer
 from nexus.service.stream import Event
 
@@ -24,11 +23,8 @@ class Words:
     def __init__(self, context: int) -> None:
         self.context = context
 
-    def count_tokens(self, text: str) -> int:
-        return len(text.split())
-
-    def count_prompt(self, messages: Any) -> int:
-        return sum(self.count_tokens(message.content) for message in messages)
+    def count_prompt(self, request: ChatRequest) -> int:
+        return sum(len(message.content.split()) for message in request.messages)
 
 
 def heard(first, *events, error=None):
@@ -87,12 +83,3 @@ def test_an_answer_gets_the_room_that_the_window_leaves():
 def test_a_prompt_that_leaves_no_room_is_refused_with_both_numbers(words, max_tokens, most):
     with pytest.raises(ContextOverflowError, match=f"prompt is too long: {words} tokens > {most} maximum"):
         fitted(Words(4000), request(words, max_tokens=max_tokens))  # type: ignore[arg-type]
-
-
-def test_tools_count_where_they_are_offered():
-    tools = [Tool("read", "Reads a file.", {"type": "object"})]
-    bare = prompt_tokens(Words(9), request(5))  # type: ignore[arg-type]
-    offered = prompt_tokens(Words(9), request(5, tools=tools))  # type: ignore[arg-type]
-    unused = prompt_tokens(Words(9), request(5, tools=tools, tool_choice=ToolChoice("none")))  # type: ignore[arg-type]
-    assert bare == unused == 5
-    assert offered > bare

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Feed made-up bytes to the parsers of the engine, guided by coverage (libFuzzer, clang), until one fails or the time
+# is over. Usage: fuzz.sh [seconds for each parser = 600]. A failure leaves the bytes that cause it in build/fuzz.
+set -eu
+cd "$(dirname "$0")/.."
+seconds=${1:-600}
+if ! command -v clang++ >/dev/null; then
+    echo "clang++ is missing: apt-get install clang" >&2
+    exit 1
+fi
+out=build/fuzz
+mkdir -p "$out/gguf" "$out/tokenizer"
+compile() { # NAME SOURCES...
+    clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -DNEXUS_LIBFUZZER \
+        -Inative -Itests/native/engine "tests/native/engine/fuzz_$1.cpp" "${@:2}" -o "$out/fuzz_$1"
+}
+compile gguf native/engine/gguf/*.cpp
+compile tokenizer native/engine/gguf/*.cpp native/engine/tokenizer/*.cpp
+# What is found goes into the first folder; the files kept in the repository are only read.
+options=(-max_total_time="$seconds" -rss_limit_mb=4096 -timeout=20 -print_final_stats=1 -artifact_prefix="$out/")
+"$out/fuzz_gguf" "${options[@]}" -max_len=65536 "$out/gguf" tests/native/engine/corpus/gguf >"$out/gguf.log" 2>&1 &
+gguf=$!
+"$out/fuzz_tokenizer" "${options[@]}" -max_len=4096 "$out/tokenizer" >"$out/tokenizer.log" 2>&1 &
+failed=0
+wait $! || failed=1
+wait $gguf || failed=1
+tail -n 8 "$out/gguf.log" "$out/tokenizer.log"
+exit $failed
