@@ -5,11 +5,12 @@ import * as chat from "./chat.js";
 import { byId } from "./dom.js";
 import * as forms from "./forms.js";
 import * as knowledge from "./knowledge.js";
+import * as learning from "./learning.js";
 import * as queue from "./queue.js";
 import * as search from "./search.js";
 import * as status from "./status.js";
 
-const VIEWS = ["chat", "remembered", "knowledge", "status"];
+const VIEWS = ["chat", "remembered", "knowledge", "learning", "status"];
 const REFRESH = { remembered: "memories-changed", knowledge: "knowledge-changed" };
 let open = false;
 
@@ -81,6 +82,7 @@ takeToken();
 forms.start();
 chat.start();
 knowledge.start();
+learning.start();
 queue.start();
 search.start();
 // htmx wires the page when the document is ready; only then do the lists hear that they should load.

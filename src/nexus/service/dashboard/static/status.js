@@ -12,6 +12,7 @@ const FORMATS = {
   share: (value) => `${number(value * 100)} %`,
   percent: (value) => `${Math.round(value)} %`,
   tokens: (value) => plural(value, "token"),
+  bytes: (value) => (value >= 1e6 ? `${number(value / 1e6)} MB` : `${number(value / 1e3)} kB`),
   megabytes: (value) => (value >= 1024 ? `${number(value / 1024)} GB` : `${number(value)} MB`),
   growth: (value) => `${value > 0 ? "+" : ""}${number(value)} MB per hour`,
   duration: (value) => {
@@ -40,7 +41,7 @@ async function follow() {
         if (name === "status") {
           show(data);
           tries = 0;
-        }
+        } else document.dispatchEvent(new CustomEvent(`nexus:${name}`, { detail: data }));
       }
     } catch (error) {
       if (mine.signal.aborted) return;
@@ -63,7 +64,7 @@ function show(status) {
   const without = state === "ready" && status.model.state !== "ready";
   header(without ? "starting" : state, without ? `No model: ${status.model.state}` : WORDS[state] ?? state);
   document.dispatchEvent(new CustomEvent("nexus:status", { detail: status }));
-  if (byId("status").hidden) return;
+  if (byId("status").hidden && byId("learning").hidden) return;
   for (const node of document.querySelectorAll("[data-value]")) {
     const value = look(status, node.dataset.value);
     const early = node.dataset.format === "growth" && status.daemon.uptime_seconds < SETTLED_SECONDS;
@@ -71,9 +72,10 @@ function show(status) {
     if (node.textContent !== text) node.textContent = text;
   }
   for (const node of document.querySelectorAll("[data-meter]")) {
-    const value = look(status, node.dataset.meter) ?? 0;
-    node.setAttribute("aria-valuenow", Math.round(value));
-    node.firstElementChild.style.width = `${Math.min(100, value)}%`;
+    const most = node.dataset.most ? look(status, node.dataset.most) || 100 : 100;
+    const percent = Math.min(100, ((look(status, node.dataset.meter) ?? 0) / most) * 100);
+    node.setAttribute("aria-valuenow", Math.round(percent));
+    node.firstElementChild.style.width = `${percent}%`;
   }
   const rest = JSON.stringify([status.health, status.parts]);
   if (rest !== shownParts) parts(status);
