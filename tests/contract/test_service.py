@@ -228,7 +228,7 @@ def test_live_events_follow_each_other(http):
 
 def test_readiness_needs_no_token_and_data_does(service):
     assert httpx.get(f"{service.url}/readyz").json() == {"status": "ready"}
-    assert httpx.get(f"{service.url}/api/status").status_code == 401
+    assert httpx.get(f"{service.url}/api/memories").status_code == 401
     assert httpx.get(f"{service.url}/openapi.json").status_code == 401
 
 

@@ -10,16 +10,24 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import json
+import os
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nexus.service.api import anthropic_errors
+from nexus.service.peer import owner_uid
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Paths that hold no data of the user: liveness for supervisors, and the dashboard's empty shell.
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/dashboard", "/", "/favicon.ico"})
 OPEN_PREFIX = "/dashboard/static/"
+# What the user's own programs on this machine may do without the token: see the state and steer the learner
+# (the lines of seed 002). Nothing here tells what is known or remembered.
+OWN_PATHS = frozenset({"/api/status", "/api/metrics", "/metrics", "/api/control"})
+# A proxy of the user's may speak for anybody.
+_KEYS = (b"authorization", b"x-api-key")
+_FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
 
 
 def is_loopback(host: str) -> bool:
@@ -75,13 +83,16 @@ class LocalGuard:
 
 
 class TokenGate:
-    """Asks for the token everywhere but on `OPEN_PATHS`. Both header styles lead through here."""
+    """Asks for the token everywhere but on `OPEN_PATHS`, and on `OWN_PATHS` where the user's own program asks.
+
+    Both header styles lead through here.
+    """
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app, self._token = app, token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._is_open(scope) or self._has_token(scope):
+        if scope["type"] != "http" or self._may(scope):
             return await self._app(scope, receive, send)
         return await refuse(
             send,
@@ -92,9 +103,20 @@ class TokenGate:
             "`nexus token` prints it",
         )
 
+    def _may(self, scope: Scope) -> bool:
+        return self._is_open(scope) or self._has_token(scope) or self._is_own(scope)
+
     def _is_open(self, scope: Scope) -> bool:
         path: str = scope["path"]
         return scope["method"] in _READS and (path in OPEN_PATHS or path.startswith(OPEN_PREFIX))
+
+    def _is_own(self, scope: Scope) -> bool:
+        if scope["path"] not in OWN_PATHS or any(headers(scope, name) for name in (*_FORWARDED, *_KEYS)):
+            return False
+        client, server = scope.get("client"), scope.get("server")
+        if not (client and server and is_loopback(client[0]) and is_loopback(server[0])):
+            return False
+        return owner_uid((client[0], client[1]), (server[0], server[1])) == os.getuid()
 
     def _has_token(self, scope: Scope) -> bool:
         keys = [k.strip() for k in headers(scope, b"x-api-key")]

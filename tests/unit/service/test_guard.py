@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
 
 import httpx
 import pytest
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -134,3 +141,44 @@ def test_a_configured_name_is_answered():
 )  # fmt: skip
 def test_loopback(host, local):
     assert is_loopback(host) is local
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """The gate in front of a real server, whose address is returned."""
+    routes = [Route("/{path:path}", echo, methods=["GET", "POST"])]
+    config = uvicorn.Config(LocalGuard(TokenGate(Starlette(routes=routes), TOKEN)), port=0, log_level="error")
+    server = uvicorn.Server(config)
+    listener = config.bind_socket()
+    thread = Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who owns a connection")
+def test_the_users_own_programs_steer_without_the_token_and_see_nothing_else():
+    with served() as url, httpx.Client(base_url=url) as http:
+        assert http.post("/api/control", json={}).status_code == 200
+        assert http.get("/api/status").status_code == 200
+        for path in ("/api/interact", "/api/memories", "/v1/models", "/api/control/more"):
+            assert http.post(path, json={}).status_code == 401
+        # A proxy of the user's speaks for others, a wrong key is an attempt, a page is not the user.
+        for name in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"):
+            assert http.get("/api/status", headers={name: "127.0.0.1"}).status_code == 401
+        assert http.get("/api/status", headers={"x-api-key": "wrong"}).status_code == 401
+        assert http.get("/api/status", headers={"origin": "http://evil.example"}).status_code == 403
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="only root can act for another user")
+def test_another_user_needs_the_token_to_steer():
+    program = (
+        "import encodings.idna, http.client, os, sys; os.setuid(65534);"
+        "c = http.client.HTTPConnection(sys.argv[1]); c.request('GET', '/api/status'); print(c.getresponse().status)"
+    )
+    with served() as url:
+        done = subprocess.run(
+            [sys.executable, "-c", program, url[7:]], capture_output=True, text=True, check=True
+        )
+    assert done.stdout == "401\n"
