@@ -83,7 +83,7 @@ class LocalGuard:
 
 
 class TokenGate:
-    """Asks for the token everywhere but on `OPEN_PATHS`, and on `OWN_PATHS` where the user's own program asks.
+    """Asks for the token but on `OPEN_PATHS`, and on `OWN_PATHS` where a program of the user's own asks.
 
     Both header styles lead through here.
     """
