@@ -175,7 +175,8 @@ def test_the_users_own_programs_steer_without_the_token_and_see_nothing_else():
 def test_another_user_needs_the_token_to_steer():
     program = (
         "import encodings.idna, http.client, os, sys; os.setuid(65534);"
-        "c = http.client.HTTPConnection(sys.argv[1]); c.request('GET', '/api/status'); print(c.getresponse().status)"
+        "c = http.client.HTTPConnection(sys.argv[1]);"
+        "c.request('GET', '/api/status'); print(c.getresponse().status)"
     )
     with served() as url:
         done = subprocess.run(
