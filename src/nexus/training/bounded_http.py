@@ -21,6 +21,12 @@ class AnswerRefusedError(NexusError):
     http_status = 502
 
 
+class NotWantedError(AnswerRefusedError):
+    """Whoever asked has something better to do; the server did nothing wrong."""
+
+    code = "answer_not_wanted"
+
+
 class _BoundedStream(httpx.SyncByteStream):
     def __init__(self, stream: httpx.SyncByteStream, check: Callable[[int], None]) -> None:
         self._stream = stream
@@ -60,7 +66,7 @@ class BoundedTransport(httpx.BaseTransport):
             if time.monotonic() > deadline:
                 raise AnswerRefusedError(f"the answer took longer than {self._seconds:g} s")
             if self._stop():
-                raise AnswerRefusedError("the answer is not wanted any more")
+                raise NotWantedError("the answer is not wanted any more")
 
         response = self._inner.handle_request(request)
         packed = response.headers.get("content-encoding", "identity")

@@ -90,8 +90,8 @@ class Checkpoints:
         self._prune()
         return target
 
-    def restore(self, read: Callable[[Path], T]) -> tuple[T | None, Restored]:
-        """What `read` makes of the newest sound checkpoint, and the report; None where there is none.
+    def restore(self, read: Callable[[Path, Mapping[str, Any]], T]) -> tuple[T | None, Restored]:
+        """What `read(folder, facts)` makes of the newest sound checkpoint, and the report; None without one.
 
         `read` may raise any `NexusError` to say that the files are of no use to it. Those that were
         passed over are renamed, so that they are not met again; one of them is kept.
@@ -101,7 +101,7 @@ class Checkpoints:
             path = self.folder / name
             try:
                 manifest = verified(path)
-                made = read(path)
+                made = read(path, manifest["facts"])
             except NexusError as error:
                 skipped.append(f"{name} is damaged: {error.message}")
                 self._set_aside(path)

@@ -49,6 +49,14 @@ class KnownText:
             return 0.0
         return float(np.mean(self._table[hashes & np.uint64(len(self._table) - 1)] == hashes))
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self._table[:] = 0
+
+    def take(self, other: KnownText) -> None:
+        """Become what `other` is."""
+        self._table = other._table
+
     def dump(self) -> bytes:
         """For `load`."""
         return _MAGIC + self._table.astype("<u8").tobytes()

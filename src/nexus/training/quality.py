@@ -13,6 +13,7 @@ import zlib
 QUESTION_CHARS = (12, 400)
 ANSWER_CHARS = (60, 6_000)
 LEAST_WORDS = 12
+LONGEST_WORD = 80
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 # Only at the beginning: an answer about robots may hold these words.
@@ -69,6 +70,8 @@ def _is_language(text: str) -> bool:
         return False
     # Chinese and Japanese write no spaces, so long "words" are only wrong where letters have cases.
     cased = sum(c.isupper() or c.islower() for c in text) > len(text) // 2
+    if cased and max(map(len, text.split())) > LONGEST_WORD:
+        return False
     return not cased or 2.0 <= sum(map(len, found)) / len(found) <= 14.0
 
 

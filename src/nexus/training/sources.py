@@ -1,7 +1,7 @@
 """Where a teacher's words come from: an Ollama server, or any that speaks OpenAI's chat completions.
 
 Our own engine is one of the latter: the service's own `/v1`. Knows nothing of lessons. Invariant:
-`say` returns text of bounded length or raises `TeacherError`, whatever the server does.
+`say` returns text of bounded length or raises, within its time, whatever the server does.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import httpx
 
 from nexus.core.errors import ConfigError, NexusError
-from nexus.training.bounded_http import AnswerRefusedError, BoundedTransport
+from nexus.training.bounded_http import AnswerRefusedError, BoundedTransport, NotWantedError
 
 OLLAMA_URL = "http://127.0.0.1:11434"
 # An answer is a few hundred words; each word comes in an object of its own that names the model again.
@@ -38,7 +38,7 @@ class Source(Protocol):
         """Kind and model, for people: `ollama llama3.2`."""
 
     def say(self, prompt: str) -> str:
-        """The answer. Raises `TeacherError`."""
+        """The answer. Raises `TeacherError`, or `NotWantedError` when told to stop."""
 
     def close(self) -> None:
         """End the connections."""
@@ -165,6 +165,8 @@ def _gathered(name: str, words: Iterator[Any]) -> str:
             length += len(word)
             if length > MOST_CHARS:
                 raise TeacherError(f"{name} does not come to an end: more than {MOST_CHARS} characters")
+    except NotWantedError:
+        raise
     except AnswerRefusedError as error:
         raise TeacherError(f"{name}: {error.message}") from error
     except httpx.TimeoutException as error:
