@@ -27,6 +27,7 @@ from nexus.core.settings import (
     ModelsSettings,
     Section,
     ServiceSettings,
+    TrainingSettings,
 )
 
 # NEXUS_ variables that are not settings: the home itself and what tests and benches read.
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = Field(default_factory=lambda: EngineSettings())
     cortex: CortexSettings = Field(default_factory=lambda: CortexSettings())
     models: ModelsSettings = Field(default_factory=lambda: ModelsSettings())
+    training: TrainingSettings = Field(default_factory=lambda: TrainingSettings())
 
     @classmethod
     def settings_customise_sources(

@@ -64,6 +64,14 @@ class Home:
         return self.root / "engine"
 
     @property
+    def training(self) -> Path:
+        return self.root / "training"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
     def run(self) -> Path:
         return self.root / "run"
 

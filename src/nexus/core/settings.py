@@ -19,6 +19,7 @@ Capture = Literal["off", "proposals", "sessions"]
 Position = Literal["top", "middle", "bottom", "edges"]
 Category = Literal["verified_fix", "explicit_note", "discovery", "requirement", "rule", "fact"]
 Source = Literal["path", "hub", "registry"]
+Teacher = Literal["none", "ollama", "openai"]
 
 
 class Section(BaseModel):
@@ -171,6 +172,37 @@ class ModelsSettings(Section):
     @classmethod
     def _split_words(cls, value: Any) -> Any:
         return _words(value)
+
+
+class TrainingSettings(Section):
+    """Learning while the machine is idle (seed 002). All of it stays on this machine."""
+
+    enabled: bool = Field(default=True, description="learn from your own conversations when idle")
+    teacher: Teacher = Field(
+        default="none", description="who gives lessons: nobody, an Ollama server, or an OpenAI-compatible one"
+    )
+    url: str = Field(default="", description="base URL of the teacher; Ollama's own address where empty")
+    model: str = Field(default="", description="the teacher's model, as its server names it")
+    api_key: str = Field(default="", description="key for the teacher's server")
+    bootstrap: bool = Field(default=False, description="ask the teacher whenever idle, from the start")
+    topic: str = Field(
+        default="", max_length=200, description="focus topic of lessons; empty: academic topics at random"
+    )
+    pause_seconds: int = Field(
+        default=30, ge=0, le=86_400, description="pause between two questions to the teacher"
+    )
+    timeout_seconds: int = Field(
+        default=120, ge=1, le=3600, description="longest that one answer of the teacher may take"
+    )
+    replay_mib: int = Field(
+        default=16, ge=1, le=1024, description="disk for the conversations that are read again"
+    )
+    replay_items: int = Field(
+        default=20_000, ge=100, le=1_000_000, description="and how many passages of them"
+    )
+    ram_mib: int = Field(
+        default=0, ge=0, le=1_048_576, description="most memory of the learner's process; 0: no limit"
+    )
 
 
 def _words(value: Any) -> Any:

@@ -1,0 +1,85 @@
+"""Flow: a byte predictor that learns while it reads, and what one reading was like.
+
+The face of this room: hands out surprise in bits, takes text as bytes, keeps itself in one file. It writes
+no text and knows nothing of where text comes from. Invariant: every byte is predicted before it is learnt,
+and learning the user's text (mixer 1) changes nothing that base text (mixer 0) is predicted from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nexus.core.errors import InvalidInputError
+from nexus.flowing import saved
+from nexus.flowing.reference import MIXERS, Reference
+from nexus.flowing.settings import FlowSettings
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What reading some bytes was like."""
+
+    bits: NDArray[np.float32]  # [bytes] surprise of each, predicted before it was learnt
+    flow_depth: float  # mean relaxation steps a byte; 0 where nothing was learnt
+
+    @property
+    def bits_per_byte(self) -> float:
+        """The mean surprise; 0 of nothing."""
+        return float(self.bits.mean(dtype=np.float64)) if len(self.bits) else 0.0
+
+
+class Flow:
+    """A byte predictor that learns while it reads. One instance, one thread at a time."""
+
+    def __init__(self, settings: FlowSettings | None = None) -> None:
+        """A Flow that has learnt nothing: every byte costs 8 bits."""
+        self.settings = settings or FlowSettings()
+        self._core = Reference(self.settings)
+        self._mixer = 0
+
+    def read(self, data: bytes, *, learn: bool, mixer: int = 0) -> Reading:
+        """Predict every byte and, where `learn`, learn it; goes on where the last reading stopped.
+
+        `mixer` 0 is base text, 1 the user's. Raises `InvalidInputError` for another.
+        """
+        if mixer not in range(MIXERS):
+            raise InvalidInputError(f"there is no mixer {mixer!r}", hint="0 is base text, 1 the user's")
+        self._mixer = mixer
+        bits, steps = self._core.read(bytes(data), learn, mixer)
+        return Reading(bits, steps / len(data) if data else 0.0)
+
+    def predict(self) -> NDArray[np.float32]:
+        """[256] probabilities of the next byte, by the mixer of the last reading."""
+        return self._core.predict(self._mixer)
+
+    def begin(self) -> None:
+        """Forget the context, not what was learnt: a new text begins."""
+        self._core.begin()
+
+    @property
+    def bytes_learned(self) -> int:
+        """How many bytes were learnt, base and user's together."""
+        return sum(self._core.totals)
+
+    def save(self, path: Path) -> None:
+        """Write all that was learnt into `path`, which is the old file or the new one, never a part.
+
+        The context is not kept. Raises `StorageError`.
+        """
+        saved.write(path, self.settings, self._core.totals, self._core.arrays())
+
+    @classmethod
+    def load(cls, path: Path) -> Flow:
+        """The Flow that was saved in `path`, at the beginning of a text.
+
+        Raises `NotFoundError`, `StorageError`, or `ModelCorruptError` naming the file.
+        """
+        file = saved.Saved(path)
+        flow = cls(file.settings)
+        file.fill(flow._core.arrays())
+        flow._core.totals = file.totals
+        return flow
