@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from nexus.core.breaker import Breaker
 from nexus.core.errors import ConfigError
 from nexus.cortex.late import DIMENSIONS, Matrix, TokenVectors
 from nexus.cortex.onnx_model import EmbedderSpec, OnnxModel, unit
@@ -124,8 +125,19 @@ class Embedder(Protocol):
 class OnnxEmbedder:
     """A sentence-embedding model from the catalog."""
 
-    def __init__(self, name: str, folder: Path, *, threads: int = 1, idle_seconds: float = 300) -> None:
-        """`folder` holds the model file and tokenizer.json. Raises `ConfigError` for an unknown name."""
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        *,
+        threads: int = 1,
+        idle_seconds: float = 300,
+        breaker: Breaker | None = None,
+    ) -> None:
+        """`folder` holds the model file and tokenizer.json. Raises `ConfigError` for an unknown name.
+
+        `breaker` stands before loading: a file that is gone is not looked for with every question.
+        """
         if name not in SPECS:
             raise ConfigError(f"unknown embedder {name!r}", hint=f"allowed: {', '.join(SPECS)}")
         self.name = name
@@ -136,6 +148,7 @@ class OnnxEmbedder:
         self.unrelated = self.spec.unrelated
         self.has_tokens = Projection.exists(name)
         self._make: Callable[[], OnnxModel] = lambda: OnnxModel(name, self.spec, folder, threads)
+        self._breaker = breaker or Breaker(f"loading {name}")
         self._idle_seconds = idle_seconds
         self._lock = threading.Lock()
         self._model: OnnxModel | None = None
@@ -222,7 +235,7 @@ class OnnxEmbedder:
     def _using(self) -> Iterator[OnnxModel]:
         with self._lock:
             if self._model is None:
-                self._model = self._make()
+                self._model = self._breaker.call(self._make)
             model, self._users = self._model, self._users + 1
         try:
             yield model

@@ -73,6 +73,7 @@ def answer(daemon: Daemon, question: Question, stream: Stream, job: Job) -> None
             temperature=question.temperature,
         )
         done = generate(daemon, request, stream, job, began)
+        daemon.learning.observe(f"{question.prompt}\n\n{done['reply']}")
         proposals = daemon.cortex.consider(question.prompt)
         return {
             **done,
@@ -92,7 +93,7 @@ def _holds_answer(daemon: Daemon, frame: Frame, job: Job) -> bool:
     if not frame.sources or not daemon.config.settings.cortex.check_answer:
         return bool(frame.sources)
     request = ChatRequest(messages=_messages(frame.check), max_tokens=4, temperature=0.0)
-    pieces = daemon.engine.chat(request, job.cancel)
+    pieces = daemon.inference.call(lambda: list(daemon.engine.chat(request, job.cancel)))
     said = "".join(p.text for p in pieces if isinstance(p, Delta) and not p.reasoning)
     return not said.strip().lower().startswith("no")
 
@@ -131,8 +132,15 @@ def generate(
 ) -> dict[str, Any]:
     """Stream the model's reply as `token` and `tool_call` events. Returns the fields of `done`.
 
-    Seconds are counted from `began`, when the work on the question was taken up.
+    Seconds are counted from `began`, when the work on the question was taken up. Raises `BrokenError` while
+    the model is left alone.
     """
+    return daemon.inference.call(lambda: _generate(daemon, request, stream, job, began, one_call))
+
+
+def _generate(
+    daemon: Daemon, request: ChatRequest, stream: Stream, job: Job, began: float, one_call: bool
+) -> dict[str, Any]:
     first: float | None = None
     parts: list[str] = []
     calls: list[dict[str, str]] = []

@@ -11,19 +11,21 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from nexus.core import platform
+from nexus.core.breaker import Breaker
 from nexus.core.config import Config
 from nexus.core.errors import BusyError, MissingPartError, NexusError
 from nexus.core.settings import EngineSettings
 from nexus.cortex.cortex import Cortex
 from nexus.engine.base import Engine
 from nexus.service.jobs import Job, JobQueue, Lane, Priority
+from nexus.service.learning import Learning
 from nexus.service.metrics import Metrics
 from nexus.service.watch import Watcher
 
@@ -40,10 +42,14 @@ class Daemon:
         config: Config,
         open_cortex: Callable[[], Cortex],
         engine: Engine,
+        breakers: Mapping[str, Breaker] | None = None,
     ) -> None:
         self.config = config
         self.engine = engine
         self.metrics = Metrics()
+        self.learning = Learning(config)
+        # Before the model and before loading the embedder: what fails again and again is left alone.
+        self._breakers = breakers or {"inference": Breaker("the model"), "embedder": Breaker("the embedder")}
         self.state: State = "starting"
         self.failure: NexusError | None = None
         self._open_cortex = open_cortex
@@ -71,6 +77,15 @@ class Daemon:
         return self._cortex
 
     @property
+    def inference(self) -> Breaker:
+        """Stands before every question to the model."""
+        return self._breakers["inference"]
+
+    def breakers(self) -> dict[str, str]:
+        """State of each breaker, by name."""
+        return {name: breaker.state for name, breaker in self._breakers.items()}
+
+    @property
     def waiting(self) -> int:
         """Jobs in the queue."""
         return len(self._queue)
@@ -92,6 +107,8 @@ class Daemon:
         except BusyError:
             self.metrics.rejected()
             raise
+        if job.priority < Priority.INGEST:
+            self.learning.served()
         with self._lock:
             running = sum(1 for other in self._busy[job.lane] if other is not job)
         return max(0, ahead + running + 1 - self._places[job.lane])
@@ -124,6 +141,7 @@ class Daemon:
         for pool in self._lanes.values():
             pool.shutdown(wait=True)
         self.engine.stop()
+        self.learning.stop()
         if self._cortex:
             self._cortex.close()
         self.state = "stopped"
@@ -173,6 +191,7 @@ class Daemon:
         """What is done once after the start, behind what clients ask for."""
         with suppress(BusyError):
             self.submit(Job(Lane.KNOWLEDGE, Priority.INGEST, self._repair))
+        self.learning.start()
         if self.config.settings.cortex.watch:
             self.watcher.start(refresh=True)
 

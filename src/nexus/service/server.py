@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 import nexus
 from nexus.core import config as configuration
+from nexus.core.breaker import Breaker
 from nexus.core.config import Config
 from nexus.core.errors import ConfigError
 from nexus.core.models.chat import chat_model, verified
@@ -56,7 +57,13 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
         try:
             # Requests wait in the daemon's queue, not for a thread.
             anyio.to_thread.current_default_thread_limiter().total_tokens = 16
-            daemon = Daemon(config, lambda: open_cortex(config), make_engine(config))
+            breakers = {
+                "inference": Breaker("the model", failures=8, reset_seconds=10),
+                "embedder": Breaker("loading the embedder", reset_seconds=30),
+            }
+            daemon = Daemon(
+                config, lambda: open_cortex(config, breakers["embedder"]), make_engine(config), breakers
+            )
             app.state.daemon = daemon
             daemon.start()
             try:
@@ -86,7 +93,7 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
     return app
 
 
-def open_cortex(config: Config) -> Cortex:
+def open_cortex(config: Config, breaker: Breaker | None = None) -> Cortex:
     """Knowledge and memory of a configuration. Raises `ModelMissingError`, `StorageError`."""
     settings = config.settings
     store = ModelStore(settings.models.folder or config.home.models)
@@ -95,7 +102,7 @@ def open_cortex(config: Config) -> Cortex:
     for name in (settings.cortex.embedder, settings.cortex.talk_embedder):
         if name not in models:
             verified(store, name)
-            models[name] = OnnxEmbedder(name, store.path(name), idle_seconds=60 * minutes)
+            models[name] = OnnxEmbedder(name, store.path(name), idle_seconds=60 * minutes, breaker=breaker)
     embedders = Embedders(models[settings.cortex.embedder], models[settings.cortex.talk_embedder])
     # The index is repaired behind the first requests: a change of the model embeds everything again.
     return Cortex(config.home, settings.cortex, embedders, repair=False)

@@ -38,18 +38,21 @@ def status(daemon: Daemon) -> dict[str, Any]:
     except NexusError as error:
         if not daemon.failure:
             issues.append(str(error))
+    requests = daemon.metrics.requests()
     word = "healthy" if not issues else "starting" if daemon.state == "starting" else "degraded"
     return {
         "version": nexus.__version__,
         "daemon": {
             "state": daemon.state,
             "running": daemon.state in ("starting", "ready"),
-            "paused": False,
+            "paused": daemon.learning.paused,
             "uptime_seconds": round(daemon.metrics.uptime_seconds),
         },
         "health": {"healthy": not issues, "status": word, "issues": issues},
         "model": {
             "name": daemon.engine.name,
+            "architecture": "flowing",  # of what learns here; `name` is the model that answers
+            "interactions": requests["total_requests"],
             "state": health.state,
             "detail": health.detail,
             "context": daemon.engine.context,
@@ -59,13 +62,16 @@ def status(daemon: Daemon) -> dict[str, Any]:
             "pid": health.pid,
         },
         "metrics": {
-            **daemon.metrics.requests(),
+            **requests,
             "queued": daemon.waiting,
             "running": daemon.running,
             "queue_limit": daemon.config.settings.service.queue,
         },
         "memory": {"process": daemon.metrics.process()},
         "resources": daemon.metrics.machine(),
+        "circuit_breakers": {**daemon.breakers(), **daemon.learning.breakers()},
+        "checkpoints": daemon.learning.checkpoints(),
+        "learning": daemon.learning.as_dict(),
         "knowledge": knowledge,
         "parts": [part.as_dict() for part in optional_parts()],
     }

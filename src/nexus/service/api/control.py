@@ -18,6 +18,7 @@ from nexus.service.answer import Question, answer, frame_for
 from nexus.service.api.streaming import SSE_HEADERS, as_sse, collect, daemon_of, submit
 from nexus.service.api.where import folder
 from nexus.service.jobs import Lane, Priority
+from nexus.service.learning import Action
 from nexus.service.status import status
 from nexus.service.stream import Event
 
@@ -106,6 +107,40 @@ async def context(request: Request, body: ContextBody) -> dict[str, Any]:
     return frame.as_dict(with_text=True)
 
 
+class ControlBody(BaseModel):
+    """`POST /api/control`, seed 002."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Action
+    topic: str = Field(default="", max_length=200)
+
+
+@router.post("/api/control")
+async def control(request: Request, body: ControlBody) -> dict[str, Any]:
+    """Pause or resume background learning, start training with a topic or without, stop it."""
+    daemon = daemon_of(request)
+    if body.topic and body.action != "train_start":
+        raise InvalidInputError(f"{body.action} takes no topic", hint="send it with train_start")
+    daemon.learning.control(body.action, body.topic)
+    return await asyncio.to_thread(status, daemon)
+
+
+@router.get("/api/learning")
+async def learning(request: Request) -> dict[str, Any]:
+    """What the learner thought last and how it has come on, for who begins to look."""
+    found = daemon_of(request).learning
+    return {**found.as_dict(), "history": found.history(), "thoughts": found.thoughts_since(0)[1]}
+
+
+@router.delete("/api/learning")
+async def forget_learnt(request: Request) -> dict[str, Any]:
+    """Forget everything that the learner has read and learnt."""
+    found = daemon_of(request).learning
+    found.forget()
+    return found.as_dict()
+
+
 @router.get("/api/status")
 async def get_status(request: Request) -> dict[str, Any]:
     """The state of everything."""
@@ -114,13 +149,18 @@ async def get_status(request: Request) -> dict[str, Any]:
 
 @router.get("/api/events")
 async def get_events(request: Request) -> StreamingResponse:
-    """The status once a second, as server-sent events, until the client or the service goes."""
+    """The status once a second and the learner's thoughts, as server-sent events, until somebody goes."""
     daemon = daemon_of(request)
 
     async def body() -> AsyncIterator[bytes]:
+        seen, _ = daemon.learning.thoughts_since(0)
         while daemon.state in ("starting", "ready") and not await request.is_disconnected():
             yield Event("status", await asyncio.to_thread(status, daemon)).sse()
-            await asyncio.sleep(1)
+            for _ in range(4):
+                await asyncio.sleep(0.25)
+                seen, thoughts = daemon.learning.thoughts_since(seen)
+                for thought in thoughts:
+                    yield Event("thought", thought).sse()
 
     return StreamingResponse(body(), media_type="text/event-stream", headers=SSE_HEADERS)
 

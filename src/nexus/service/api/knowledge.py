@@ -66,8 +66,23 @@ async def add_knowledge(request: Request, body: PathsBody) -> StreamingResponse:
 @router.delete("/knowledge")
 async def forget_knowledge(request: Request, body: PathBody) -> dict[str, int]:
     """Take a file, a folder or a session out of the store; the files themselves stay."""
-    cortex = daemon_of(request).cortex
-    return {"removed": await asyncio.to_thread(cortex.forget_documents, absolute(body.path))}
+    daemon, path = daemon_of(request), absolute(body.path)
+
+    def forget() -> int:
+        sessions = [Path(each["path"]) for each in daemon.cortex.sessions()]
+        removed = daemon.cortex.forget_documents(path)
+        for session in sessions:
+            if session.is_relative_to(path):
+                daemon.learning.forget(session_id(session))
+        return removed
+
+    return {"removed": await asyncio.to_thread(forget)}
+
+
+def session_id(transcript: Path) -> str:
+    """The session that agents name a transcript after: its UUID where the name has one."""
+    found = _UUID.search(transcript.stem)
+    return found[0] if found else transcript.stem
 
 
 @router.post("/recall")

@@ -24,6 +24,7 @@ let last = 0;
 export function start() {
   document.addEventListener("nexus:thought", ({ detail }) => think(detail));
   document.addEventListener("nexus:status", ({ detail }) => show(detail));
+  document.addEventListener("nexus:status", begin, { once: true });
   byId("learning-pause").addEventListener("click", () => control("pause"));
   byId("learning-resume").addEventListener("click", () => control("resume"));
   byId("train-stop").addEventListener("click", () => control("train_stop"));
@@ -31,6 +32,17 @@ export function start() {
     event.preventDefault();
     control("train_start", { topic: event.target.elements.topic.value.trim() });
   });
+}
+
+/** What happened before the page was opened. */
+async function begin() {
+  try {
+    const { history, thoughts } = await call("GET", "/api/learning");
+    fill(history);
+    thoughts.forEach(think);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+  }
 }
 
 async function control(action, more = {}) {
@@ -63,8 +75,7 @@ function show({ learning, daemon }) {
   const topic = training?.topic || "any topic";
   say("training-state", training?.active
     ? `Training on ${topic}: ${training.pairs} pairs learnt, ${training.refused} refused (${training.teacher})` : "");
-  if (learning.history) fill(learning.history);
-  else add(learning);
+  add(learning);
 }
 
 function say(id, text) {
@@ -72,7 +83,7 @@ function say(id, text) {
 }
 
 function fill(history) {
-  for (const key of Object.keys(CURVES)) points[key] = history.map((point) => point[key]).filter((value) => value !== null);
+  for (const key of Object.keys(CURVES)) points[key] = history.map((point) => point[key]);
   draw();
 }
 

@@ -1,0 +1,202 @@
+"""Learning beside serving: when the learner may run, what it hears, what is known of it (seed 002).
+
+Knows neither the model nor how it learns; the learner's process does the work. Invariants: nothing here waits
+for it; it holds while somebody is served; only what has passed the gate for secrets reaches it; it is not
+even started before there is something to learn.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import Any, Literal
+
+from nexus.core.config import Config
+from nexus.core.errors import InvalidInputError
+from nexus.cortex import secrets
+from nexus.training.learner_client import Learner, Surprise
+from nexus.training.learner_settings import learner_settings
+
+Action = Literal["pause", "resume", "train_start", "train_stop"]
+# Questions come in bursts; learning goes on when the last one is this long ago.
+SETTLE_SECONDS = 2.0
+HISTORY_SECONDS, HISTORY_POINTS = 10.0, 720
+_CURVES = ("experience_factor", "flow_depth", "bits_per_byte")
+_THOUGHTS = 60
+
+
+class Learning:
+    """May be called from any thread."""
+
+    def __init__(self, config: Config) -> None:
+        settings = config.settings.training
+        self._settings = settings
+        self._home = config.home
+        self._learner = Learner(
+            learner_settings(settings, config.home), gate=secrets.blacked_out, on_event=self._heard
+        )
+        self._lock = threading.Lock()
+        self._started = False
+        self._paused = False
+        self._held = False
+        self._served = 0.0
+        self._topic: str | None = None
+        self._thoughts: deque[tuple[int, dict[str, Any]]] = deque(maxlen=_THOUGHTS)
+        self._thought = 0
+        self._history: deque[dict[str, float]] = deque(maxlen=HISTORY_POINTS)
+        self._next_point = 0.0
+
+    @property
+    def enabled(self) -> bool:
+        """Whether there is anything that it could learn from."""
+        return self._settings.enabled or self._settings.teacher != "none"
+
+    @property
+    def paused(self) -> bool:
+        """Whether the user has told it to wait."""
+        return self._paused
+
+    @property
+    def pid(self) -> int | None:
+        """The learner's process, while it lives."""
+        return self._learner.pid
+
+    def start(self) -> None:
+        """Go on from where an earlier run was, if there was one."""
+        known = self._home.training / "replay.db"
+        if self.enabled and (self._settings.bootstrap or known.exists()):
+            self._begin()
+        if self._settings.bootstrap:
+            self._train(self._settings.topic)
+
+    def stop(self) -> None:
+        """Let it save and end."""
+        self._learner.close()
+
+    def observe(self, text: str, source_id: str = "") -> None:
+        """What was said in the conversation `source_id`."""
+        if self._settings.enabled and text.strip():
+            self._begin()
+            self._learner.observe(text, "conversation", source_id)
+
+    def forget(self, source_id: str | None = None) -> None:
+        """Delete what was said in `source_id`, or everything, and what was learnt from it."""
+        known = self._home.training / "replay.db"
+        if self._started or known.exists():
+            self._begin()
+            self._learner.forget(source_id)
+
+    def surprise(self, text: str, timeout: float = 2.0) -> Surprise:
+        """How surprising a text is. Raises `NotRunningError`, `BusyError`, `InvalidInputError`."""
+        return self._learner.surprise(text, timeout)
+
+    def control(self, action: Action, topic: str = "") -> None:
+        """What `POST /api/control` may ask for. Raises `InvalidInputError` where it cannot be done."""
+        if not self.enabled and action != "train_stop":
+            raise InvalidInputError(
+                "learning is switched off", hint="set training.enabled or training.teacher, and restart"
+            )
+        match action:
+            case "pause":
+                self._paused = True
+                self._learner.pause()
+            case "resume":
+                self._paused = False
+                self._learner.resume()
+            case "train_start":
+                self._train(topic)
+            case "train_stop":
+                self._topic = None
+                self._learner.train_stop()
+
+    def served(self) -> None:
+        """Somebody is being served now: the learner holds at once."""
+        with self._lock:
+            self._served = time.monotonic()
+            if self._held:
+                return
+            self._held = True
+        self._learner.yield_now()
+
+    def tick(self, share: float, *, busy: bool) -> None:
+        """Once a second: `share` of one core is allowed; `busy` while requests run or wait."""
+        now = time.monotonic()
+        with self._lock:
+            if busy:
+                self._served = now
+            goes = self._held and now - self._served >= SETTLE_SECONDS
+            if goes:
+                self._held = False
+        if goes:
+            self._learner.go()
+        self._learner.share(share)
+
+    def thoughts_since(self, number: int) -> tuple[int, list[dict[str, Any]]]:
+        """The thoughts after the one called `number`, and the number of the last; bounded."""
+        with self._lock:
+            return self._thought, [thought for at, thought in self._thoughts if at > number]
+
+    def history(self) -> list[dict[str, float]]:
+        """The curves of the last two hours, oldest first."""
+        with self._lock:
+            return list(self._history)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `/api/status`."""
+        metrics = self._learner.metrics
+        process = metrics.pop("state")
+        return {**metrics, "state": self._state(process, metrics), "detail": self._detail(process)}
+
+    def checkpoints(self) -> dict[str, Any]:
+        """For `/api/status`, as the seed has it."""
+        return {"count": 0, "total_size_mb": 0.0, **self._learner.metrics.get("checkpoints", {})}
+
+    def breakers(self) -> dict[str, str]:
+        """State of the learner's own breakers, by name."""
+        return {"learning": "CLOSED", "teacher": "CLOSED", **self._learner.metrics.get("breakers", {})}
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._started:
+                return
+            self._started = True
+        self._learner.start()
+
+    def _train(self, topic: str) -> None:
+        if self._settings.teacher == "none":
+            raise InvalidInputError(
+                "no teacher is configured",
+                hint="`nexus config set training.teacher ollama`, or openai with training.url",
+            )
+        self._begin()
+        self._topic = topic
+        self._learner.train_start(topic)
+
+    def _state(self, process: str, metrics: dict[str, Any]) -> str:
+        if not self.enabled:
+            return "off"
+        if self._paused:
+            return "paused"
+        if not self._started:
+            return "idle"
+        if process != "running":
+            return "starting" if process == "starting" else "failed"
+        if self._held:
+            return "waiting"
+        rested = metrics.get("dreams", {}).get("rested")
+        return "idle" if rested and self._topic is None else "learning"
+
+    def _detail(self, process: str) -> str:
+        last = self._learner.warnings[-1] if self._learner.warnings else ""
+        return last if process == "restarting" else ""
+
+    def _heard(self, event: dict[str, Any]) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if event.get("event") == "thought":
+                self._thought += 1
+                self._thoughts.append((self._thought, {k: v for k, v in event.items() if k != "event"}))
+            elif event.get("event") == "metrics" and now >= self._next_point:
+                self._next_point = now + HISTORY_SECONDS
+                self._history.append({key: float(event[key]) for key in _CURVES})
