@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,6 +17,8 @@ from nexus.service.api import index, sessions
 from nexus.service.api.ingesting import reading
 from nexus.service.api.streaming import daemon_of
 from nexus.service.api.where import WhereBody, absolute
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 router = APIRouter(prefix="/api")
 router.include_router(sessions.router)
