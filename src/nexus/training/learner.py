@@ -223,7 +223,8 @@ class LearningLoop:
     def _measure(self) -> Task | None:
         """Queue the user's newest held-out passages, and the first of them."""
         self._unmeasured = 0
-        size, chosen = 0, []
+        chosen: list[Piece] = []
+        size = 0
         for piece in self.replay.held_out(64):
             if chosen and size + len(piece.text) > HELD_BYTES:
                 break

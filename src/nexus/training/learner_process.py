@@ -80,7 +80,7 @@ class LearnerProcess:
         try:
             worked = self._loop.step()
         except NexusError as error:
-            self._breaker.failed()
+            self._breaker.failed(error)
             self._warn(str(error))
             return False
         self._breaker.succeeded()
@@ -131,9 +131,9 @@ class LearnerProcess:
                 mean = sum(bits) / len(bits) if bits else 0.0
                 self._send({"event": "surprise", "id": message["id"], "bits": bits, "mean": round(mean, 4)})
             case "forget":
-                source = message.get("id")
-                gone = loop.forget(None if source is None else str(source))
-                self._send({"event": "forgotten", "id": source, "pieces": gone})
+                what = message.get("id")
+                gone = loop.forget(None if what is None else str(what))
+                self._send({"event": "forgotten", "id": what, "pieces": gone})
             case "checkpoint":
                 self._checkpoint()
             case "stop":

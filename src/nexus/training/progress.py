@@ -48,7 +48,7 @@ class Progress:
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> Progress:
         """What `as_dict` gave. Raises `ValueError` for anything else."""
-        values = {}
+        values: dict[str, Any] = {}
         for known in fields(cls):
             value = facts.get(known.name)
             wanted = int if known.type == "int" else (int, float)
