@@ -114,21 +114,26 @@ def test_killed_it_is_started_again_and_told_what_it_was(learner: Learner) -> No
     eventually(lambda: learner.metrics["bytes_learned"] > 0)
 
 
-def test_paused_yielding_or_without_a_share_it_learns_nothing(learner: Learner) -> None:
-    holds = [(learner.pause, learner.resume), (learner.yield_now, learner.go)]
-    holds.append((lambda: learner.share(0), lambda: learner.share(1.0)))
-    for number, (hold, release) in enumerate(holds):
-        hold()
-        learner.surprise("everything before this was heard")
-        steps = learner.metrics.get("steps", 0)
-        talk(learner, 4, f"c{number}") if number == 0 else learner.observe(f"new words, number {number}")
-        items = eventually(lambda: learner.metrics.get("replay", {}).get("items"))
-        learner.surprise("and before this too")
-        before = learner.metrics["steps"]
-        assert before <= steps + 1
-        release()
-        eventually(lambda before=before: learner.metrics["steps"] > before)
-        assert items
+@pytest.mark.parametrize(
+    ("hold", "release"),
+    [
+        (Learner.pause, Learner.resume),
+        (Learner.yield_now, Learner.go),
+        (lambda learner: learner.share(0.0), lambda learner: learner.share(1.0)),
+    ],
+)
+def test_paused_yielding_or_without_a_share_it_learns_nothing(
+    learner: Learner, hold: Callable[[Learner], None], release: Callable[[Learner], None]
+) -> None:
+    eventually(lambda: learner.state == "running")
+    hold(learner)
+    talk(learner, 4)
+    eventually(lambda: learner.metrics.get("replay", {}).get("items") == 4)
+    for _ in range(5):
+        learner.surprise("it answers all the same")
+    assert learner.metrics["bytes_learned"] == learner.metrics["steps"] == 0
+    release(learner)
+    eventually(lambda: learner.metrics["bytes_learned"] > 0)
 
 
 def test_a_checkpoint_comes_back_with_a_report(settings: LearnerSettings) -> None:
@@ -212,6 +217,20 @@ def test_it_does_not_outlive_its_parent_and_gives_way(learner: Learner) -> None:
     assert learner.pid is not None
     assert os.sched_getscheduler(learner.pid) == os.SCHED_IDLE
     assert psutil.Process(learner.pid).parent() == psutil.Process()
+
+
+def test_without_a_teacher_training_says_what_is_missing(settings: LearnerSettings) -> None:
+    learner = Learner(replace(settings, bootstrap=True, topic="optics"), gate=blacked_out)
+    learner.start()
+    training = eventually(lambda: learner.metrics.get("training"))
+    assert (training["active"], training["topic"], training["teacher"]) == (True, "optics", "")
+    assert "training.teacher" in training["trouble"]
+    learner.train_start("algebra")
+    eventually(lambda: learner.metrics["training"]["topic"] == "algebra")
+    learner.train_stop()
+    eventually(lambda: not learner.metrics["training"]["active"])
+    assert any("training.teacher" in warning for warning in learner.warnings)
+    learner.close(60)
 
 
 def test_settings_become_what_the_process_is_told(home: Home) -> None:

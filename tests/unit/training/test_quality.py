@@ -20,18 +20,19 @@ GOOD = [
     (QUESTION, ANSWER),
     (
         "Wie entsteht ein Regenbogen am Himmel?",
-        "Ein Regenbogen entsteht, wenn Sonnenlicht in Wassertropfen gebrochen und an ihrer Rückseite gespiegelt"
-        " wird; jede Farbe verlässt den Tropfen unter ihrem eigenen Winkel, und so sehen wir sie nebeneinander.",
+        "Ein Regenbogen entsteht, wenn Sonnenlicht in Wassertropfen gebrochen und an ihrer Rückseite"
+        " gespiegelt wird; jede Farbe verlässt den Tropfen unter ihrem eigenen Winkel, und so sehen wir sie"
+        " nebeneinander.",
     ),
     (
         "Why is 0.1 + 0.2 not 0.3 in binary floating point?",
-        "In binary floating point neither 0.1 nor 0.2 has a finite expansion, so each is rounded to the nearest"
-        " number that fits. The sum of the rounded values is rounded once more and ends slightly above 0.3.",
+        "In binary floating point neither 0.1 nor 0.2 has a finite expansion, so each is rounded to the"
+        " nearest number that fits. The sum of the rounded values is rounded once more and ends slightly above 0.3.",
     ),
     (
         "What do robots say when they apologise?",
-        "Robots that apologise mostly say a fixed sentence; studies found that people trust them more when the"
-        " apology names what went wrong and what will be different next time, whatever words are used.",
+        "Robots that apologise mostly say a fixed sentence; studies found that people trust them more when"
+        " the apology names what went wrong and what will be different next time, whatever words are used.",
     ),
 ]
 SORRY = "I'm sorry, but I cannot answer questions about quantum entanglement, because "

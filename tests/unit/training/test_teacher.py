@@ -27,8 +27,8 @@ PAIRS = [
     (
         "Why do electrons in an atom have discrete energies?",
         "Electrons in an atom are standing waves around the nucleus, and only certain waves fit. Each that"
-        " fits has its own energy, so the atom takes in or gives off light only of the colours that belong to the"
-        " differences between two such energies.",
+        " fits has its own energy, so the atom takes in or gives off light only of the colours that belong"
+        " to the differences between two such energies.",
     ),
 ]
 KINDS = ["ollama", "openai"]
