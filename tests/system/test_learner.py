@@ -67,7 +67,7 @@ def _longer(found: Callable[[], list[Any]], than: int) -> bool:
 
 
 def _two_metrics_after(events: list[dict[str, Any]], place: int) -> bool:
-    return sum(event["event"] == "metrics" for event in events[place:]) >= 2
+    return len([event for event in events[place:] if event["event"] == "metrics"]) >= 2
 
 
 @pytest.mark.timeout(900)

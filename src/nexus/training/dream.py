@@ -1,9 +1,9 @@
 """Dreaming: which passages are recalled when there is nothing new, and when that is enough.
 
 Knows numbers of passages, not their text. A night is a run of passages drawn by surprise, of which those
-are learnt again that were forgotten; after it the user's held-out passages are measured. Invariants: a night ends; two nights that taught nothing end the
-dreaming until there is new text, so that an idle machine comes to rest; a night that made things worse is
-reported as one to be undone.
+are learnt again that were forgotten; after it the user's held-out passages are measured. Invariants: a
+night ends; two nights that taught nothing end the dreaming until there is new text, so that an idle
+machine comes to rest; a night that made things worse is reported as one to be undone.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ HELD_BYTES: Final = 16 << 10
 # A text that costs less is one that the student would have written itself.
 OWN_BITS: Final = 0.5
 # A passage that costs more than this part of what it cost when it was learnt has been forgotten. To learn
-# again what is still known by heart teaches nothing but to trust in repeats (docs/decisions/0020-learning.md).
+# again what is known by heart teaches nothing but to trust in repeats (docs/decisions/0020-learning.md).
 FORGOTTEN: Final = 0.6
 UNKNOWN_BITS: Final = 1.0  # and more than this
 THOUGHTS_WAITING: Final = 50

@@ -208,10 +208,10 @@ def test_a_dream_that_harms_is_undone(settings: LearnerSettings, monkeypatch: py
 def test_what_was_forgotten_is_learnt_again_in_a_dream(
     settings: LearnerSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = FlowSettings(base_bits=6, user_bits=8, energy_bits=6, match_bits=10)
+    small = FlowSettings(base_bits=6, user_bits=12, energy_bits=6, match_bits=10)
     loop = LearningLoop(settings, lambda: Flow(small), Flow.load)
     first, *others = base_text(30_000)[0]
-    loop.observe(first.decode()[:500], "conversation", "c1")
+    loop.observe(first.decode()[:300], "conversation", "c1")
     run_dry(loop)
     assert loop.dream.learnt_again == 0
     for text in others:  # far more than this small one can hold
