@@ -27,7 +27,8 @@ GOOD = [
     (
         "Why is 0.1 + 0.2 not 0.3 in binary floating point?",
         "In binary floating point neither 0.1 nor 0.2 has a finite expansion, so each is rounded to the"
-        " nearest number that fits. The sum of the rounded values is rounded once more and ends slightly above 0.3.",
+        " nearest number that fits. The sum of the rounded values is rounded once more and ends slightly"
+        " above 0.3.",
     ),
     (
         "What do robots say when they apologise?",
