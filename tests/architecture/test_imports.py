@@ -53,6 +53,7 @@ ONLY: dict[str, tuple[str, ...]] = {
     "qdrant_edge": ("cortex/",),
     "qdrant_client": ("cortex/",),
     "nexus._native": ("core/platform.py",),
+    "nexus._flowing": ("flowing/",),
 }
 
 # All that core may import beside the standard library and itself.
@@ -130,6 +131,7 @@ def test_every_import_follows_the_direction_of_the_house() -> None:
         ("cortex/chunker.py", "def f():\n    from nexus.engine.base import Engine"),
         ("cortex/chunker.py", "import nexus.service.daemon"),
         ("cortex/chunker.py", "from nexus import _native"),
+        ("training/dream.py", "from nexus import _flowing"),
         ("cortex/indexer.py", "import pickle"),
         ("cortex/indexer.py", "if True:\n    from pickle import loads"),
         ("engine/base.py", "import torch.nn as nn"),

@@ -1,6 +1,7 @@
 """Context: what stands before the next byte, as hashes.
 
-Orders 0 to 6, the word so far, the word with the one before it, and bytes with gaps. Knows no tables.
+Orders 0 to 6 and 8; the word so far, alone, with those before it and with the line's beginning; bytes with
+gaps. Knows no tables.
 Invariant: every hash is a 64-bit number that depends on the bytes since `begin` alone, in the same way on
 every machine; the C core makes the same numbers.
 """
@@ -33,34 +34,37 @@ class Context:
         self.window = bytearray(WINDOW)  # the last bytes, oldest first
         self.length = 0  # bytes since the beginning, at most WINDOW are kept
         self.last = 0  # the last eight bytes, newest lowest
-        self.word = 0
-        self.previous_word = 0
-        self.line = 0  # the first bytes of the line, up to four
+        self.words = (0, 0, 0)  # hashes of the word so far and of the two before it
+        self.line = 0  # the first two bytes of the line
 
     def add(self, byte: int) -> None:
         """`byte` was read."""
         self.window = self.window[1:] + bytes((byte,))
         self.length += 1
         self.last = ((self.last << 8) | byte) & _MASK
+        if self.line < 256:
+            self.line = self.line << 8 | byte
+        if byte == 10:
+            self.line = 0
         lower = byte | 32 if 65 <= byte <= 90 else byte
+        word, previous, _ = self.words
         if 97 <= lower <= 122 or byte >= 128:
-            self.word = ((self.word ^ lower) * _B + 1) & _MASK
-        elif self.word:
-            self.previous_word, self.word = self.word, 0
-        self.line = 0 if byte == 10 else self.line
+            self.words = (((word ^ lower) * _B + 1) & _MASK, *self.words[1:])
+        elif word:
+            self.words = (0, word, previous)
 
     def hashes(self) -> list[int]:
         """One number for each of the `CONTEXTS`; those of orders 0 to 6 first, in this order."""
-        last = self.last
+        last, (word, previous, before) = self.last, self.words
         parts = [last & ((1 << 8 * order) - 1) for order in range(ORDERS + 1)]
         parts += [
             last,
-            self.word,
-            (self.word + self.previous_word * 3) & _MASK,
-            last & 0xFFFF00,
+            word,
+            word + 3 * previous,
+            word + 3 * previous + 5 * before,
             last & 0xFF00FF,
-            last & 0xFFFF0000,
-            (self.previous_word + (last & 0xFF)) & _MASK,
+            word + self.line,
+            previous + (last & 0xFF),
         ]
         return [mixed((part + (number + 1) * _A) & _MASK) for number, part in enumerate(parts)]
 

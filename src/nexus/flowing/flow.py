@@ -7,16 +7,43 @@ and learning the user's text (mixer 1) changes nothing that base text (mixer 0) 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nexus.core.errors import InvalidInputError
+from nexus.core.errors import InvalidInputError, MissingPartError
 from nexus.flowing import saved
-from nexus.flowing.reference import MIXERS, Reference
 from nexus.flowing.settings import FlowSettings
+
+MIXERS = 2  # 0 base text, 1 the user's
+
+
+class Core(Protocol):
+    """What computes: the compiled core, or the reference that defines it."""
+
+    totals: tuple[int, int]
+
+    def begin(self) -> None: ...
+    def read(self, data: bytes, learn: bool, kind: int) -> tuple[NDArray[np.float32], int]: ...
+    def predict(self, kind: int) -> NDArray[np.float32]: ...
+    def usable(self) -> bool: ...
+    def arrays(self) -> dict[str, NDArray[Any]]: ...
+
+
+def compiled(settings: FlowSettings) -> Core:
+    """A new compiled core. Raises `MissingPartError` where NexusOS was installed without a compiler."""
+    try:
+        from nexus import _flowing
+    except ImportError as error:
+        raise MissingPartError(
+            "the compiled part that learns (nexus._flowing) is missing",
+            hint="apt-get install g++ python3-dev && make up",
+        ) from error
+    return _flowing.Core(**settings.as_dict())
 
 
 @dataclass(frozen=True)
@@ -35,10 +62,15 @@ class Reading:
 class Flow:
     """A byte predictor that learns while it reads. One instance, one thread at a time."""
 
-    def __init__(self, settings: FlowSettings | None = None) -> None:
-        """A Flow that has learnt nothing: every byte costs 8 bits."""
+    def __init__(
+        self, settings: FlowSettings | None = None, *, core: Callable[[FlowSettings], Core] = compiled
+    ) -> None:
+        """A Flow that has learnt nothing. `core` is what computes; `Reference` is the slow exact one.
+
+        Raises `MissingPartError` where the compiled core is missing.
+        """
         self.settings = settings or FlowSettings()
-        self._core = Reference(self.settings)
+        self._core = core(self.settings)
         self._mixer = 0
 
     def read(self, data: bytes, *, learn: bool, mixer: int = 0) -> Reading:
@@ -73,13 +105,15 @@ class Flow:
         saved.write(path, self.settings, self._core.totals, self._core.arrays())
 
     @classmethod
-    def load(cls, path: Path) -> Flow:
+    def load(cls, path: Path, *, core: Callable[[FlowSettings], Core] = compiled) -> Flow:
         """The Flow that was saved in `path`, at the beginning of a text.
 
-        Raises `NotFoundError`, `StorageError`, or `ModelCorruptError` naming the file.
+        Raises `NotFoundError`, `StorageError`, `MissingPartError`, or `ModelCorruptError` naming the file.
         """
         file = saved.Saved(path)
-        flow = cls(file.settings)
+        flow = cls(file.settings, core=core)
         file.fill(flow._core.arrays())
         flow._core.totals = file.totals
+        if not flow._core.usable():
+            raise file.corrupt("it holds values that nothing can be computed with")
         return flow

@@ -17,8 +17,11 @@ from nexus.flowing.contexts import _A, _MASK, CONTEXTS, WINDOW, Context, mixed
 Floats = NDArray[np.float32]
 INPUTS = 2 * CONTEXTS + 2  # two for each context, two for the match
 SHORTEST = 6
-_LIMIT = 255  # a probability's rate never falls below 1 / (this + 1.5)
 MATCHES = 16
+SITUATIONS = 32  # eight by how many of the longer contexts know the next bit, four by the match
+FAMILIAR = 10  # from this match on, what comes true is a repetition
+_LIMIT = 1000  # a probability's rate falls from 1 / 8 to 1 / (8 + this)
+_FIRST = np.float32(8)
 
 
 def stretch(p: Floats | np.float32) -> Floats:
@@ -64,18 +67,13 @@ class Memory:
             else:
                 self.rows[number] = -1
 
-    def foresee(self, context: Context) -> None:
-        """Where did the last bytes stand before? Sets the byte that followed, or none."""
+    def foresee(self) -> None:
+        """Which byte followed when the last bytes stood somewhere before? -1 where that is not known."""
         size = 1 << self.match_bits
-        if self.length and not 1 <= self.total - self.pointer <= size:
+        if not 1 <= self.total - self.pointer <= size:  # all was followed, or it was overwritten
             self.length = 0
-        if not self.length and context.length >= SHORTEST:
-            place = int(self.places[context.tail() >> (64 - (self.match_bits - 3))])
-            if place and 1 <= self.total - place <= size - WINDOW:
-                self.pointer, self.length = place, self._agreeing(place, context)
-                if self.length < SHORTEST:
-                    self.length = 0
         self.expected = int(self.text[self.pointer & (size - 1)]) if self.length else -1
+        self.match = min(MATCHES - 1, (self.length - SHORTEST) // 2 + 1) if self.length else 0
 
     def _agreeing(self, place: int, context: Context) -> int:
         """How many bytes before `place` equal the last bytes read, at most WINDOW."""
@@ -85,11 +83,6 @@ class Memory:
                 break
             count += 1
         return count
-
-    @property
-    def match(self) -> int:
-        """How long the match is, in one of MATCHES steps; 0 is none."""
-        return min(MATCHES - 1, (self.length - SHORTEST) // 2 + 1) if self.length else 0
 
     def inputs(self, node: int, depth: int) -> Floats:
         """[INPUTS] what the contexts say of the next bit; 0 where one says nothing.
@@ -110,6 +103,9 @@ class Memory:
             sure = self.match_guess[self.match]
             values[-2] = sign * stretch(sure)
             values[-1] = sign * (sure - np.float32(0.5)) * np.float32(4)
+        follows = 0 if not self.foreseen else 1 if self.match < 5 else 2 if self.match < FAMILIAR else 3
+        self.situation = 4 * int(np.count_nonzero(known[1:8])) + follows
+        self.familiar = self.foreseen and self.match >= FAMILIAR
         return values
 
     def learn(self, bit: int, depth: int) -> None:
@@ -117,25 +113,38 @@ class Memory:
         which = np.arange(CONTEXTS)
         tries = self.tries[which, self.seen]
         guess = self.guess[which, self.seen]
-        moved = guess + (np.float32(bit) - guess) / (tries.astype(np.float32) + np.float32(1.5))
-        known = self.seen > 0
+        moved = guess + (np.float32(bit) - guess) / (tries.astype(np.float32) + _FIRST)
+        # Of a repetition only the histories learn: a text read twice must not seem twice as sure.
+        known = (self.seen > 0) & (not self.familiar)
         self.guess[which, self.seen] = np.where(known, np.clip(moved, 1 / 4096, 1 - 1 / 4096), guess)
         self.tries[which, self.seen] = np.where(known & (tries < _LIMIT), tries + 1, tries)
         self.buckets[self.rows, self.slot] = states.states()[1][self.seen, bit]
         if self.foreseen:
             right = np.float32((self.expected >> (7 - depth) & 1) == bit)
             sure, count = self.match_guess[self.match], self.match_tries[self.match]
-            sure += (right - sure) / (np.float32(count) + np.float32(1.5))
+            sure += (right - sure) / (np.float32(count) + _FIRST)
             self.match_guess[self.match] = np.clip(sure, 1 / 4096, 1 - 1 / 4096)
             self.match_tries[self.match] = min(count + 1, _LIMIT)
 
-    def follow(self, byte: int) -> None:
-        """`byte` was read: the match goes on, or is over."""
+    def follow(self, byte: int, context: Context) -> None:
+        """`byte`, the last that `context` has, was read: the match goes on, or another is looked for.
+
+        Before `keep`, which would have the last bytes find themselves.
+        """
         if self.length and self.expected == byte:
             self.pointer += 1
             self.length = min(self.length + 1, 65535)
-        else:
-            self.length = 0
+            return
+        self.length = 0
+        place = int(self.places[context.tail() >> (64 - (self.match_bits - 3))])
+        if (
+            context.length >= SHORTEST
+            and place
+            and 1 <= self.total - place <= (1 << self.match_bits) - WINDOW
+        ):
+            self.pointer, self.length = place, self._agreeing(place, context)
+            if self.length < SHORTEST:
+                self.length = 0
 
     def keep(self, byte: int, context: Context) -> None:
         """`byte`, the last that `context` has, was learnt: matches may be found in it."""

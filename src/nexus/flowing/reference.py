@@ -8,10 +8,13 @@ plus a correction; learning it changes the user's part only, so it cannot cost t
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from nexus.flowing.contexts import Context
+from nexus.flowing import states
+from nexus.flowing.contexts import CONTEXTS, Context
 from nexus.flowing.energy import EnergyCell
 from nexus.flowing.memory import INPUTS, Memory, second_half, stretch
 from nexus.flowing.mixing import SURE, Floats, Mixer, squash
@@ -19,7 +22,6 @@ from nexus.flowing.settings import FlowSettings
 
 # Beside what the memory says: what the energy cell says, and a constant.
 _EACH = INPUTS + 2
-MIXERS = 2
 
 
 class Reference:
@@ -31,8 +33,11 @@ class Reference:
         bits = (settings.base_bits, settings.user_bits)
         self.memories = [Memory(b, settings.match_bits) for b in bits]
         self.cells = [EnergyCell(settings) for _ in bits]
-        self.mixers = [Mixer(_EACH, 0.2, 1 / 3), Mixer(2 * _EACH, 0.0, 0.0)]
-        self.mixers[1].weights = [_user_weights(w) for w in self.mixers[1].weights]
+        # The user's corrections to the base begin at zero.
+        self.mixers = [
+            Mixer(_first_weights(), 1 / 3),
+            Mixer(np.concatenate([np.zeros(_EACH, np.float32), _first_weights()]), 0),
+        ]
 
     def begin(self) -> None:
         """A new text begins."""
@@ -40,40 +45,37 @@ class Reference:
         for memory in self.memories:
             memory.begin()
 
-    def read(self, data: bytes, learn: bool, mixer: int) -> tuple[Floats, int]:
+    def read(self, data: bytes, learn: bool, kind: int) -> tuple[Floats, int]:
         """Bits of surprise of every byte, and the relaxation steps of all."""
         bits, steps = np.zeros(len(data), np.float32), 0
         for number, byte in enumerate(data):
-            bits[number] = self._byte(byte, learn, mixer)
+            bits[number] = self._byte(byte, learn, kind)
             if learn:
-                steps += self.cells[mixer].learn(byte)
-            for memory in self.memories:
-                memory.follow(byte)
+                steps += self.cells[kind].learn(byte)
             self.context.add(byte)
+            for memory in self.memories:
+                memory.follow(byte, self.context)
             if learn:
-                self.memories[mixer].keep(byte, self.context)
+                self.memories[kind].keep(byte, self.context)
         return bits, steps
 
-    def predict(self, mixer: int) -> Floats:
+    def predict(self, kind: int) -> Floats:
         """[256] probabilities of the next byte; nothing is learnt."""
-        hashes = self._foresee(mixer, learn=False)
+        hashes = self._foresee(kind, learn=False)
         p = np.zeros(512, np.float32)
         p[1] = 1
         for node in range(1, 256):
             depth = node.bit_length() - 1
-            if depth == 4:
-                for memory in self.memories[: mixer + 1]:
-                    memory.find(second_half(hashes, node), learn=False)
-            if depth > 4:
-                for memory in self.memories[: mixer + 1]:
+            if depth >= 4:
+                for memory in self.memories[: kind + 1]:
                     memory.find(second_half(hashes, node >> (depth - 4)), learn=False)
-            one = self._bit(node, depth, mixer)
+            one = self._bit(node, depth, kind)
             p[2 * node + 1], p[2 * node] = p[node] * one, p[node] * (1 - one)
         return np.asarray(p[256:] / p[256:].sum(), np.float32)
 
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """All that was learnt, by name, live: what is written into these is what the model then is."""
-        found: dict[str, NDArray[np.generic]] = {}
+        found: dict[str, NDArray[Any]] = {}
         for kind, memory, cell, mixer in zip(
             ("base", "user"), self.memories, self.cells, self.mixers, strict=True
         ):
@@ -86,6 +88,19 @@ class Reference:
             found[f"{kind}.shares"] = mixer.shares
         return found
 
+    def usable(self) -> bool:
+        """Whether what was written into `arrays` can be computed with; begins a new text."""
+        self.begin()
+        count = len(states.states()[0])
+        for name, array in self.arrays().items():
+            if name.endswith("buckets") and not (array[:, 1:] < count).all():
+                return False
+            if array.dtype == np.float32:
+                least, most = (1 / 8192, 1 - 1 / 8192) if name.endswith("guess") else (-1e6, 1e6)
+                if not ((array >= least) & (array <= most)).all():
+                    return False
+        return True
+
     @property
     def totals(self) -> tuple[int, int]:
         """Bytes learnt of base text and of the user's."""
@@ -96,56 +111,61 @@ class Reference:
         for memory, total in zip(self.memories, totals, strict=True):
             memory.total = total
 
-    def _foresee(self, mixer: int, learn: bool) -> list[int]:
+    def _foresee(self, kind: int, learn: bool) -> list[int]:
         hashes = self.context.hashes()
-        for kind in range(2):
-            self.memories[kind].foresee(self.context)
-        for kind in range(mixer + 1):
-            self.memories[kind].find(hashes, learn and kind == mixer)
-            self.cells[kind].foresee(hashes)
+        for each in range(2):
+            self.memories[each].foresee()
+        for each in range(kind + 1):
+            self.memories[each].find(hashes, learn and each == kind)
+            self.cells[each].foresee(hashes)
         return hashes
 
-    def _byte(self, byte: int, learn: bool, mixer: int) -> np.float32:
-        hashes, node, surprise = self._foresee(mixer, learn), 1, np.float32(0)
+    def _byte(self, byte: int, learn: bool, kind: int) -> np.float32:
+        hashes, node, surprise = self._foresee(kind, learn), 1, np.float32(0)
         for depth in range(8):
             if depth == 4:
-                for kind in range(mixer + 1):
-                    self.memories[kind].find(second_half(hashes, node), learn and kind == mixer)
+                for each in range(kind + 1):
+                    self.memories[each].find(second_half(hashes, node), learn and each == kind)
             bit = byte >> (7 - depth) & 1
-            one = self._bit(node, depth, mixer)
+            one = self._bit(node, depth, kind)
             surprise -= np.log2(one if bit else 1 - one)
             if learn:
-                self._learn(bit, depth, mixer)
+                self._learn(bit, depth, kind)
             node = 2 * node + bit
         return surprise
 
-    def _bit(self, node: int, depth: int, mixer: int) -> np.float32:
+    def _bit(self, node: int, depth: int, kind: int) -> np.float32:
         """The probability that the next bit is one."""
         said = []
-        for kind in range(mixer + 1):
-            energy = stretch(self.cells[kind].bit(node))
-            said += [self.memories[kind].inputs(node, depth), np.array([energy, 0.3], np.float32)]
+        for each in range(kind + 1):
+            energy = stretch(self.cells[each].bit(node))
+            said += [self.memories[each].inputs(node, depth), np.array([energy, 0.3], np.float32)]
         self.values, last = np.concatenate(said), self.context.last & 0xFF
-        self.chosen = [(memory.match, node, last) for memory in self.memories]
+        self.chosen = [(memory.situation, node, last) for memory in self.memories[: kind + 1]]
         self.dots = self.mixers[0].dots(self.values[:_EACH], self.chosen[0])
-        shares = self.mixers[0].shares[node]
-        if mixer:
+        shares = self.mixers[0].shares[self.chosen[0][0]]
+        if kind:
             self.dots = self.dots + self.mixers[1].dots(self.values, self.chosen[1])
-            shares = shares + self.mixers[1].shares[node]
+            shares = shares + self.mixers[1].shares[self.chosen[1][0]]
         self.dots = np.clip(self.dots, -SURE, SURE)
         self.one = squash(np.float32(self.dots @ shares))
         return np.float32(self.one)
 
-    def _learn(self, bit: int, depth: int, mixer: int) -> None:
-        rates = (self.settings.mixer_rate, self.settings.gate_rate)
+    def _learn(self, bit: int, depth: int, kind: int) -> None:
+        settings, memory, learning = self.settings, self.memories[kind], self.mixers[kind]
+        rate = np.float32(settings.user_mixer_rate if kind else settings.mixer_rate)
         missed = np.float32(bit) - squash(self.dots)
-        self.mixers[mixer].learn(
-            self.values, self.chosen[mixer], missed, rates, self.dots, np.float32(bit) - np.float32(self.one)
-        )
-        self.memories[mixer].learn(bit, depth)
+        learning.learn(self.values, self.chosen[kind], rate * missed, memory.familiar)
+        together = np.float32(bit) - np.float32(self.one)
+        learning.shares[memory.situation] += np.float32(settings.gate_rate) * together * self.dots
+        memory.learn(bit, depth)
 
 
-def _user_weights(weights: Floats) -> Floats:
-    """Corrections to the base's inputs begin at zero, weights of the user's own inputs at a fifth."""
-    weights[:, _EACH:] = 0.2
+def _first_weights() -> Floats:
+    """[_EACH] What is stretched counts a little, the rest nothing yet.
+
+    Rows that are seldom chosen keep these; larger ones add up to more certainty than is right.
+    """
+    weights = np.zeros(_EACH, np.float32)
+    weights[:CONTEXTS] = weights[INPUTS - 2] = weights[INPUTS] = 0.06
     return weights

@@ -12,6 +12,7 @@ import struct
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ def write(
     path: Path,
     settings: FlowSettings,
     totals: tuple[int, int],
-    arrays: Mapping[str, NDArray[np.generic]],
+    arrays: Mapping[str, NDArray[Any]],
 ) -> None:
     """Replace `path`. Raises `StorageError`; the old file is then unchanged."""
     text = json.dumps(settings.as_dict(), sort_keys=True).encode()
@@ -61,16 +62,16 @@ class Saved:
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
         if data[: len(MAGIC)] != MAGIC:
-            raise self._corrupt("it is not a saved flow")
+            raise self.corrupt("it is not a saved flow")
         if len(data) < _HEAD.size + _SUM:
-            raise self._corrupt("it is cut short")
+            raise self.corrupt("it is cut short")
         _, version, length, *totals = _HEAD.unpack_from(data)
         if version != VERSION:
-            raise self._corrupt(f"it is of version {version}, and this is version {VERSION}")
+            raise self.corrupt(f"it is of version {version}, and this is version {VERSION}")
         if hashlib.sha256(memoryview(data)[:-_SUM]).digest() != data[-_SUM:]:
-            raise self._corrupt("its checksum does not hold: it was cut short or changed")
+            raise self.corrupt("its checksum does not hold: it was cut short or changed")
         if length > _LONGEST_SETTINGS:
-            raise self._corrupt(f"its settings are said to take {length} bytes")
+            raise self.corrupt(f"its settings are said to take {length} bytes")
         self.totals = (totals[0], totals[1])
         self.settings = self._settings(data[_HEAD.size : _HEAD.size + length])
         self._rest = memoryview(data)[_HEAD.size + length : -_SUM]
@@ -79,31 +80,32 @@ class Saved:
         try:
             return FlowSettings(**json.loads(text))
         except (ValueError, TypeError, RecursionError, InvalidInputError) as error:
-            raise self._corrupt(f"its settings cannot be used: {error}") from error
+            raise self.corrupt(f"its settings cannot be used: {error}") from error
 
-    def fill(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    def fill(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Fill `arrays`, those of a new model with these settings. Raises `ModelCorruptError`; they are
         then partly filled and of no use."""
         at = 0
         for name, array in arrays.items():
             if at + _PART.size > len(self._rest):
-                raise self._corrupt(f"{name} is missing")
+                raise self.corrupt(f"{name} is missing")
             size, length = _PART.unpack_from(self._rest, at)
             at += _PART.size
             if size != array.nbytes or length > len(self._rest) - at:
-                raise self._corrupt(f"{name} has {size} bytes where {array.nbytes} are needed")
+                raise self.corrupt(f"{name} has {size} bytes where {array.nbytes} are needed")
             opened = zlib.decompressobj()
             try:
                 # One byte more than is needed would show that there is more.
                 data = opened.decompress(self._rest[at : at + length], size + 1)
             except zlib.error as error:
-                raise self._corrupt(f"{name} cannot be unpacked: {error}") from error
+                raise self.corrupt(f"{name} cannot be unpacked: {error}") from error
             if len(data) != size:
-                raise self._corrupt(f"{name} unpacks to another size than {size} bytes")
+                raise self.corrupt(f"{name} unpacks to another size than {size} bytes")
             array[...] = np.frombuffer(data, array.dtype).reshape(array.shape)
             at += length
         if at != len(self._rest):
-            raise self._corrupt(f"it has {len(self._rest) - at} bytes too many")
+            raise self.corrupt(f"it has {len(self._rest) - at} bytes too many")
 
-    def _corrupt(self, reason: str) -> ModelCorruptError:
+    def corrupt(self, reason: str) -> ModelCorruptError:
+        """What to raise where the file cannot be used for `reason`."""
         return ModelCorruptError(f"{self.path} cannot be used: {reason}", hint="delete it or restore another")

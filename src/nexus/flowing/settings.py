@@ -7,6 +7,7 @@ bounds, so that a saved file cannot ask for more memory than a table of `2**MOST
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from nexus.core.errors import InvalidInputError
 
@@ -23,9 +24,10 @@ class FlowSettings:
     energy_bits: int = 15  # log2 of the rows of an energy cell: 6 MB
     match_bits: int = 20  # log2 of the bytes of text kept to find repeats in: 1.5 MB with its index
     relaxation_steps: int = 4  # the most; a byte that was foreseen needs one
-    relaxation_stop: float = 0.05  # squared movement of z below which it rests
-    mixer_rate: float = 0.015
-    gate_rate: float = 0.003
+    relaxation_stop: float = 0.2  # squared movement of z below which it rests
+    mixer_rate: float = 0.003
+    user_mixer_rate: float = 0.01  # there is less of it, so it must be learnt faster
+    gate_rate: float = 0.001
     row_rate: float = 0.1
     readout_rate: float = 0.02
 
@@ -42,7 +44,7 @@ class FlowSettings:
                     hint=f"use a {'whole ' if whole else ''}number from {low} to {high}",
                 )
 
-    def as_dict(self) -> dict[str, int | float]:
+    def as_dict(self) -> dict[str, Any]:
         """For the header of a saved model."""
         return asdict(self)
 

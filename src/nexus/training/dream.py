@@ -1,9 +1,9 @@
-"""Dreaming: which passages are read again when there is nothing new, and when that is enough.
+"""Dreaming: which passages are recalled when there is nothing new, and when that is enough.
 
-Knows numbers of passages, not their text. A night is a run of passages drawn by surprise; after it the
-user's held-out passages are measured. Invariants: a night ends; two nights that taught nothing end the
-dreaming until there is new text, so that an idle machine comes to rest; a night that made things worse is
-reported as one to be undone.
+Knows numbers of passages, not their text. A night is a run of passages drawn by surprise, of which those
+are learnt again that were forgotten; after it the user's held-out passages are measured. Invariants: a
+night ends; two nights that taught nothing end the dreaming until there is new text, so that an idle
+machine comes to rest; a night that made things worse is reported as one to be undone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Dream:
     """The nights of one learner."""
 
     def __init__(self, seed: int | None = None) -> None:
-        self.nights = self.undone = self.vain = 0
+        self.nights = self.learnt_again = self.undone = self.vain = 0
         self.asleep = False
         self._random = random.Random(seed)  # noqa: S311 - a dream is no secret
         self._left: deque[int] = deque()

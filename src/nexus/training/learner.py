@@ -18,7 +18,7 @@ import numpy as np
 from nexus.core.errors import ModelCorruptError
 from nexus.training.base_text import base_text
 from nexus.training.checkpoints import Checkpoints, DamagedCheckpointError, Restored
-from nexus.training.dream import VAIN_NIGHTS, Dream
+from nexus.training.dream import Dream
 from nexus.training.known_text import KnownText
 from nexus.training.learner_settings import LearnerSettings
 from nexus.training.lessons import Lessons
@@ -32,6 +32,10 @@ MEASURE_EVERY: Final = 64 << 10  # bytes learnt between two looks at the held-ou
 HELD_BYTES: Final = 16 << 10
 # A text that costs less is one that the student would have written itself.
 OWN_BITS: Final = 0.5
+# A passage that costs more than this part of what it cost when it was learnt has been forgotten. To learn
+# again what is known by heart teaches nothing but to trust in repeats (docs/decisions/0020-learning.md).
+FORGOTTEN: Final = 0.6
+UNKNOWN_BITS: Final = 1.0  # and more than this
 THOUGHTS_WAITING: Final = 50
 
 
@@ -117,7 +121,12 @@ class LearningLoop:
                 "trimmed": replay.trimmed,
                 "doubles": replay.doubles,
             },
-            "dreams": {"nights": self.dream.nights, "undone": self.dream.undone, "rested": self.dream.rested},
+            "dreams": {
+                "nights": self.dream.nights,
+                "learnt_again": self.dream.learnt_again,
+                "undone": self.dream.undone,
+                "rested": self.dream.rested,
+            },
             "training": {**self.lessons.as_dict(), "pairs": self.progress.pairs},
             "checkpoints": self.checkpoints.as_dict(),
         }
@@ -175,15 +184,12 @@ class LearningLoop:
             self.checkpoint()
         while (number := self.dream.next()) is not None:
             if piece := self.replay.get(number):
-                return Task("dream", piece.text, True, USER_MIXER, piece)
+                return Task("recall", piece.text, False, USER_MIXER, piece)
         if self._unmeasured:
             return self._measure()
-        harmful = self.dream.wake(self.progress.now_bits or None)
-        if harmful:
+        if self.dream.wake(self.progress.now_bits or None):
             self.warnings.append("a dream made held-out text more surprising; it was undone")
             self._undo()
-        self._unsaved = True
-        self.progress.vain_nights = self.dream.vain
         return None
 
     def _finish(self, task: Task) -> None:
@@ -202,28 +208,34 @@ class LearningLoop:
         elif task.purpose == "teacher":
             self.progress.pairs += 1
             self._think(task)
-        elif piece is not None:
-            again = task.purpose == "dream"
-            if again:
-                self.dream.dreamt(len(piece.text))
+        elif task.purpose == "recall" and piece is not None:
+            self.dream.dreamt(len(piece.text))
+            if task.bits_per_byte > max(UNKNOWN_BITS, FORGOTTEN * (piece.bits or 8.0)):
+                self._task = Task("dream", piece.text, True, USER_MIXER, piece)
             else:
+                self._think(task, "dream")
+                self.replay.was_recalled(piece.id, task.bits_per_byte)
+        elif piece is not None:
+            if task.purpose == "reading":
                 self.progress.read_upto = piece.id
                 self.dream.read_new(len(piece.text))
                 self._own.add(piece.text.decode("utf-8", "replace"))
+            else:
+                self.dream.learnt_again += 1
             self._think(task)
-            self.replay.was_read(piece.id, task.bits_per_byte, again=again)
+            self.replay.was_read(piece.id, task.bits_per_byte)
 
-    def _think(self, task: Task) -> None:
-        kind = task.purpose
+    def _think(self, task: Task, kind: str = "") -> None:
         pieces = words_with_bits(task.data, np.concatenate(task.bits))
-        self.thoughts.append({"event": "thought", "kind": kind, "pieces": pieces})
+        self.thoughts.append({"event": "thought", "kind": kind or task.purpose, "pieces": pieces})
 
     # Measuring
 
     def _measure(self) -> Task | None:
         """Queue the user's newest held-out passages, and the first of them."""
         self._unmeasured = 0
-        size, chosen = 0, []
+        chosen: list[Piece] = []
+        size = 0
         for piece in self.replay.held_out(64):
             if chosen and size + len(piece.text) > HELD_BYTES:
                 break
@@ -275,7 +287,6 @@ class LearningLoop:
         self._student, self.progress, taught, own = found
         self._taught.take(taught)
         self._own.take(own)
-        self.dream.vain = self.progress.vain_nights
         self._unsaved = False
         return report
 
@@ -291,7 +302,6 @@ class LearningLoop:
         if not report.name:
             raise ModelCorruptError("the checkpoint from before a dream is gone", hint="restart the learner")
         self._adopt(self._student)
-        self.dream.vain = VAIN_NIGHTS
 
     def _adopt(self, student: Student) -> None:
         self._student = student

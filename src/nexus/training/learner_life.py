@@ -6,6 +6,7 @@ waited for, and its threads have ended.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -60,6 +61,8 @@ class LearnerLife:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 pass_fds=[its.fileno()],
+                # It computes in one thread; others would only take memory.
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
                 start_new_session=True,  # Ctrl-C is for the service, which then ends the learner in order
             )
         except OSError as error:

@@ -59,6 +59,8 @@ class LearnerProcess:
             "skipped": list(restored.skipped),
         }
         self._send({"event": "ready", "restored": report if restored.name or restored.skipped else None})
+        if self._settings.bootstrap:
+            self._train("")
         while not self._ended:
             self._answer_all()
             self._report()
@@ -80,7 +82,7 @@ class LearnerProcess:
         try:
             worked = self._loop.step()
         except NexusError as error:
-            self._breaker.failed()
+            self._breaker.failed(error)
             self._warn(str(error))
             return False
         self._breaker.succeeded()
@@ -121,9 +123,7 @@ class LearnerProcess:
             case "go":
                 self._hold_lessons()
             case "train_start":
-                loop.lessons.start(str(message.get("topic", "")))
-                if loop.lessons.trouble:
-                    self._warn(loop.lessons.trouble)
+                self._train(str(message.get("topic", "")))
             case "train_stop":
                 loop.lessons.stop()
             case "surprise":
@@ -131,15 +131,21 @@ class LearnerProcess:
                 mean = sum(bits) / len(bits) if bits else 0.0
                 self._send({"event": "surprise", "id": message["id"], "bits": bits, "mean": round(mean, 4)})
             case "forget":
-                source = message.get("id")
-                gone = loop.forget(None if source is None else str(source))
-                self._send({"event": "forgotten", "id": source, "pieces": gone})
+                what = message.get("id")
+                gone = loop.forget(None if what is None else str(what))
+                self._send({"event": "forgotten", "id": what, "pieces": gone})
             case "checkpoint":
                 self._checkpoint()
             case "stop":
                 self._ended = True
             case other:
                 self._warn(f"the learner does not know {str(other)[:40]!r}")
+
+    def _train(self, topic: str) -> None:
+        lessons = self._loop.lessons
+        lessons.start(topic or self._settings.topic)
+        if lessons.trouble:
+            self._warn(lessons.trouble)
 
     @property
     def _held(self) -> bool:
@@ -266,20 +272,28 @@ def main() -> None:
     settings = LearnerSettings(**first)
     give_way(settings)
     inbox = Inbox(lines)
-    Thread(target=inbox.fill, name="inbox", daemon=True).start()
     try:
+        Thread(target=inbox.fill, name="inbox", daemon=True).start()
         LearnerProcess(messages, settings, inbox).run()
     except MemoryError:
-        told = f"the learner needs more than training.ram_mib = {settings.ram_mib}"
-        with suppress(OSError, MemoryError):
-            messages.send({"event": "warning", "message": told})
-        os._exit(EXIT_MEMORY)
+        _memory_ran_out(messages, settings)
+    except RuntimeError as error:
+        if not settings.ram_mib or "thread" not in str(error):
+            raise
+        _memory_ran_out(messages, settings)  # a thread's stack is memory too
     except NexusError as error:
         with suppress(OSError):
             messages.send({"event": "warning", "message": str(error)})
         os._exit(EXIT_ERROR)
     # A question to the teacher may still be open; nobody waits for its answer.
     os._exit(0)
+
+
+def _memory_ran_out(messages: Messages, settings: LearnerSettings) -> None:
+    limit = f"training.ram_mib = {settings.ram_mib}" if settings.ram_mib else "there is"
+    with suppress(OSError, MemoryError):
+        messages.send({"event": "warning", "message": f"the learner needs more memory than {limit}"})
+    os._exit(EXIT_MEMORY)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ class LearnerSettings:
     url: str = ""
     model: str = ""
     api_key: str = ""
+    bootstrap: bool = False
+    topic: str = ""
     pause_seconds: float = 30.0
     timeout_seconds: float = 120.0
 
@@ -58,6 +60,8 @@ def learner_settings(settings: TrainingSettings, home: Home) -> LearnerSettings:
         url=settings.url,
         model=settings.model,
         api_key=settings.api_key,
+        bootstrap=settings.bootstrap,
+        topic=settings.topic,
         pause_seconds=settings.pause_seconds,
         timeout_seconds=settings.timeout_seconds,
     )

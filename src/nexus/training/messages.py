@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from threading import Lock
 from typing import Any, Final
 
@@ -59,10 +60,8 @@ class Messages:
 
     def close(self) -> None:
         """End both directions."""
-        try:
+        with suppress(OSError):  # the other side was quicker
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the other side was quicker
         self._socket.close()
 
 

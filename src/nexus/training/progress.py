@@ -22,7 +22,6 @@ class Progress:
     read_upto: int = 0  # id of the last passage of the user's that was learnt
     bytes_learned: int = 0
     pairs: int = 0
-    vain_nights: int = 0  # dreams one after the other that taught nothing
     now_bits: float = 0.0  # held-out text of the user, read by the student of now
     frozen_bits: float = 0.0  # the same, read by the base alone
     base_bits: float = 0.0  # held-out text of the base
@@ -48,7 +47,7 @@ class Progress:
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> Progress:
         """What `as_dict` gave. Raises `ValueError` for anything else."""
-        values = {}
+        values: dict[str, Any] = {}
         for known in fields(cls):
             value = facts.get(known.name)
             wanted = int if known.type == "int" else (int, float)

@@ -25,7 +25,7 @@ THOUGHT_CHARS: Final = 600
 THOUGHT_PIECES: Final = 120
 _WORD = re.compile(rb"\s*[^\s]+|\s+")
 
-Purpose = Literal["base", "reading", "dream", "teacher", "judging", "now", "frozen", "base check"]
+Purpose = Literal["base", "reading", "recall", "dream", "teacher", "judging", "now", "frozen", "base check"]
 
 
 @dataclass(slots=True)

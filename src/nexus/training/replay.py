@@ -25,7 +25,7 @@ HELD_EVERY: Final = 8  # every eighth passage is never learnt, only used to meas
 HELD_MOST: Final = 64
 FULL, TRIMMED = 0.90, 0.75
 UNREAD_BITS: Final = 8.0
-FADING: Final = 0.7  # each reading again makes the next less worth: what stays surprising is noise
+FADING: Final = 0.7  # each look makes the next less worth: what stays surprising is noise
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS piece (
@@ -46,7 +46,7 @@ CREATE INDEX IF NOT EXISTS piece_source ON piece (source);
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A passage. `bits` per byte at its last reading; `frozen` the same for the base that learnt no user."""
+    """A passage. `bits` per byte when it was learnt; `frozen` the same for the base that learnt no user."""
 
     id: int
     kind: str
@@ -109,14 +109,21 @@ class Replay:
         """One passage; None where it is gone."""
         return self._one("WHERE id = ?", (number,))
 
-    def was_read(self, number: int, bits: float, *, again: bool) -> None:
-        """Note how surprising a passage was, in bits per byte; `again` when it was not the first time."""
+    def was_read(self, number: int, bits: float) -> None:
+        """Note how surprising a passage was when it was learnt, in bits per byte."""
+        with self._changing() as database:
+            database.execute(
+                "UPDATE piece SET bits = ?, times = 0, worth = ? WHERE id = ?", (bits, bits, number)
+            )
+
+    def was_recalled(self, number: int, bits: float) -> None:
+        """Note how surprising it is now that it was learnt: each time the next is less worth."""
         with self._changing() as database:
             row = database.execute("SELECT times FROM piece WHERE id = ?", (number,)).fetchone()
             if row:
-                times = row[0] + int(again)
-                query = "UPDATE piece SET bits = ?, times = ?, worth = ? WHERE id = ?"
-                database.execute(query, (bits, times, bits * FADING**times, number))
+                times = row[0] + 1
+                query = "UPDATE piece SET times = ?, worth = ? WHERE id = ?"
+                database.execute(query, (times, bits * FADING**times, number))
 
     def set_frozen(self, measured: Iterable[tuple[int, float]]) -> None:
         """Note (id, bits per byte) of passages for a base that has learnt nothing of the user."""

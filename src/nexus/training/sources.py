@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -48,22 +49,18 @@ class OllamaSource:
     """A local Ollama, asked by its official client."""
 
     def __init__(self, url: str, model: str, seconds: float, stop: Callable[[], bool]) -> None:
-        """Raises `ConfigError` for an address that cannot be one."""
         import ollama  # a tenth of a second that a learner without a teacher need not spend
 
         self.name = f"ollama {model}"
         self._model = model
         self._errors = (ollama.ResponseError, ollama.RequestError)
-        try:
-            self._client = ollama.Client(
-                url or OLLAMA_URL,
-                follow_redirects=False,
-                timeout=seconds,
-                trust_env=False,
-                transport=BoundedTransport(seconds, MOST_BYTES, stop),
-            )
-        except (httpx.InvalidURL, ValueError) as error:
-            raise _no_address(url, error) from error
+        self._client = ollama.Client(
+            url or OLLAMA_URL,
+            follow_redirects=False,
+            timeout=seconds,
+            trust_env=False,
+            transport=BoundedTransport(seconds, MOST_BYTES, stop),
+        )
 
     def say(self, prompt: str) -> str:
         return _gathered(self.name, self._words(prompt))
@@ -92,20 +89,17 @@ class OpenAiSource:
     """Any server with `POST URL/chat/completions`."""
 
     def __init__(self, url: str, model: str, key: str, seconds: float, stop: Callable[[], bool]) -> None:
-        """Raises `ConfigError` for an address that cannot be one."""
+        """Raises `ConfigError` without an address."""
         if not url:
             raise ConfigError("training.teacher = openai needs training.url", hint=_URL)
         self.name = f"openai {model}"
         self._model = model
-        try:
-            self._client = httpx.Client(
-                base_url=url,
-                headers={"authorization": f"Bearer {key}"} if key else {},
-                timeout=seconds,
-                transport=BoundedTransport(seconds, MOST_BYTES, stop),
-            )
-        except (httpx.InvalidURL, ValueError) as error:
-            raise _no_address(url, error) from error
+        self._client = httpx.Client(
+            base_url=url,
+            headers={"authorization": f"Bearer {key}"} if key else {},
+            timeout=seconds,
+            transport=BoundedTransport(seconds, MOST_BYTES, stop),
+        )
 
     def say(self, prompt: str) -> str:
         return _gathered(self.name, self._words(prompt))
@@ -146,6 +140,13 @@ def source(kind: str, url: str, model: str, key: str, seconds: float, stop: Call
         raise ConfigError(
             f"training.teacher = {kind} needs training.model", hint="name a model of that server"
         )
+    try:
+        address = urlsplit(url or OLLAMA_URL)
+        there = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+    except ValueError as error:
+        raise _no_address(url, str(error)) from error
+    if not there:
+        raise _no_address(url, "it begins with no http://HOST")
     if kind == "ollama":
         return OllamaSource(url, model, seconds, stop)
     return OpenAiSource(url, model, key, seconds, stop)
@@ -171,10 +172,12 @@ def _gathered(name: str, words: Iterator[Any]) -> str:
         raise TeacherError(f"{name}: {error.message}") from error
     except httpx.TimeoutException as error:
         raise TeacherError(f"{name} is too slow", hint="raise training.timeout_seconds") from error
-    except (httpx.HTTPError, OSError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise TeacherError(f"{name} is not there: {str(error)[:200]}", hint="see training.url") from error
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise TeacherError(f"{name} sends what is no answer: {str(error)[:200]}") from error
+    if not any(part.strip() for part in parts):
+        raise TeacherError(f"{name} sends no answer")
     return "".join(parts)
 
 
@@ -182,5 +185,5 @@ _PULL = "see training.model; `ollama list` shows what is there"
 _URL = "set it to the address that ends in /v1"
 
 
-def _no_address(url: str, error: Exception) -> ConfigError:
-    return ConfigError(f"training.url = {url!r} is no address: {error}", hint="http://HOST:PORT")
+def _no_address(url: str, reason: str) -> ConfigError:
+    return ConfigError(f"training.url = {url!r} is no address: {reason}", hint="http://HOST:PORT")

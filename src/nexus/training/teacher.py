@@ -17,6 +17,7 @@ from typing import Final
 
 from nexus.core.breaker import Breaker
 from nexus.core.errors import NexusError
+from nexus.training.bounded_http import NotWantedError
 from nexus.training.known_text import KnownText
 from nexus.training.quality import objection
 from nexus.training.sources import Source
@@ -82,7 +83,7 @@ class Teacher:
         """A lesson on `topic`, or on any; None where none came, and then `trouble` or `refused` says why."""
         self.trouble = ""
         if not self.breaker.allow():
-            self.trouble = "left alone for a while after failures"
+            self.trouble = str(self.breaker.refusal())
             return None
         topic = topic.strip() or self._random.choice(self._topics)
         try:
@@ -90,8 +91,11 @@ class Teacher:
             answer = (
                 _clean(self._source.say(_ANSWER.format(topic=topic, question=question))) if question else ""
             )
+        except NotWantedError:
+            self.breaker.undecided()
+            return None
         except NexusError as error:
-            self.breaker.failed()
+            self.breaker.failed(error)
             self.trouble = str(error)
             return None
         self.breaker.succeeded()

@@ -151,7 +151,7 @@ def test_killed_at_any_moment_every_checkpoint_is_whole(tmp_path: Path) -> None:
             last = int(line)
         child.wait()
         child.stdout.close()
-        names = [name for name in os.listdir(tmp_path) if name.startswith("checkpoint-")]
+        names = [path.name for path in tmp_path.glob("checkpoint-*")]
         assert all(verified(tmp_path / name) for name in names)
         assert 1 <= len(names) <= 6  # one more, where it died before the oldest was taken away
         n, report = Checkpoints(tmp_path).restore(lambda folder, facts: facts["n"])

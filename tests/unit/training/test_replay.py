@@ -49,7 +49,7 @@ def test_at_ninety_percent_the_least_worth_goes_until_seventy_five(tmp_path: Pat
     chance = random.Random(1)
     while replay.bytes + 1000 < 90_000:
         [number] = replay.add(chance.randbytes(500).hex())
-        replay.was_read(number, bits=4.0 if number % 2 else 0.1, again=False)
+        replay.was_read(number, bits=4.0 if number % 2 else 0.1)
     while not replay.trimmed:
         replay.add(chance.randbytes(500).hex())
     assert replay.bytes <= TRIMMED * 100_000
@@ -76,12 +76,12 @@ def test_what_is_surprising_is_drawn_more_often_and_what_stays_surprising_fades(
     replay = Replay(tmp_path / "replay.db")
     ids = [number for n in range(7) for number in replay.add(f"passage {n}")]
     for number in ids:
-        replay.was_read(number, bits=6.0 if number == ids[3] else 1.0, again=False)
+        replay.was_read(number, bits=6.0 if number == ids[3] else 1.0)
     drawn = Counter(replay.draw(4000, ids[-1], random.Random(3)))
     assert drawn[ids[3]] == max(drawn.values())
     assert drawn[ids[3]] > 3 * drawn[ids[0]]
     for _ in range(12):
-        replay.was_read(ids[3], bits=6.0, again=True)
+        replay.was_recalled(ids[3], bits=6.0)
     drawn = Counter(replay.draw(4000, ids[-1], random.Random(3)))
     assert drawn[ids[3]] == min(drawn.values())
 
@@ -168,7 +168,7 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         "replay = Replay(Path(sys.argv[1]), 1 << 20, 400)\n"
         "for n in range(10**9):\n"
         "    [number] = replay.add(f'what was said as number {n}')\n"
-        "    replay.was_read(number, 3.0, again=False)\n"
+        "    replay.was_read(number, 3.0)\n"
         "    print(n, flush=True)\n"
     )
     path = tmp_path / "replay.db"
