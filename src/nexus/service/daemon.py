@@ -24,7 +24,9 @@ from nexus.core.settings import EngineSettings
 from nexus.cortex.cortex import Cortex
 from nexus.engine.base import Engine
 from nexus.service.jobs import Job, JobQueue, Lane, Priority
+from nexus.service.memory_manager import MemoryManager
 from nexus.service.metrics import Metrics
+from nexus.service.resource import ResourceGovernor
 from nexus.service.watch import Watcher
 
 State = Literal["starting", "ready", "draining", "stopped", "failed"]
@@ -44,6 +46,10 @@ class Daemon:
         self.config = config
         self.engine = engine
         self.metrics = Metrics()
+        self.resources = ResourceGovernor(config.settings.background)
+        self.memory = MemoryManager(
+            config.settings.housekeeping, model_pid=lambda: engine.health().pid, relieve=self._relieve
+        )
         self.state: State = "starting"
         self.failure: NexusError | None = None
         self._open_cortex = open_cortex
@@ -61,6 +67,7 @@ class Daemon:
 
     def start(self) -> None:
         """Begin; `state` becomes "ready" or "failed" while this returns at once."""
+        self.resources.start()
         self._thread.start()
 
     @property
@@ -124,6 +131,7 @@ class Daemon:
         for pool in self._lanes.values():
             pool.shutdown(wait=True)
         self.engine.stop()
+        self.resources.stop()
         if self._cortex:
             self._cortex.close()
         self.state = "stopped"
@@ -232,7 +240,6 @@ class Daemon:
             _log.exception("a job of lane %s failed", job.lane)
 
     def _tick(self) -> None:
-        self.metrics.sample()
         try:
             with self._lock:
                 idle = not self._busy[Lane.ENGINE]
@@ -240,9 +247,17 @@ class Daemon:
                 self.engine.maintain()
             if self._cortex and self._cortex.unload_if_idle():
                 self._give_back(self._cortex)
+            self.resources.tick()
+            self.memory.tick()
         except Exception:
             # Housekeeping that fails is tried again in a second; the conductor goes on.
             _log.exception("housekeeping failed")
+
+    def _relieve(self) -> None:
+        """Memory is critical: let go of models that are loaded again when somebody asks."""
+        if self._cortex:
+            self._cortex.unload()
+            self._give_back(self._cortex)
 
     @staticmethod
     def _give_back(cortex: Cortex) -> None:
