@@ -128,12 +128,24 @@ class ControlGroup:
             return False
         assert self._folder
         try:
+            self._go_last(self._folder)
             (self._folder / "cgroup.procs").write_text(str(pid))
         except OSError as error:
             self.reason = f"{self._folder.parent}: {error.strerror}"
             return False
         self.reason = ""
         return True
+
+    def _go_last(self, folder: Path) -> None:
+        """Have every other group go first. A scheduling class holds among the processes of one group only:
+
+        in a group of its own, of the weight that groups have by default, a process of the class SCHED_IDLE
+        gets as much as all the others above it together.
+        """
+        name, value = "cpu.idle", "1"
+        if not (folder / name).exists():  # Linux before 5.15: the least weight there is
+            name, value = ("cpu.weight", "1") if self.version == "v2" else ("cpu.shares", "2")
+        (folder / name).write_text(value)
 
     def _places(self) -> Iterator[tuple[Version, Path]]:
         """Folders in which a group of ours may be made, the likeliest first."""
