@@ -216,8 +216,19 @@ def test_status_has_the_structure_of_the_seed(http):
     assert status["daemon"]["running"] is True
     assert status["health"]["healthy"] is True, status["health"]
     assert {"total_requests", "success_rate"} <= set(status["metrics"])
-    assert {"current_mb", "growth_rate_mb_per_hour"} <= set(status["memory"]["process"])
+    assert {"current_mb", "peak_mb", "growth_rate_mb_per_hour"} <= set(status["memory"]["process"])
+    assert status["memory"]["process"]["current_mb"] > 10
+    assert status["memory"]["state"] == "ok"
+    assert {"mode", "cpu_percent", "memory_percent", "limit_percent", "cores", "cgroup"} <= set(
+        status["resources"]
+    )
     assert all(p["mend"] for p in status["parts"] if p["state"] == "missing")
+
+
+def test_who_is_served_makes_the_service_active_and_lowers_the_limit(http):
+    assert http.post("/api/recall", json={"query": "anything"}).status_code == 200
+    resources = http.get("/api/status").json()["resources"]
+    assert (resources["mode"], resources["limit_percent"]) == ("active", 10)
 
 
 def test_live_events_follow_each_other(http):

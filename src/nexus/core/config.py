@@ -22,8 +22,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from nexus.core.errors import ConfigError
 from nexus.core.paths import Home
 from nexus.core.settings import (
+    BackgroundSettings,
     CortexSettings,
     EngineSettings,
+    HousekeepingSettings,
     ModelsSettings,
     Section,
     ServiceSettings,
@@ -49,6 +51,8 @@ class Settings(BaseSettings):
     service: ServiceSettings = Field(default_factory=lambda: ServiceSettings())
     engine: EngineSettings = Field(default_factory=lambda: EngineSettings())
     cortex: CortexSettings = Field(default_factory=lambda: CortexSettings())
+    background: BackgroundSettings = Field(default_factory=lambda: BackgroundSettings())
+    housekeeping: HousekeepingSettings = Field(default_factory=lambda: HousekeepingSettings())
     models: ModelsSettings = Field(default_factory=lambda: ModelsSettings())
     training: TrainingSettings = Field(default_factory=lambda: TrainingSettings())
 

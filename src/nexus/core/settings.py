@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 EngineKind = Literal["auto", "local", "llamacpp", "remote"]
@@ -150,6 +150,65 @@ class CortexSettings(Section):
     @classmethod
     def _split_categories(cls, value: Any) -> Any:
         return _words(value)
+
+
+class BackgroundSettings(Section):
+    """What work that nobody waits for may take of the machine."""
+
+    active_percent: float = Field(
+        default=10, ge=0, le=100, description="of all cores, while you or an agent are being served"
+    )
+    idle_percent: float = Field(default=25, ge=0, le=100, description="of all cores, else; 0 switches it off")
+    active_memory_percent: float = Field(
+        default=10, gt=0, le=100, description="of the memory, while you or an agent are being served"
+    )
+    idle_memory_percent: float = Field(default=25, gt=0, le=100, description="of the memory, else")
+    active_seconds: float = Field(
+        default=60, ge=0, le=86_400, description="how long after a request the service counts as active"
+    )
+    cgroup: bool = Field(
+        default=True, description="have the kernel hold the limit too, where it may be asked"
+    )
+
+
+class HousekeepingSettings(Section):
+    """How the service keeps its own memory small."""
+
+    gc_minutes: float = Field(
+        default=10, gt=0, le=10_000, description="how often what nobody needs is collected and given back"
+    )
+    cache_minutes: float = Field(default=5, gt=0, le=10_000, description="how often caches are emptied")
+    leak_mb_per_hour: float = Field(
+        default=10, gt=0, le=1_000_000, description="steady growth that is reported as a leak"
+    )
+    warning_mb: int = Field(default=2048, ge=64, le=1_048_576, description="memory that is warned about")
+    critical_mb: int = Field(
+        default=4096,
+        ge=64,
+        le=1_048_576,
+        validate_default=True,
+        description="memory from which everything that can be is let go",
+    )
+    buffer_full_percent: float = Field(
+        default=90, gt=0, le=100, description="a buffer (replay, histories) this full is trimmed"
+    )
+    buffer_trim_percent: float = Field(
+        default=75, ge=0, le=100, validate_default=True, description="and this much of it is kept"
+    )
+
+    @field_validator("critical_mb")
+    @classmethod
+    def _above_warning(cls, value: int, info: ValidationInfo) -> int:
+        if value < info.data.get("warning_mb", 0):
+            raise ValueError(f"below warning_mb = {info.data['warning_mb']}")
+        return value
+
+    @field_validator("buffer_trim_percent")
+    @classmethod
+    def _below_full(cls, value: float, info: ValidationInfo) -> float:
+        if value >= info.data.get("buffer_full_percent", 100.1):
+            raise ValueError(f"not below buffer_full_percent = {info.data['buffer_full_percent']:g}")
+        return value
 
 
 class ModelsSettings(Section):

@@ -12,6 +12,7 @@ compares them with the index and repairs whatever a killed process left.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -367,6 +368,10 @@ class Cortex:
     def unload_if_idle(self) -> bool:
         """Let go of the embedding model when nobody has needed it for a while. Whether it was let go."""
         return self._embedders.unload_if_idle(time.monotonic())
+
+    def unload(self) -> bool:
+        """Let go of the embedding models that nobody uses at this moment. Whether one was let go."""
+        return self._embedders.unload_if_idle(math.inf)
 
     def give_back(self) -> None:
         """Give back what the index mirrors of its files. Raises `MissingPartError` where that cannot be."""

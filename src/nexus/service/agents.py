@@ -12,7 +12,7 @@ from nexus.service.api import mcp
 from nexus.service.api.hooks import Hooks
 from nexus.service.capture import Capture
 from nexus.service.daemon import Daemon
-from nexus.service.hook_socket import HookSocket
+from nexus.service.hook_socket import Call, HookSocket
 
 
 @asynccontextmanager
@@ -20,7 +20,12 @@ async def open_to_agents(app: FastAPI, daemon: Daemon) -> AsyncIterator[None]:
     """Listen to agents. What they brought is worked off before the context has ended."""
     capture = Capture(daemon)
     hooks = Hooks(daemon, capture)
-    listening = HookSocket(daemon.config.home.run / "hook.sock", hooks.serve)
+
+    def answer(call: Call) -> bytes:
+        with daemon.resources.serving():
+            return hooks.serve(call)
+
+    listening = HookSocket(daemon.config.home.run / "hook.sock", answer)
     app.state.hooks = hooks
     capture.start()
     try:

@@ -26,7 +26,9 @@ from nexus.cortex.cortex import Cortex
 from nexus.engine.base import Engine
 from nexus.service.jobs import Job, JobQueue, Lane, Priority
 from nexus.service.learning import Learning
+from nexus.service.memory_manager import MemoryManager
 from nexus.service.metrics import Metrics
+from nexus.service.resource import ResourceGovernor
 from nexus.service.watch import Watcher
 
 State = Literal["starting", "ready", "draining", "stopped", "failed"]
@@ -47,9 +49,13 @@ class Daemon:
         self.config = config
         self.engine = engine
         self.metrics = Metrics()
-        self.learning = Learning(config)
         # Before the model and before loading the embedder: what fails again and again is left alone.
         self._breakers = breakers or {"inference": Breaker("the model"), "embedder": Breaker("the embedder")}
+        self.resources = ResourceGovernor(config.settings.background)
+        self.memory = MemoryManager(
+            config.settings.housekeeping, model_pid=lambda: engine.health().pid, relieve=self._relieve
+        )
+        self.learning = Learning(config, self.resources)
         self.state: State = "starting"
         self.failure: NexusError | None = None
         self._open_cortex = open_cortex
@@ -67,6 +73,7 @@ class Daemon:
 
     def start(self) -> None:
         """Begin; `state` becomes "ready" or "failed" while this returns at once."""
+        self.resources.start()
         self._thread.start()
 
     @property
@@ -107,8 +114,6 @@ class Daemon:
         except BusyError:
             self.metrics.rejected()
             raise
-        if job.priority < Priority.INGEST:
-            self.learning.served()
         with self._lock:
             running = sum(1 for other in self._busy[job.lane] if other is not job)
         return max(0, ahead + running + 1 - self._places[job.lane])
@@ -142,6 +147,7 @@ class Daemon:
             pool.shutdown(wait=True)
         self.engine.stop()
         self.learning.stop()
+        self.resources.stop()
         if self._cortex:
             self._cortex.close()
         self.state = "stopped"
@@ -251,7 +257,6 @@ class Daemon:
             _log.exception("a job of lane %s failed", job.lane)
 
     def _tick(self) -> None:
-        self.metrics.sample()
         try:
             with self._lock:
                 idle = not self._busy[Lane.ENGINE]
@@ -259,9 +264,18 @@ class Daemon:
                 self.engine.maintain()
             if self._cortex and self._cortex.unload_if_idle():
                 self._give_back(self._cortex)
+            self.resources.tick()
+            self.learning.tick()
+            self.memory.tick()
         except Exception:
             # Housekeeping that fails is tried again in a second; the conductor goes on.
             _log.exception("housekeeping failed")
+
+    def _relieve(self) -> None:
+        """Memory is critical: let go of models that are loaded again when somebody asks."""
+        if self._cortex:
+            self._cortex.unload()
+            self._give_back(self._cortex)
 
     @staticmethod
     def _give_back(cortex: Cortex) -> None:

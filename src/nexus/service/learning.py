@@ -15,12 +15,11 @@ from typing import Any, Literal
 from nexus.core.config import Config
 from nexus.core.errors import InvalidInputError
 from nexus.cortex import secrets
+from nexus.service.resource import ResourceGovernor
 from nexus.training.learner_client import Learner, Surprise
 from nexus.training.learner_settings import learner_settings
 
 Action = Literal["pause", "resume", "train_start", "train_stop"]
-# Questions come in bursts; learning goes on when the last one is this long ago.
-SETTLE_SECONDS = 2.0
 HISTORY_SECONDS, HISTORY_POINTS = 10.0, 720
 _CURVES = ("experience_factor", "flow_depth", "bits_per_byte")
 _THOUGHTS = 60
@@ -29,10 +28,11 @@ _THOUGHTS = 60
 class Learning:
     """May be called from any thread."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, governor: ResourceGovernor) -> None:
         settings = config.settings.training
         self._settings = settings
         self._home = config.home
+        self._governor = governor
         self._learner = Learner(
             learner_settings(settings, config.home), gate=secrets.blacked_out, on_event=self._heard
         )
@@ -40,12 +40,13 @@ class Learning:
         self._started = False
         self._paused = False
         self._held = False
-        self._served = 0.0
+        self._share: float | None = None
         self._topic: str | None = None
         self._thoughts: deque[tuple[int, dict[str, Any]]] = deque(maxlen=_THOUGHTS)
         self._thought = 0
         self._history: deque[dict[str, float]] = deque(maxlen=HISTORY_POINTS)
         self._next_point = 0.0
+        governor.listen(self._serving)
 
     @property
     def enabled(self) -> bool:
@@ -110,27 +111,12 @@ class Learning:
                 self._topic = None
                 self._learner.train_stop()
 
-    def served(self) -> None:
-        """Somebody is being served now: the learner holds at once."""
-        with self._lock:
-            self._served = time.monotonic()
-            if self._held:
-                return
-            self._held = True
-        self._learner.yield_now()
-
-    def tick(self, share: float, *, busy: bool) -> None:
-        """Once a second: `share` of one core is allowed; `busy` while requests run or wait."""
-        now = time.monotonic()
-        with self._lock:
-            if busy:
-                self._served = now
-            goes = self._held and now - self._served >= SETTLE_SECONDS
-            if goes:
-                self._held = False
-        if goes:
-            self._learner.go()
-        self._learner.share(share)
+    def tick(self) -> None:
+        """Once a second: follow what the governor allows."""
+        share = self._governor.share
+        if share != self._share:
+            self._share = share
+            self._learner.share(share)
 
     def thoughts_since(self, number: int) -> tuple[int, list[dict[str, Any]]]:
         """The thoughts after the one called `number`, and the number of the last; bounded."""
@@ -191,12 +177,23 @@ class Learning:
         last = self._learner.warnings[-1] if self._learner.warnings else ""
         return last if process == "restarting" else ""
 
+    def _serving(self, begins: bool) -> None:
+        """Somebody is being served from now on, or nobody any more."""
+        self._held = begins
+        if begins:
+            self._learner.yield_now()
+        else:
+            self._learner.go()
+
     def _heard(self, event: dict[str, Any]) -> None:
+        kind = event.get("event")
+        if kind == "ready" and (pid := self._learner.pid) is not None:
+            self._governor.govern(pid)
         now = time.monotonic()
         with self._lock:
-            if event.get("event") == "thought":
+            if kind == "thought":
                 self._thought += 1
                 self._thoughts.append((self._thought, {k: v for k, v in event.items() if k != "event"}))
-            elif event.get("event") == "metrics" and now >= self._next_point:
+            elif kind == "metrics" and now >= self._next_point:
                 self._next_point = now + HISTORY_SECONDS
                 self._history.append({key: float(event[key]) for key in _CURVES})

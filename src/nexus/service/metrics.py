@@ -1,30 +1,19 @@
-"""What the service has done and how much of the machine it uses. Bounded, whatever has passed through."""
+"""What the service has done: counters, bounded, whatever has passed through."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-
-import psutil
-
-_SAMPLE_SECONDS = 10.0
-_SAMPLES = 360  # one hour
 
 
 class Metrics:
-    """Counters and the memory curve of this process and its children."""
+    """Requests and the seconds that lanes have worked."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._process = psutil.Process()
         self._started = time.monotonic()
         self._requests = self._failed = self._rejected = 0
         self._seconds: dict[str, float] = {}
-        self._memory: deque[tuple[float, float]] = deque(maxlen=_SAMPLES)
-        self._peak = 0.0
-        self._cpu = 0.0
-        psutil.cpu_percent(None)
 
     @property
     def uptime_seconds(self) -> float:
@@ -47,28 +36,6 @@ class Metrics:
         with self._lock:
             self._seconds[lane] = self._seconds.get(lane, 0.0) + seconds
 
-    def sample(self) -> None:
-        """Look at the machine; called about once a second, keeps a point every ten."""
-        now = time.monotonic()
-        with self._lock:
-            self._cpu = psutil.cpu_percent(None)
-            if self._memory and now - self._memory[-1][0] < _SAMPLE_SECONDS:
-                return
-        memory = self.memory_mb()  # walks over all processes: not every second, not under the lock
-        with self._lock:
-            self._peak = max(self._peak, memory)
-            self._memory.append((now, memory))
-
-    def memory_mb(self) -> float:
-        """Resident memory of the service and its children, in MiB."""
-        total = 0
-        for process in (self._process, *self._process.children(recursive=True)):
-            try:
-                total += process.memory_info().rss
-            except psutil.NoSuchProcess:
-                continue
-        return total / 2**20
-
     def requests(self) -> dict[str, float | int]:
         """For `/api/status`."""
         with self._lock:
@@ -79,27 +46,4 @@ class Metrics:
                 "success_rate": round(rate, 4),
                 "rejected": self._rejected,
                 **{f"{lane}_seconds": round(s, 3) for lane, s in self._seconds.items()},
-            }
-
-    def process(self) -> dict[str, float]:
-        """Current, highest and hourly growth of memory."""
-        current = self.memory_mb()
-        with self._lock:
-            growth = 0.0
-            if len(self._memory) > 1:
-                (t0, m0), (t1, m1) = self._memory[0], self._memory[-1]
-                growth = (m1 - m0) / max(t1 - t0, 1.0) * 3600
-            return {
-                "current_mb": round(current, 1),
-                "peak_mb": round(max(self._peak, current), 1),
-                "growth_rate_mb_per_hour": round(growth, 1),
-            }
-
-    def machine(self) -> dict[str, float | int]:
-        """How busy the whole machine is."""
-        with self._lock:
-            return {
-                "cpu_percent": self._cpu,
-                "memory_percent": psutil.virtual_memory().percent,
-                "cores": psutil.cpu_count() or 1,
             }

@@ -28,6 +28,7 @@ from nexus.engine.base import Engine
 from nexus.engine.child_engine import ChildEngine
 from nexus.engine.remote import RemoteEngine
 from nexus.engine.worker_settings import PEER_CONTEXT, child_kinds
+from nexus.service.activity import Activity
 from nexus.service.agents import open_to_agents
 from nexus.service.api import anthropic, control, errors, hooks, knowledge, mcp, memory, openai
 from nexus.service.daemon import Daemon
@@ -85,7 +86,8 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        middleware=guards if guarded else [],
+        # What the guards refuse is nobody's activity.
+        middleware=[*(guards if guarded else []), Middleware(Activity)],
     )
     errors.install(app)
     for module in (control, knowledge, memory, hooks, openai, anthropic, pages):

@@ -16,6 +16,7 @@ def status(daemon: Daemon) -> dict[str, Any]:
     issues = [str(daemon.failure)] if daemon.failure else []
     if health.state not in ("ready", "starting"):
         issues.append(f"model {daemon.engine.name}: {health.state}: {health.detail}".rstrip(": "))
+    issues.extend(daemon.memory.issues())
     knowledge: dict[str, Any] = {}
     try:
         cortex = daemon.cortex
@@ -67,11 +68,11 @@ def status(daemon: Daemon) -> dict[str, Any]:
             "running": daemon.running,
             "queue_limit": daemon.config.settings.service.queue,
         },
-        "memory": {"process": daemon.metrics.process()},
-        "resources": daemon.metrics.machine(),
         "circuit_breakers": {**daemon.breakers(), **daemon.learning.breakers()},
         "checkpoints": daemon.learning.checkpoints(),
         "learning": daemon.learning.as_dict(),
+        "memory": daemon.memory.as_dict(),
+        "resources": daemon.resources.as_dict(),
         "knowledge": knowledge,
         "parts": [part.as_dict() for part in optional_parts()],
     }

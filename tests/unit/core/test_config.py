@@ -41,12 +41,15 @@ def test_a_flag_that_was_not_given_changes_nothing(env):
     ("text", "line", "words"),
     [
         ("[engine]\n\nmodl = 'x'\n", 3, "did you mean model"),
-        ("[engin]\n", 1, "service, engine, cortex, models"),
+        ("[engin]\n", 1, "service, engine, cortex, background, housekeeping, models"),
         ("x = 1\n", 1, "unknown section"),
         ("# c\n[engine]\nkind = 'foo'\n", 3, "allowed: auto, local, llamacpp, remote"),
         ("[service]\nport = 99999\n", 2, "99999"),
         ("[cortex]\nchunk_tokens = 'many'\n", 2, "'many'"),
         ("[engine]\nthreads = -1\n", 2, "-1"),
+        ("[background]\nidle_percent = 101\n", 2, "101"),
+        ("[housekeeping]\ncritical_mb = 2000\n", 2, "below warning_mb = 2048"),
+        ("[housekeeping]\nbuffer_trim_percent = 95\n", 2, "not below buffer_full_percent = 90"),
     ],
 )
 def test_a_mistake_in_the_file_names_file_line_and_remedy(env, tmp_path, text, line, words):
@@ -55,6 +58,12 @@ def test_a_mistake_in_the_file_names_file_line_and_remedy(env, tmp_path, text, l
         load(env=env)
     assert f"config.toml:{line}:" in str(caught.value)
     assert words in str(caught.value)
+
+
+def test_a_value_that_does_not_fit_a_default_is_refused_too(env, tmp_path):
+    (tmp_path / "config.toml").write_text("[housekeeping]\nwarning_mb = 5000\n")
+    with pytest.raises(ConfigError, match=r"housekeeping.critical_mb = 4096: .*below warning_mb = 5000"):
+        load(env=env)
 
 
 @pytest.mark.parametrize("content", [b"a =", b"\xff\xfe", b"[a\n"])

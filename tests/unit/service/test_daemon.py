@@ -22,7 +22,12 @@ def conducting(**engine):
     cortex: Any = SimpleNamespace(
         repair=lambda step: None, unload_if_idle=lambda: False, followed=list, close=lambda: None
     )
-    model: Any = SimpleNamespace(start=lambda: None, stop=lambda: None, maintain=lambda: None)
+    model: Any = SimpleNamespace(
+        start=lambda: None,
+        stop=lambda: None,
+        maintain=lambda: None,
+        health=lambda: SimpleNamespace(pid=None),
+    )
     daemon = Daemon(settings, lambda: cortex, model)
     daemon.start()
     try:

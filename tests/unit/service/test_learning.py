@@ -10,7 +10,9 @@ import pytest
 
 from nexus.core import config
 from nexus.core.errors import InvalidInputError
+from nexus.core.settings import BackgroundSettings
 from nexus.service.learning import Learning
+from nexus.service.resource import ResourceGovernor
 
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"]
 SAID = "\n".join(f"On {day} the crane lifts {n} crates of copper wire." for n in range(60) for day in DAYS)
@@ -20,7 +22,8 @@ def made(home: Path, **settings: object) -> Learning:
     flags = {f"training.{key}": value for key, value in settings.items()}
     known = config.load(flags, env={"NEXUS_HOME": str(home)})
     known.home.create()
-    return Learning(known)
+    quick = {"active_percent": 100, "idle_percent": 100, "cgroup": False}
+    return Learning(known, ResourceGovernor(BackgroundSettings(**quick)))
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ def test_without_anything_to_learn_no_process_is_started(learning: Learning) -> 
 
 
 def test_what_was_said_is_learnt_and_thoughts_are_seen(learning: Learning) -> None:
-    learning.tick(2.0, busy=False)
+    learning.tick()
     learning.observe(SAID, "one")
     until(lambda: learning.thoughts_since(0)[0])
     number, thoughts = learning.thoughts_since(0)
@@ -56,15 +59,14 @@ def test_what_was_said_is_learnt_and_thoughts_are_seen(learning: Learning) -> No
 
 
 def test_who_is_served_has_the_machine(learning: Learning) -> None:
-    learning.tick(2.0, busy=False)
+    learning.tick()
     learning.observe(SAID)
     until(lambda: learning.as_dict().get("bytes_learned", 0) > 0)
-    learning.served()
-    assert learning.as_dict()["state"] == "waiting"
-    until(lambda: learning.as_dict().get("yielded"))
-    learning.tick(2.0, busy=True)
-    assert learning.as_dict()["state"] == "waiting"
-    until(lambda: learning.tick(2.0, busy=False) or learning.as_dict()["state"] != "waiting")
+    with learning._governor.serving():
+        assert learning.as_dict()["state"] == "waiting"
+        until(lambda: learning.as_dict().get("yielded"))
+    assert learning.as_dict()["state"] != "waiting"
+    until(lambda: not learning.as_dict()["yielded"])
 
 
 def test_paused_it_stays_paused_until_it_is_told(learning: Learning) -> None:
@@ -74,7 +76,7 @@ def test_paused_it_stays_paused_until_it_is_told(learning: Learning) -> None:
     assert learning.paused
     assert learning.as_dict()["state"] == "paused"
     learning.control("resume")
-    learning.tick(2.0, busy=False)
+    learning.tick()
     until(lambda: learning.as_dict().get("bytes_learned", 0) > 0)
     assert not learning.paused
 
@@ -107,7 +109,7 @@ def test_switched_off_it_does_nothing_and_says_so(tmp_path: Path) -> None:
 
 def test_a_new_run_goes_on_where_the_last_one_was(tmp_path: Path) -> None:
     first = made(tmp_path / "home")
-    first.tick(2.0, busy=False)
+    first.tick()
     first.observe(SAID, "one")
     until(lambda: first.as_dict().get("bytes_learned", 0) > 1000)
     first.stop()
