@@ -15,6 +15,7 @@ from nexus.cli import (
     engine,
     index,
     knowledge,
+    learn,
     mcp,
     memory,
     models,
@@ -37,6 +38,7 @@ app.add_typer(engine.app, name="engine", help="The model itself: long texts, sto
 app.add_typer(memory.app, name="memories", help="What is remembered, and what waits for your word.")
 app.add_typer(sessions.app, name="sessions", help="What was said in sessions of agents.")
 app.add_typer(index.app, name="index", help="The index of all that is found: its state, and mending it.")
+app.add_typer(learn.app, name="learn", help="What is learnt in the background, and its controls.")
 app.add_typer(bench.app, name="bench", help="Measure this machine's NexusOS against its goals.")
 app.add_typer(config.app, name="config", help="The settings and where each comes from.")
 

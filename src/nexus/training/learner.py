@@ -87,6 +87,8 @@ class LearningLoop:
         Lessons are forgotten too. Returns how many passages were deleted.
         """
         gone = self.replay.forget(source)
+        if source is not None and not gone:
+            return 0
         self.checkpoints.clear()
         self.progress = Progress()
         self.dream = Dream()

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from nexus.core.errors import ConfigError, NexusError
+from nexus.training import BACKGROUND_HEADER
 from nexus.training.bounded_http import AnswerRefusedError, BoundedTransport, NotWantedError
 
 OLLAMA_URL = "http://127.0.0.1:11434"
@@ -59,6 +60,7 @@ class OllamaSource:
             follow_redirects=False,
             timeout=seconds,
             trust_env=False,
+            headers={BACKGROUND_HEADER: "1"},
             transport=BoundedTransport(seconds, MOST_BYTES, stop),
         )
 
@@ -96,7 +98,7 @@ class OpenAiSource:
         self._model = model
         self._client = httpx.Client(
             base_url=url,
-            headers={"authorization": f"Bearer {key}"} if key else {},
+            headers={BACKGROUND_HEADER: "1", **({"authorization": f"Bearer {key}"} if key else {})},
             timeout=seconds,
             transport=BoundedTransport(seconds, MOST_BYTES, stop),
         )
