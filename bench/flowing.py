@@ -4,7 +4,7 @@
 
 base     a novel: bits per byte while it is read, and on its last tenth, held out; PPM, a GRU (at equal and at
          ten times the CPU seconds), bzip2 and xz on the same bytes
-users    sessions of agents and chats: 40 kB learnt as the user's, the next 40 kB held out, before and after;
+users    every tenth session of coding agents, tool calls, small talk: 40 kB learnt as the user's, the next 40 kB held out, before and after;
          what that, and dreaming of it, costs the novel's held-out tenth; control: learnt as base text
 saving   seconds and megabytes
 stream   resident memory while MB megabytes are learnt (default 100, ten minutes and more; 0 leaves it out)
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import bz2
+import hashlib
 import json
 import lzma
 import os
@@ -36,17 +37,25 @@ from nexus.flowing.flow import Flow, Reading
 
 HERE = Path(__file__).parent
 NOVEL = "books/eval/10341.txt"
-USERS = {
-    "coding session, Claude Code": "agents/specstory-claude-code/specstory-cli/.specstory/history/"
-    "2026-06-29_15-25-44Z.md",
-    "coding session, another day": "agents/specstory-claude-code/.specstory/history/2026-07-02_15-28-22Z.md",
-    "evaluation session": "agents/specstory-claude-code/.specstory/history/"
-    "2026-07-01_12-53-16Z-evaluate-the-cursor-ide.md",
+SESSIONS = "agents/specstory-claude-code"
+OTHERS = {
     "tool calls, tau-bench": "agents/tau-bench/gpt-4o-airline.json",
     "small talk, LoCoMo": "bench/locomo-dev/locomo-dev.json",
 }
+EVERY = 10
 LEARNT = 40_000
 PIECE = 512
+
+
+def user_texts(data: Path) -> dict[str, bytes]:
+    """Every tenth of the sessions of at least 100 kB, by name, none twice; and two of another kind."""
+    sessions: dict[bytes, Path] = {}
+    for path in sorted((data / SESSIONS).rglob("*.md")):
+        if ".specstory/history" in path.as_posix() and path.stat().st_size >= 100_000:
+            sessions.setdefault(hashlib.sha256(path.read_bytes()).digest(), path)
+    chosen = list(sessions.values())[::EVERY]
+    texts = {f"session {path.name.removesuffix('.md')}": path.read_bytes() for path in chosen}
+    return texts | {name: (data / place).read_bytes() for name, place in OTHERS.items()}
 
 
 def timed(flow: Flow, data: bytes, **how: Any) -> tuple[Reading, float]:
@@ -177,15 +186,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "base.flow"
         results["saving"] = saving(flow, saved)
-        users = {name: (data / place).read_bytes() for name, place in USERS.items()}
+        users = user_texts(data)
         results["users"] = {name: user(saved, text, tail, 1) for name, text in users.items()}
         results["users_without_parts_of_their_own"] = {
             name: user(saved, text, tail, 0) for name, text in users.items()
         }
-    results["median_of_users"] = {
-        key: statistics.median(row[key] for row in results["users"].values())
-        for key in next(iter(results["users"].values()))
-    }
+    for name in ("users", "users_without_parts_of_their_own"):
+        rows = list(results[name].values())
+        results[f"median of {name}"] = {key: statistics.median(row[key] for row in rows) for key in rows[0]}
+    ratios = [row["later_held_out_ratio"] for row in results["users"].values()]
+    results["users_at_half_or_less"] = f"{sum(ratio <= 0.5 for ratio in ratios)} of {len(ratios)}"
     if stream:
         results["stream"] = json.loads(stream.communicate()[0])
     print(json.dumps(results, indent=2))

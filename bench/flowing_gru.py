@@ -15,25 +15,10 @@ import time
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 STREAMS, SPAN = 8, 64
-
-
-class GruModel(nn.Module):
-    """Bytes in, logits of the next byte out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(256, 128)
-        self.gru = nn.GRU(128, 256, batch_first=True)
-        self.head = nn.Linear(256, 256)
-
-    def forward(self, text: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-        """[streams, span] bytes to [streams, span, 256] logits and the state."""
-        out, state = self.gru(self.embedding(text), state)
-        return self.head(out), state
 
 
 def main() -> None:
@@ -44,17 +29,18 @@ def main() -> None:
     train, held = (torch.tensor(list(Path(name).read_bytes())) for name in sys.argv[2:4])
     length = len(train) // STREAMS
     streams = train[: length * STREAMS].view(STREAMS, length)
-    model = GruModel()
-    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    embedding, gru, head = nn.Embedding(256, 128), nn.GRU(128, 256, batch_first=True), nn.Linear(256, 256)
+    parameters = [*embedding.parameters(), *gru.parameters(), *head.parameters()]
+    optimizer = torch.optim.Adam(parameters, 3e-3)
     began, read, state, at = time.process_time(), 0, None, 0
     while time.process_time() - began < budget:
-        logits, state = model(streams[:, at : at + SPAN], state)
-        state = state.detach()
+        out, state = gru(embedding(streams[:, at : at + SPAN]), state)
+        logits, state = head(out), state.detach()
         targets = streams[:, at + 1 : at + SPAN + 1]
         loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
         optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         read += targets.numel()
         at += SPAN
@@ -62,7 +48,7 @@ def main() -> None:
             at, state = 0, None
     seconds = time.process_time() - began
     with torch.no_grad():
-        logits, _ = model(held[None, :-1], None)
+        logits = head(gru(embedding(held[None, :-1]))[0])
         bits = float(functional.cross_entropy(logits[0], held[1:])) / math.log(2)
     print(json.dumps({"held_out_bpb": bits, "cpu_seconds": seconds, "bytes_trained": read}))
 
