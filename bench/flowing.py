@@ -4,8 +4,9 @@
 
 base     a novel: bits per byte while it is read, and on its last tenth, held out; PPM, a GRU (at equal and at
          ten times the CPU seconds), bzip2 and xz on the same bytes
-users    every tenth session of coding agents, tool calls, small talk: 40 kB learnt as the user's, the next 40 kB held out, before and after;
-         what that, and dreaming of it, costs the novel's held-out tenth; control: learnt as base text
+users    every tenth session of coding agents, tool calls, small talk: 40 kB learnt as the user's, the next
+         40 kB held out, before and after; what that, and dreaming of it, costs the novel's held-out tenth;
+         control: learnt as base text
 saving   seconds and megabytes
 stream   resident memory while MB megabytes are learnt (default 100, ten minutes and more; 0 leaves it out)
 
@@ -181,7 +182,8 @@ def main() -> None:
         stream = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     text = (data / NOVEL).read_bytes()
     novel, tail = text[: len(text) * 9 // 10], text[len(text) * 9 // 10 :]
-    flow, results = Flow(), {}
+    flow = Flow()
+    results: dict[str, Any] = {}
     results["base"] = base(flow, novel, tail, options.torch_python)
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "base.flow"
