@@ -32,8 +32,8 @@ def test_no_text_of_the_user_costs_the_base_anything(base: bytes, user: bytes) -
     with_user.read(user, learn=True, mixer=1)
     for flow in (with_user, without):
         flow.begin()
-    bits = [flow.read(base + user, learn=False).bits for flow in (with_user, without)]
-    assert np.array_equal(*bits)
+    one, other = (flow.read(base + user, learn=False).bits for flow in (with_user, without))
+    assert np.array_equal(one, other)
 
 
 @given(base=TEXT, mixer=st.integers(0, 1))
