@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Feed made-up bytes to the parsers of the engine, guided by coverage (libFuzzer, clang), until one fails or the time
+# Feed made-up bytes to the parsers of the engine and to a saved flow, guided by coverage (libFuzzer, clang), until one fails or the time
 # is over. Usage: fuzz.sh [seconds for each parser = 600]. A failure leaves the bytes that cause it in build/fuzz.
 set -eu
 cd "$(dirname "$0")/.."
@@ -9,20 +9,27 @@ if ! command -v clang++ >/dev/null; then
     exit 1
 fi
 out=build/fuzz
-mkdir -p "$out/gguf" "$out/tokenizer"
+mkdir -p "$out/gguf" "$out/tokenizer" "$out/flowing"
 compile() { # NAME SOURCES...
     clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -DNEXUS_LIBFUZZER \
         -Inative -Itests/native/engine "tests/native/engine/fuzz_$1.cpp" "${@:2}" -o "$out/fuzz_$1"
 }
 compile gguf native/engine/gguf/*.cpp
 compile tokenizer native/engine/gguf/*.cpp native/engine/tokenizer/*.cpp
+# The loops for AVX2 need flags of their own; NX_FLOWING_PLAIN leaves them out.
+clang -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined,float-cast-overflow -fno-sanitize-recover=undefined \
+    -DNEXUS_LIBFUZZER -DNX_FLOWING_PLAIN -Inative/flowing/include tests/native/flowing_fuzz.c \
+    native/flowing/src/{arrays,contexts,energy,flow,kernels,kernels_plain,memory,states}.c -lm -o "$out/fuzz_flowing"
 # What is found goes into the first folder; the files kept in the repository are only read.
 options=(-max_total_time="$seconds" -rss_limit_mb=4096 -timeout=20 -print_final_stats=1 -artifact_prefix="$out/")
 "$out/fuzz_gguf" "${options[@]}" -max_len=65536 "$out/gguf" tests/native/engine/corpus/gguf >"$out/gguf.log" 2>&1 &
 gguf=$!
+"$out/fuzz_flowing" "${options[@]}" -max_len=1024 "$out/flowing" >"$out/flowing.log" 2>&1 &
+flowing=$!
 "$out/fuzz_tokenizer" "${options[@]}" -max_len=4096 "$out/tokenizer" >"$out/tokenizer.log" 2>&1 &
 failed=0
 wait $! || failed=1
 wait $gguf || failed=1
-tail -n 8 "$out/gguf.log" "$out/tokenizer.log"
+wait $flowing || failed=1
+tail -n 8 "$out/gguf.log" "$out/tokenizer.log" "$out/flowing.log"
 exit $failed

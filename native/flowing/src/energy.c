@@ -3,6 +3,12 @@
 
 #include <string.h>
 
+/* However a model was made or saved, everything stays finite while z does. */
+static float bounded(float value)
+{
+    return value > 16 ? 16 : value < -16 ? -16 : value;
+}
+
 void cell_first_readout(float readout[WIDTH][256])
 {
     for (unsigned number = 0; number < WIDTH * 256; number++) {
@@ -28,6 +34,8 @@ void cell_foresee(struct cell *cell, const uint64_t hashes[CONTEXTS])
         for (unsigned d = 0; d < WIDTH; d++)
             cell->z[d] += cell->rows[order][d];
     }
+    for (unsigned d = 0; d < WIDTH; d++)
+        cell->z[d] = bounded(cell->z[d]);
     kernels()->softmax(cell->z, (const float(*)[256])cell->readout, cell->bias, cell->p);
     memcpy(cell->tree + 256, cell->p, sizeof cell->p);
     for (unsigned node = 255; node > 0; node--)
@@ -55,7 +63,7 @@ unsigned cell_learn(struct cell *cell, uint8_t byte, const struct nx_flow_settin
         kernels()->pull((const float(*)[256])cell->readout, pull, force);
         for (unsigned d = 0; d < WIDTH; d++) {
             const float step = 0.5F * (cell->z[d] - z[d] + force[d]);
-            z[d] += step;
+            z[d] = bounded(z[d] + step);
             moved += step * step;
         }
         steps++;

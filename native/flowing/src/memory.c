@@ -129,11 +129,12 @@ void memory_follow(struct memory *memory, uint8_t byte, const struct context *co
     memory->length = 0;
     if (context->length < SHORTEST)
         return;
-    const uint64_t place = memory->places[context_tail(context) >> (64 - (memory->match_bits - 3))];
-    const uint64_t age = memory->total - place;
-    if (place > 0 && age >= 1 && age <= (UINT64_C(1) << memory->match_bits) - WINDOW) {
-        memory->pointer = place;
-        memory->length = agreeing(memory, place, context);
+    /* Places are kept in 32 bits; which 4 GB of the stream they belong to, their age tells. */
+    const uint32_t place = memory->places[context_tail(context) >> (64 - (memory->match_bits - 3))];
+    const uint32_t age = (uint32_t)memory->total - place;
+    if (place > 0 && age >= 1 && age <= (UINT64_C(1) << memory->match_bits) - WINDOW && age <= memory->total) {
+        memory->pointer = memory->total - age;
+        memory->length = agreeing(memory, memory->pointer, context);
         if (memory->length < SHORTEST)
             memory->length = 0;
     }

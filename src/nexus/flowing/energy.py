@@ -18,6 +18,7 @@ from nexus.flowing.settings import FlowSettings
 
 Floats = NDArray[np.float32]
 WIDTH = 48
+_FARTHEST = np.float32(16)  # of a coordinate of z: while z is bounded, everything stays finite
 
 
 def first_readout() -> Floats:
@@ -46,7 +47,7 @@ class EnergyCell:
     def foresee(self, hashes: list[int]) -> Floats:
         """[256] probabilities of the next byte; `hashes` are those of `Context`."""
         self.rows = [value >> (64 - self.settings.energy_bits) for value in hashes[1 : ORDERS + 1]]
-        self.z = self.embedding[self.rows].sum(axis=0, dtype=np.float32)
+        self.z = self.embedding[self.rows].sum(axis=0, dtype=np.float32).clip(-_FARTHEST, _FARTHEST)
         self.p = softmax(self.z @ self.readout + self.bias)
         # tree[node] is the probability of all bytes below the node: 1 the root, 256 + byte the leaves.
         self.tree = np.zeros(512, np.float32)
@@ -68,7 +69,7 @@ class EnergyCell:
         z, pull, steps = self.z.copy(), missed, 0
         while True:
             step = np.float32(0.5) * (self.z - z + self.readout @ pull)
-            z += step
+            z = (z + step).clip(-_FARTHEST, _FARTHEST)
             steps += 1
             if steps >= settings.relaxation_steps or step @ step < settings.relaxation_stop:
                 break

@@ -137,12 +137,15 @@ class Memory:
             return
         self.length = 0
         place = int(self.places[context.tail() >> (64 - (self.match_bits - 3))])
+        # Places are kept in 32 bits; which 4 GB of the stream they belong to, their age tells.
+        age = (self.total - place) & 0xFFFFFFFF
         if (
             context.length >= SHORTEST
             and place
-            and 1 <= self.total - place <= (1 << self.match_bits) - WINDOW
+            and 1 <= age <= min((1 << self.match_bits) - WINDOW, self.total)
         ):
-            self.pointer, self.length = place, self._agreeing(place, context)
+            self.pointer = self.total - age
+            self.length = self._agreeing(self.pointer, context)
             if self.length < SHORTEST:
                 self.length = 0
 

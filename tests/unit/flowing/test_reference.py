@@ -93,6 +93,20 @@ def test_a_longer_relaxation_is_the_same_too() -> None:
     assert fast.read(b"once more", learn=True).flow_depth == 9
 
 
+def test_after_four_gigabytes_matches_are_still_found() -> None:
+    fast, exact = both(ROOMY)
+    for flow in (fast, exact):
+        flow._core.totals = (2**32 - 150, 2**32 - 150)
+    same(fast, exact, TEXTS["repeats"][:400], learn=True, mixer=1)
+    arrays_are_the_same(fast, exact)
+    fresh = Flow(ROOMY)
+    fresh.read(TEXTS["repeats"][:400], learn=True, mixer=1)
+    rest = TEXTS["repeats"][400:]
+    bits = [flow.read(rest, learn=True, mixer=1).bits_per_byte for flow in (fresh, fast)]
+    assert bits[0] == pytest.approx(bits[1], abs=0.02)
+    assert fast.bytes_learned == 2**33 - 300 + len(TEXTS["repeats"])
+
+
 def test_a_core_with_unusable_values_says_so() -> None:
     for core in (compiled(TINY), Reference(TINY)):
         assert core.usable()
