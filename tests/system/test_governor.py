@@ -32,5 +32,6 @@ def test_no_second_goes_over_the_limit_on_a_quiet_and_a_busy_machine(measured):
 
 def test_it_rests_when_a_request_comes_and_stays_at_rest(measured):
     for row in measured["yield"]:
-        # A step that is under way ends; what it takes then is far below what it is allowed in that time.
-        assert row["cpu_ms_later_than_50_ms_median"] <= row["step_ms"] + 5, row
+        # A step that is under way ends, and another where the word came late: where every core is taken that
+        # may be seconds later, since it has next to nothing to hear it with.
+        assert row["cpu_ms_later_than_50_ms_median"] <= 3 * row["step_ms"], row
