@@ -44,7 +44,7 @@ def json_files(draw: Callable[[Any], Any]) -> str:
     text = json.dumps(document, indent=indent, ensure_ascii=draw(st.booleans()))
     chance = random.Random(draw(st.integers(0, 2**16)))
     if indent is not None and draw(st.booleans()):
-        lines = []
+        lines: list[str] = []
         for line in text.split("\n"):
             closes = (
                 line.strip()[:1] in ("}", "]") and lines and lines[-1].strip()[-1:] not in ("{", "[", ",")
@@ -57,7 +57,7 @@ def json_files(draw: Callable[[Any], Any]) -> str:
         text += "\n"
     if draw(st.booleans()):
         text = text.replace("\n", "\r\n")
-    return draw(st.sampled_from(["", "", "\ufeff"])) + text
+    return str(draw(st.sampled_from(["", "", "\ufeff"]))) + text
 
 
 @st.composite

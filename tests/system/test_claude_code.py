@@ -289,3 +289,20 @@ def test_codex_recalls_in_the_next_session_what_was_said_and_approved(codex, mod
     assert (codex.codex / "config.toml").read_text().startswith(noted)
     assert "nexus" not in (codex.codex / "config.toml").read_text()
     assert before.strip() in noted
+
+
+def test_codex_asks_the_local_model_with_a_key_that_no_file_holds(codex, model):
+    path = codex.codex / "config.toml"
+    own = path.read_text()
+    codex.nexus("connect", "codex", "--local", "--no-mcp", "--no-hooks", "--yes")
+    text = path.read_text()
+    assert codex.service.token not in text
+    assert f'{codex.service.url}/v1"' in text
+    # The scripted model stands in for ours, so that the answer is known.
+    path.write_text(text.replace(f'{codex.service.url}/v1"', f'{model.url}/v1"'))
+    codex.run("codex", "exec", "--skip-git-repo-check", QUESTION)
+    assert model.requests[-1]["model"] == "smollm2-135m"
+    assert model.keys[-1] == f"Bearer {codex.service.token}"
+    codex.nexus("disconnect", "codex", "--yes")
+    assert path.read_text().startswith(own.rstrip("\n"))
+    assert "nexus" not in path.read_text()

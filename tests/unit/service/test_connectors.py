@@ -17,7 +17,7 @@ from nexus.service.connectors.change import Change, read
 from nexus.service.connectors.clients import client
 from nexus.service.connectors.hook_settings import with_hooks, without_hooks
 from nexus.service.connectors.json_text import JsonText
-from nexus.service.connectors.plan import Service, Wish
+from nexus.service.connectors.plan import Programs, Service, Wish
 
 COMMAND = "/opt/nexus/bin/nexus-hook"
 EVENTS = ("SessionStart", "Stop")
@@ -153,14 +153,14 @@ def env(home: Path, **more: str) -> dict[str, str]:
 def test_claude_code_without_its_command_gets_files_and_a_line_to_run(tmp_path):
     plan = claude_code.connect(Wish(), env(tmp_path))
     assert [c.path for c in plan.changes] == [tmp_path / ".claude" / "settings.json"]
-    assert set(json.loads(plan.changes[0].new)["hooks"]) == set(claude_code.EVENTS)
-    assert f"--home {tmp_path}/nexus" in plan.changes[0].new
+    assert set(json.loads(plan.changes[0].new or "")["hooks"]) == set(claude_code.EVENTS)
+    assert f"--home {tmp_path}/nexus" in (plan.changes[0].new or "")
     assert f"claude mcp add --scope user nexus -e NEXUS_HOME={tmp_path}/nexus --" in plan.advice[0]
     project = tmp_path / "project"
     plan = claude_code.connect(Wish(hooks=False, project=project), env(tmp_path))
-    assert json.loads(plan.changes[0].new)["mcpServers"]["nexus"]["args"] == ["mcp"]
+    assert json.loads(plan.changes[0].new or "")["mcpServers"]["nexus"]["args"] == ["mcp"]
     assert plan.changes[0].path == project / ".mcp.json"
-    assert "token" not in plan.changes[0].new
+    assert "token" not in (plan.changes[0].new or "")
 
 
 def test_claude_code_is_asked_to_register_and_only_once(tmp_path):
@@ -224,7 +224,7 @@ def test_the_local_model_stands_before_the_users_own_choice_and_steps_back(tmp_p
     assert (folder / "settings.json").stat().st_mode & 0o777 == 0o600
     assert claude_code.connected(env(tmp_path)) == ["the local model"]
     # Only the memory, after that: the choice of the user's comes back, hooks are there.
-    if claude_code.Programs.installed(env(tmp_path), portable=False).hook:
+    if Programs.installed(env(tmp_path), portable=False).hook:
         carried(claude_code.connect(Wish(mcp=False), env(tmp_path)))
         assert json.loads((folder / "settings.json").read_text())["env"] == json.loads(own)["env"]
         assert claude_code.connected(env(tmp_path)) == ["hooks"]
