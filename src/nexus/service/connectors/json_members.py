@@ -42,8 +42,8 @@ class Members:
 
     def present(self, text: str, place: str, before: Record | None) -> bool:
         """Whether the first of them is there, as ours."""
-        wrote = JsonText(before.new, place) if before else None
-        return _is_ours(JsonText(text, place), self.members[0], wrote)
+        users, wrote = _sides(before, place)
+        return _is_ours(JsonText(text, place), self.members[0], users, wrote)
 
     def put(self, text: str, place: str) -> str:
         """`text` with all of them."""
@@ -55,11 +55,10 @@ class Members:
     def take(self, text: str, place: str, before: Record | None) -> str:
         """`text` without those that are still ours."""
         document = JsonText(text, place)
-        users = JsonText(before.old or "", place) if before else None
-        wrote = JsonText(before.new, place) if before else None
+        users, wrote = _sides(before, place)
         changed = False
         for member in reversed(self.members):
-            if not _is_ours(document, member, wrote):
+            if not _is_ours(document, member, users, wrote):
                 continue
             changed = True
             if users and users.at(member.path) is not None:
@@ -84,9 +83,14 @@ def remove_empty(document: JsonText, path: Sequence[str], users: JsonText | None
         path = path[:-1]
 
 
-def _is_ours(document: JsonText, member: Member, wrote: JsonText | None) -> bool:
+def _sides(before: Record | None, place: str) -> tuple[JsonText | None, JsonText | None]:
+    """What the user had, and what we made of it."""
+    return (JsonText(before.old or "", place), JsonText(before.new, place)) if before else (None, None)
+
+
+def _is_ours(document: JsonText, member: Member, users: JsonText | None, wrote: JsonText | None) -> bool:
     found = document.at(member.path)
-    if found is None:
+    if found is None or (users and found == users.at(member.path)):
         return False
     return found == member.value or member.ours(found) or bool(wrote and found == wrote.at(member.path))
 
