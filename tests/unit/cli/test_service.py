@@ -106,6 +106,6 @@ def test_a_home_with_odd_letters_is_one_word(home):
 
 
 def test_what_lies_in_the_common_temporary_folder_is_not_hidden_from_it():
-    assert "PrivateTmp=yes" in unit_text(("/bin/x",), Path("/home/u/nexus"), 10)
+    assert "PrivateTmp=yes" in unit_text(("/bin/x",), Path("/srv/nexus"), 10)
     assert "PrivateTmp" not in unit_text(("/bin/x",), Path("/tmp/nexus"), 10)
-    assert "PrivateUsers" not in unit_text(("/bin/x",), Path("/home/u"), 10, confined=False)
+    assert "PrivateUsers" not in unit_text(("/bin/x",), Path("/srv/u"), 10, confined=False)
