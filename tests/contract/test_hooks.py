@@ -77,12 +77,32 @@ def test_a_prompt_gets_what_is_known_once_and_again_after_a_compaction(service, 
 def test_a_briefing_stays_within_its_budget_and_says_what_is_left_out(service, http):
     for number in range(40):
         http.post(
-            "/api/memories", json={"learning": f"runbook {number}: the albatross queue has {number} shards"}
+            "/api/memories",
+            json={
+                "learning": f"runbook {number}: drain albatross queue {number} first",
+                "type": "procedural",
+            },
         )
     given = send(service, "SessionStart", source="startup", session_id="brief")
     assert tokens_of(given) <= 600
     assert "more not shown)" in given
     assert "runbook 39" in given
+
+
+def test_a_session_begins_with_what_holds_always_and_without_facts_of_elsewhere(service, http, tmp_path):
+    (tmp_path / ".cortex").mkdir()
+    http.post("/api/memories", json={"learning": "the heron archive lies in cellar two"})
+    http.post(
+        "/api/memories",
+        json={"learning": "the heron build needs clang", "project": str(tmp_path)},
+    )
+    here = send(service, "SessionStart", source="startup", session_id="in", cwd=str(tmp_path))
+    assert "needs clang" in here
+    assert "cellar two" not in here
+    elsewhere = send(service, "SessionStart", source="startup", session_id="out", cwd="/")
+    assert "heron" not in elsewhere
+    asked = send(service, "UserPromptSubmit", prompt="Where is the heron archive?", session_id="out")
+    assert "cellar two" in asked
 
 
 @pytest.mark.parametrize("prompt", ["yes", "go on", "ok!", "/clear", "", "   ", "…", "do it now please"])

@@ -23,6 +23,7 @@ class ScriptedModel:
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
+        self.keys: list[str] = []
         self.script: Script = lambda request: None
         self.url = ""
 
@@ -52,6 +53,7 @@ def scripted_model() -> Iterator[ScriptedModel]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
+            model.keys.append(self.headers.get("authorization", ""))
             request = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}")
             if self.path.startswith("/v1/messages") and "count_tokens" not in self.path:
                 model.requests.append(request)

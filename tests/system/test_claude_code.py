@@ -71,10 +71,12 @@ class Agent:
             "DISABLE_AUTOUPDATER": "1",
         }
 
-    def run(self, *command: str) -> str:
+    def run(self, *command: str, where: str = "") -> str:
+        folder = self.work / where
+        folder.mkdir(exist_ok=True)
         done = subprocess.run(
             command,
-            cwd=self.work,
+            cwd=folder,
             env=self.env,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -87,6 +89,16 @@ class Agent:
 
     def nexus(self, *arguments: str) -> str:
         return self.run(sys.executable, "-m", "nexus", *arguments)
+
+    def settings(self) -> dict[str, object]:
+        """The agent's settings files: their bytes, or what its own registry says of servers."""
+        found: dict[str, object] = {}
+        for path in (self.claude / "settings.json", self.work / ".mcp.json", self.work / ".claude"):
+            found[path.name] = path.read_bytes() if path.is_file() else path.exists()
+        registry = self.claude / ".claude.json"
+        # It writes that file itself, with counters and times of its own.
+        found["servers"] = json.loads(registry.read_text()).get("mcpServers") or {}
+        return found
 
     def proposal(self, words: str) -> str:
         """The id of the proposal with these words, once it is there."""
@@ -193,6 +205,25 @@ def test_claude_code_recalls_in_the_next_session_what_was_said_and_approved(clau
     assert "nexus" not in claude.run("claude", "mcp", "list")
 
 
+def test_a_fact_is_known_in_another_project_when_it_matters_and_the_files_come_back(claude, model):
+    claude.run("claude", "mcp", "list")  # its own files are there now
+    before = claude.settings()
+    claude.nexus("connect", "claude", "--yes")
+    assert claude.settings() != before
+    claude.run("claude", "-p", FACT, where="one")
+    claude.nexus("memories", "approve", claude.proposal("6543"))
+
+    model.requests.clear()
+    claude.run("claude", "-p", QUESTION, where="two")
+    assert "staging database listens on port 6543" in model.read
+    model.requests.clear()
+    claude.run("claude", "-p", "Write a haiku about the sea in autumn.", where="two")
+    assert model.requests
+    assert "6543" not in model.read
+    claude.nexus("disconnect", "claude", "--yes")
+    assert claude.settings() == before
+
+
 def test_a_secret_pasted_into_claude_code_is_kept_nowhere(claude, model):
     claude.nexus("connect", "claude-code", "--yes")
     claude.run(
@@ -250,6 +281,28 @@ def test_codex_recalls_in_the_next_session_what_was_said_and_approved(codex, mod
     codex.run(*ask, QUESTION)
     assert "<nexus-memory>" in model.read
     assert "staging database listens on port 6543" in model.read
+    told = (codex.codex / "config.toml").read_text()
     codex.nexus("disconnect", "codex", "--yes")
-    assert "nexus-hook" not in (codex.codex / "hooks.json").read_text()
-    assert (codex.codex / "config.toml").read_text().strip() == before.strip()
+    assert not (codex.codex / "hooks.json").exists()
+    # What Codex itself has noted in its settings meanwhile stays.
+    noted = told.partition("\n[mcp_servers.nexus]")[0]
+    assert (codex.codex / "config.toml").read_text().startswith(noted)
+    assert "nexus" not in (codex.codex / "config.toml").read_text()
+    assert before.strip() in noted
+
+
+def test_codex_asks_the_local_model_with_a_key_that_no_file_holds(codex, model):
+    path = codex.codex / "config.toml"
+    own = path.read_text()
+    codex.nexus("connect", "codex", "--local", "--no-mcp", "--no-hooks", "--yes")
+    text = path.read_text()
+    assert codex.service.token not in text
+    assert f'{codex.service.url}/v1"' in text
+    # The scripted model stands in for ours, so that the answer is known.
+    path.write_text(text.replace(f'{codex.service.url}/v1"', f'{model.url}/v1"'))
+    codex.run("codex", "exec", "--skip-git-repo-check", QUESTION)
+    assert model.requests[-1]["model"] == "smollm2-135m"
+    assert model.keys[-1] == f"Bearer {codex.service.token}"
+    codex.nexus("disconnect", "codex", "--yes")
+    assert path.read_text().startswith(own.rstrip("\n"))
+    assert "nexus" not in path.read_text()

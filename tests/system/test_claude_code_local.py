@@ -44,9 +44,9 @@ class Claude:
             "DISABLE_AUTOUPDATER": "1",
         }
 
-    def ask(self, service: Service, prompt: str, *options: str) -> dict[str, Any]:
-        """One session in print mode. Returns what it reports."""
-        where = {"ANTHROPIC_BASE_URL": service.url, "ANTHROPIC_AUTH_TOKEN": service.token}
+    def ask(self, service: Service | None, prompt: str, *options: str) -> dict[str, Any]:
+        """One session in print mode; without `service` its settings say where that is. Returns its report."""
+        where = {"ANTHROPIC_BASE_URL": service.url, "ANTHROPIC_AUTH_TOKEN": service.token} if service else {}
         done = subprocess.run(
             [self.program, "-p", prompt, "--output-format", "json", "--tools", "Read", *options],
             cwd=self.work,
@@ -104,6 +104,26 @@ def test_two_sessions_share_what_the_model_has_read(
     # What stands before the question is the same in both, but for a line that is for the provider.
     assert second["usage"]["cache_read_input_tokens"] > 1000
     assert second["usage"]["input_tokens"] < second["usage"]["cache_read_input_tokens"]
+
+
+def test_one_command_lets_it_think_with_the_local_model_and_one_takes_it_back(
+    claude_program, tmp_path, models_folder, granite_folder, smollm2_path
+):
+    claude = Claude(claude_program, tmp_path)
+    claude.home.mkdir()
+    own = b'{\r\n\t"cleanupPeriodDays": 99\r\n}'
+    (claude.home / "settings.json").write_bytes(own)
+    # The login of a cloud: it must neither be sent beside our key nor be gone afterwards.
+    claude.env["ANTHROPIC_API_KEY"] = "sk-of-the-cloud"
+    with running(tmp_path / "nexus", models_folder, NEXUS_ENGINE_CONTEXT="8192") as service:
+        service.env |= {"CLAUDE_CONFIG_DIR": str(claude.home), "HOME": claude.env["HOME"]}
+        done = service.cli("connect", "claude", "--local", "--no-mcp", "--no-hooks", "--yes")
+        assert done.returncode == 0, done.stderr
+        report = claude.ask(None, "What is the capital of France?")
+        assert "smollm2-135m" in report["modelUsage"]
+        done = service.cli("disconnect", "claude", "--yes")
+        assert done.returncode == 0, done.stderr
+    assert (claude.home / "settings.json").read_bytes() == own
 
 
 def test_after_a_restart_the_prompt_is_read_from_the_disk(

@@ -20,6 +20,7 @@ from nexus.cli import (
     memory,
     models,
     serve,
+    service,
     sessions,
 )
 from nexus.core.errors import NexusError
@@ -40,6 +41,9 @@ app.add_typer(sessions.app, name="sessions", help="What was said in sessions of 
 app.add_typer(index.app, name="index", help="The index of all that is found: its state, and mending it.")
 app.add_typer(learn.app, name="learn", help="What is learnt in the background, and its controls.")
 app.add_typer(bench.app, name="bench", help="Measure this machine's NexusOS against its goals.")
+app.add_typer(
+    service.app, name="service", help="The service under systemd: at every start, restarted when it dies."
+)
 app.add_typer(config.app, name="config", help="The settings and where each comes from.")
 
 

@@ -66,6 +66,7 @@ class Daemon:
         self._busy: dict[Lane, list[Job]] = {lane: [] for lane in Lane}
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._moved = time.monotonic()
         self._thread = threading.Thread(target=self._conduct, name="nexus-conductor", daemon=True)
         self.watcher = Watcher(self._followed, self._refresh)
         # Chunks whose vectors are made anew, done and in all, while the index is being repaired.
@@ -102,6 +103,11 @@ class Daemon:
         """Jobs in the lanes."""
         with self._lock:
             return sum(map(len, self._busy.values()))
+
+    @property
+    def still_seconds(self) -> float:
+        """How long ago the conductor last went round; more than a few seconds mean that it hangs."""
+        return time.monotonic() - self._moved
 
     def submit(self, job: Job) -> int:
         """Queue a job. Returns how many have to end before it begins. Raises `BusyError`."""
@@ -164,6 +170,7 @@ class Daemon:
             self._settle()
         next_tick = time.monotonic()
         while not self._stop.is_set():
+            self._moved = time.monotonic()
             with self._lock:
                 free = [lane for lane in Lane if len(self._busy[lane]) < self._places[lane]]
             job = self._queue.take(free, timeout=0.2)

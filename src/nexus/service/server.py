@@ -5,6 +5,7 @@ Wires settings, rooms, routes and guards together, and ties the daemon's life to
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -35,6 +36,7 @@ from nexus.service.daemon import Daemon
 from nexus.service.dashboard import pages
 from nexus.service.guard import LocalGuard, TokenGate, is_loopback
 from nexus.service.instance import Instance
+from nexus.service.notify import Notifier, Supervised
 from nexus.service.token import load_or_create
 
 
@@ -67,10 +69,15 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
             )
             app.state.daemon = daemon
             daemon.start()
+            supervised = Supervised(
+                Notifier(), lambda: (daemon.state, daemon.failure), lambda: daemon.still_seconds
+            )
+            supervised.start(asyncio.get_running_loop())
             try:
                 async with open_to_agents(app, daemon):
                     yield
             finally:
+                supervised.stop()
                 await anyio.to_thread.run_sync(daemon.drain, float(settings.drain_seconds))
                 await anyio.to_thread.run_sync(daemon.stop)
         finally:

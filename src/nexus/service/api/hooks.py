@@ -100,10 +100,12 @@ class Hooks:
     def _briefing(self, event: Mapping[str, Any]) -> str:
         cortex, session = self._daemon.cortex, _text(event, "session_id")
         self._capture.wake()
+        project = _project(event)
         with self._lock:
             # After a compaction the agent has forgotten what it was given.
-            self._given.pop(session, None)
-        memories = cortex.memories(Filter(project=_project(event)))
+            before = self._given.pop(session, set())
+        known = cortex.memories(Filter(project=project))
+        memories = [m for m in known if m.id in before or _holds_always(m, project)]
         memories.sort(key=_usefulness, reverse=True)
         budget = self._daemon.config.settings.cortex.hook_tokens
         preface = "What is remembered about this project and its user:"
@@ -111,7 +113,6 @@ class Hooks:
         cortex.shown(session, [m.learning for m in memories[:taken]])
         self._first_time(session, [m.id for m in memories[:taken]])
         waiting = len(cortex.proposals())
-        project = _project(event)
         waiting += self._capture.meet(project) if project else 0
         if waiting:
             things = "1 thing waits" if waiting == 1 else f"{waiting} things wait"
@@ -164,6 +165,16 @@ class Hooks:
 
 def _key(path: str, result: Any) -> str:
     return Path(path).stem if result.chunk.kind == "memory" else result.chunk.point
+
+
+def _holds_always(memory: Memory, project: str) -> bool:
+    """Whether a session needs it before anything was asked: the project's own, and how its user works.
+
+    Facts of elsewhere come when a prompt is about them; in every session they would be noise.
+    """
+    if project and memory.project == project:
+        return True
+    return memory.type == "procedural" and not memory.project
 
 
 def _usefulness(memory: Memory) -> tuple[bool, int, str]:

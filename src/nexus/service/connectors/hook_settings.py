@@ -7,14 +7,39 @@ event. Invariant: entries that are not ours are never changed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nexus.core.errors import InvalidInputError
+from nexus.service.connectors.json_members import remove_empty
 from nexus.service.connectors.json_text import JsonText
+from nexus.service.connectors.record import Record
 
 PROGRAM = "nexus-hook"
 # Seconds an agent waits before it gives the hook up; the client itself ends sooner.
 _TIMEOUT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Our hooks as a part of a settings file."""
+
+    command: str
+    events: Sequence[str]
+    name: str = "hooks"
+    private: bool = False
+
+    def present(self, text: str, place: str, before: Record | None) -> bool:
+        """Whether any of our hooks is there."""
+        return without_hooks(text, place) != text
+
+    def put(self, text: str, place: str) -> str:
+        """`text` with our hook at each event."""
+        return with_hooks(text, place, self.command, self.events)
+
+    def take(self, text: str, place: str, before: Record | None) -> str:
+        """`text` without our hooks."""
+        return without_hooks(text, place, users=JsonText(before.old or "", place) if before else None)
 
 
 def with_hooks(text: str, place: str, command: str, events: Sequence[str]) -> str:
@@ -38,11 +63,17 @@ def with_hooks(text: str, place: str, command: str, events: Sequence[str]) -> st
     return document.text
 
 
-def without_hooks(text: str, place: str, *, keep: dict[str, str] | None = None) -> str:
-    """`text` without our hooks, but for one entry with the command of `keep` at each of its events."""
+def without_hooks(
+    text: str, place: str, *, keep: dict[str, str] | None = None, users: JsonText | None = None
+) -> str:
+    """`text` without our hooks, but for one entry with the command of `keep` at each of its events.
+
+    Lists that are empty then are taken out too, unless they are so in `users`, the document before us.
+    """
     document = JsonText(text, place)
     kept: set[str] = set()
     hooks = document.value().get("hooks")
+    changed = False
     for event in list(hooks) if isinstance(hooks, dict) else ():
         entries = document.value()["hooks"][event]
         for number in range(len(entries) - 1, -1, -1) if isinstance(entries, list) else ():
@@ -52,11 +83,10 @@ def without_hooks(text: str, place: str, *, keep: dict[str, str] | None = None) 
                 kept.add(event)
                 continue
             document.remove(["hooks", event, number])
-        if keep is None and entries and not document.value()["hooks"][event]:
-            document.remove(["hooks", event])
-    if keep is None and hooks and not document.value()["hooks"]:
-        document.remove(["hooks"])
-    return document.text if text.strip() else text
+            changed = True
+        if keep is None and entries:
+            remove_empty(document, ["hooks", event], users)
+    return document.text if changed else text
 
 
 def _entry(command: str) -> dict[str, Any]:

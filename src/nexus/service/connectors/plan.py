@@ -1,6 +1,7 @@
 """What connecting an agent takes: changes to its files, and commands of its own to run.
 
-A plan is made without changing anything, shown to a person, and then carried out or not.
+A plan is made without changing anything, shown to a person, and then carried out or not. Knows nothing of
+single agents.
 """
 
 from __future__ import annotations
@@ -13,21 +14,40 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nexus.core.errors import MissingPartError, NexusError
+from nexus.core.errors import InvalidInputError, MissingPartError, NexusError
+from nexus.core.paths import Home
 from nexus.service.connectors.change import Change
 from nexus.service.connectors.hook_settings import PROGRAM
+from nexus.service.connectors.record import Records
 
 NAME = "nexus"
 _COMMAND_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
+class Service:
+    """Where the service answers, and as which model. `window` is in tokens, 0 where it is not known."""
+
+    url: str = "http://127.0.0.1:8000"
+    token: str = ""
+    model: str = ""
+    window: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
-    """What a person wants: which of the two ways, for one project or for all of theirs."""
+    """What a person wants: which of the two ways, for one project or for all of theirs.
+
+    With `local`, the agent is also to think with this machine's model. With `relay`, no key is written
+    into an agent's settings where a process can stand between.
+    """
 
     mcp: bool = True
     hooks: bool = True
     project: Path | None = None
+    local: bool = False
+    relay: bool = False
+    service: Service = Service()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +110,25 @@ class Programs:
     def server_env(self) -> dict[str, str]:
         """What the relay must find in its environment."""
         return {"NEXUS_HOME": self.home} if self.home else {}
+
+
+def records(env: Mapping[str, str]) -> Records:
+    """What is known of the files that were changed from this NEXUS_HOME."""
+    return Records(Home.from_env(env).root / "connections")
+
+
+def refuse_local_project(wish: Wish) -> None:
+    """Raise `InvalidInputError` for a key in a folder that others get to see."""
+    if wish.local and wish.project:
+        raise InvalidInputError(
+            "the local model needs a key in the settings, and a project's settings are shared",
+            hint="leave --project out",
+        )
+
+
+def calls_nexus(command: object, arguments: object) -> bool:
+    """Whether this command line is the relay of some installation of ours."""
+    return isinstance(command, str) and command.rsplit("/", 1)[-1] == NAME and arguments == ["mcp"]
 
 
 def _program(name: str, env: Mapping[str, str], portable: bool) -> str:
