@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from nexus.core.errors import BusyError, InvalidInputError, NexusError, NotFoundError
-from nexus.service.api import anthropic_errors
+from nexus.service.api import anthropic_errors, ollama_errors
 
 _log = logging.getLogger(__name__)
 _SHOWN_CHARS = 80
@@ -23,6 +23,8 @@ def response(request: Request, error: NexusError) -> Response:
         status, more = anthropic_errors.status_of(error), anthropic_errors.headers_of(error)
         return JSONResponse(told, status, {**more, "request-id": told["request_id"]})
     headers = {"retry-after": str(error.retry_after)} if isinstance(error, BusyError) else {}
+    if ollama_errors.speaks(request.url.path):
+        return JSONResponse(ollama_errors.body_of(error), error.http_status, headers)
     if request.url.path.startswith("/v1"):
         kind = "invalid_request_error" if error.http_status < 500 else "server_error"
         body: dict[str, object] = {
