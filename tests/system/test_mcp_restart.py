@@ -96,7 +96,7 @@ def test_a_hundred_clients_and_some_relays_go_on_after_kill_9(service):
             async def read(client: Client, number: int) -> str:
                 got = await client.call_tool("memory_get", {"id": ids[number]})
                 assert not got.is_error, got.content
-                return str(got.content[0].text)
+                return str(got.model_dump()["content"][0]["text"])
 
             # What was acknowledged before is there, and no client had to be told anything.
             for number, text in enumerate(await all_of(read, clients)):

@@ -6,6 +6,7 @@ field's name before anything is queued.
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 from pydantic import Field
@@ -14,7 +15,7 @@ from nexus.core.errors import InvalidInputError
 from nexus.cortex.assembler import Turn
 from nexus.engine.base import ChatMessage, ChatRequest, Tool, ToolCall
 from nexus.service.answer import Question
-from nexus.service.api.ollama_fields import Fields, checked_json, plain_name
+from nexus.service.api.ollama_fields import Body, Fields, plain_name
 from nexus.service.api.ollama_options import Options
 
 _NO_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}}
@@ -60,7 +61,7 @@ class OfferedTool(Fields):
     function: Function
 
 
-class Asked(Fields):
+class Asked(Body):
     """What chat and generate have in common. `keep_alive` is accepted: the model stays loaded."""
 
     model: str = Field(min_length=1, max_length=300)
@@ -94,10 +95,9 @@ class Asked(Fields):
             raise InvalidInputError("logprobs is not supported", hint="leave it out")
 
     def schema_of(self) -> dict[str, Any] | None:
-        """What the answer is held to. Raises `InvalidInputError`."""
+        """What the answer is held to."""
         if not isinstance(self.format, dict):
             return {"type": "object"} if self.format == "json" else None
-        checked_json(self.format, "format")
         return self.format
 
 
@@ -206,12 +206,11 @@ def _no_images() -> InvalidInputError:
 
 def _tool(function: Function) -> Tool:
     parameters = function.parameters or _NO_PARAMETERS
-    checked_json(parameters, f"the parameters of the tool {function.name!r}")
     return Tool(function.name, function.description or "", parameters)
 
 
 def _call(call: Call, otherwise: str) -> ToolCall:
-    arguments = checked_json(call.function.arguments or {}, f"the arguments of {call.function.name!r}")
+    arguments = json.dumps(call.function.arguments or {}, ensure_ascii=False)
     return ToolCall(call.id or otherwise, call.function.name, arguments)
 
 

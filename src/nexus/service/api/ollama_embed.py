@@ -15,7 +15,7 @@ from pydantic import Field
 
 from nexus.core.errors import InvalidInputError, NexusError
 from nexus.cortex.embedder import Embedder
-from nexus.service.api.ollama_fields import Fields, not_found, plain_name
+from nexus.service.api.ollama_fields import Body, not_found, plain_name
 from nexus.service.api.streaming import daemon_of
 from nexus.service.daemon import Daemon
 
@@ -26,7 +26,7 @@ _BATCH = 16
 _MOST = 4096
 
 
-class EmbedBody(Fields):
+class EmbedBody(Body):
     """`POST /api/embed`. `truncate`, `options` and `keep_alive` are accepted and change nothing."""
 
     model: str = Field(min_length=1, max_length=300)
@@ -41,7 +41,7 @@ class EmbedBody(Fields):
         return [] if texts == [""] else texts
 
 
-class EmbeddingsBody(Fields):
+class EmbeddingsBody(Body):
     """`POST /api/embeddings`, the older form with one text."""
 
     model: str = Field(min_length=1, max_length=300)

@@ -1,7 +1,7 @@
 """What every part of a request to Ollama's interface has in common.
 
-Knows no endpoint. Invariant: a field that is not known here is accepted and has no effect; what is
-handed on as free JSON (schemas, arguments) can be written as JSON again, in whole characters.
+Knows no endpoint. Invariant: a field that is not known here is accepted and has no effect; all that was
+sent can be written as JSON again, in whole characters.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
 
 from nexus.core.errors import InvalidInputError, NotFoundError
 
@@ -20,6 +20,16 @@ _LATEST = ":latest"
 
 class Fields(BaseModel):
     """The one base of all bodies and their parts."""
+
+
+class Body(Fields):
+    """A whole request. Raises `InvalidInputError` for one that could not be written as JSON again."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_json(cls, value: Any) -> Any:
+        checked_json(value, "the body")
+        return value
 
 
 def plain_name(model: str) -> str:

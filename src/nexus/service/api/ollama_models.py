@@ -18,7 +18,7 @@ from nexus.core.errors import InvalidInputError
 from nexus.service.api.ollama_answer import moment
 from nexus.service.api.ollama_cards import Card, cards
 from nexus.service.api.ollama_embed import embedders_of
-from nexus.service.api.ollama_fields import Fields, not_found, plain_name
+from nexus.service.api.ollama_fields import Body, not_found, plain_name
 from nexus.service.api.openai import WITH_MEMORY
 from nexus.service.api.streaming import daemon_of
 from nexus.service.daemon import Daemon
@@ -31,14 +31,14 @@ SPOKEN = "0.11.11"
 _NEVER = timedelta(days=365 * 100)
 
 
-class ShowBody(Fields):
+class ShowBody(Body):
     """`POST /api/show`. Older clients say `name`."""
 
     model: str | None = None
     name: str | None = None
 
 
-class PullBody(Fields):
+class PullBody(Body):
     """The bodies of pull, push, create, copy and delete, of which only a name is read."""
 
     model: str | None = None
