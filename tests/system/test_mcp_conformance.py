@@ -23,6 +23,12 @@ from tests.running import running
 # Read now: tests run without the variables of ours that the user has set.
 COMMAND = shlex.split(os.environ.get("NEXUS_TEST_MCP_CONFORMANCE", ""))
 
+pytestmark = pytest.mark.skipif(
+    not COMMAND,
+    reason="NEXUS_TEST_MCP_CONFORMANCE names no command: npm install @modelcontextprotocol/conformance,"
+    " then node node_modules/@modelcontextprotocol/conformance/dist/index.js",
+)
+
 APPLY = {"server-initialize", "ping", "tools-list", "dns-rebinding-protection"}
 # A scenario that does not apply, and what it wants.
 _PROMPTS, _RESOURCES = "prompts, which are not offered", "resources, which are not offered"
@@ -76,11 +82,6 @@ def results(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.fixture(scope="module")
 def checks(tmp_path_factory, models_folder, embedder_folder, granite_folder, smollm2_path):
-    if not COMMAND:
-        pytest.skip(
-            "NEXUS_TEST_MCP_CONFORMANCE names no command: npm install @modelcontextprotocol/conformance,"
-            " then node NODE_MODULES/@modelcontextprotocol/conformance/dist/index.js"
-        )
     folder = tmp_path_factory.mktemp("conformance")
     (folder / "header.mjs").write_text(HEADER)
     with running(folder / "home", models_folder) as service:
