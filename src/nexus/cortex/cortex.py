@@ -366,7 +366,7 @@ class Cortex:
 
     @property
     def embedders(self) -> Embedders:
-        """The models that read documents and talk."""
+        """The models that read, for whoever wants vectors of texts that are not stored."""
         return self._embedders
 
     def unload_if_idle(self) -> bool:

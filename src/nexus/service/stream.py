@@ -38,15 +38,19 @@ class Event(NamedTuple):
 class _Text:
     """Pieces of text that wait together. Costs what the text does, not what events do."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, first: Event) -> None:
+        self._like = Event(first.name, {**first.data, "text": ""})
         self._text = io.StringIO()
 
-    def add(self, event: Event) -> None:
-        self._text.write(event.data["text"])
+    def add(self, event: Event) -> bool:
+        """Take the event's text, unless it says anything else than the first did."""
+        fits = event.name == self._like.name and {**event.data, "text": ""} == self._like.data
+        if fits:
+            self._text.write(event.data["text"])
+        return fits
 
     def event(self) -> Event:
-        return Event(self.name, {"text": self._text.getvalue()})
+        return Event(self._like.name, {**self._like.data, "text": self._text.getvalue()})
 
 
 class Stream:
@@ -97,10 +101,10 @@ class Stream:
         if event is not None and len(self._waiting) >= _APART:
             last = self._waiting[-1]
             if event.name in _TEXTS:
-                if not isinstance(last, _Text) or last.name != event.name:
-                    last = _Text(event.name)
-                    self._waiting.append(last)
-                last.add(event)
+                if not isinstance(last, _Text) or not last.add(event):
+                    text = _Text(event)
+                    text.add(event)
+                    self._waiting.append(text)
                 return
             if event.name in _STATES and isinstance(last, Event) and last.name == event.name:
                 self._waiting[-1] = event

@@ -66,6 +66,7 @@ def test_of_reports_on_progress_the_latest_stays():
     st.lists(
         st.one_of(
             st.sampled_from([Event("token", {"text": "a"}), Event("thinking", {"text": "b"})]),
+            st.builds(lambda n: Event("token", {"index": n, "text": "c"}), st.integers(0, 2)),
             st.sampled_from([Event("tool_call", {"id": "1"}), Event("frame", {})]),
         ),
         max_size=200,
@@ -75,8 +76,8 @@ def test_joining_changes_no_text_and_no_order(some: list[Event]):
     events = [*([Event("token", {"text": "x"})] * 70), *some]
     seen = emitted(*events)
 
-    def spelled(events: list[Event]) -> list[tuple[str, str]]:
-        return [(e.name, letter) for e in events for letter in e.data.get("text", "-")]
+    def spelled(events: list[Event]) -> list[tuple[str, int | None, str]]:
+        return [(e.name, e.data.get("index"), letter) for e in events for letter in e.data.get("text", "-")]
 
     assert spelled(seen) == spelled(events)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 
 from fastapi import FastAPI, Request
@@ -17,22 +16,16 @@ _log = logging.getLogger(__name__)
 _SHOWN_CHARS = 80
 
 
-class Told(JSONResponse):
-    """JSON that may hold half a character, such as a message that names what was sent: it stays an escape."""
-
-    def render(self, content: object) -> bytes:
-        return json.dumps(content, ensure_ascii=False).encode("utf-8", "backslashreplace")
-
-
 def response(request: Request, error: NexusError) -> Response:
     """The HTTP form of an error."""
+    if ollama_errors.speaks(request.url.path):
+        again = {"retry-after": str(error.retry_after)} if isinstance(error, BusyError) else {}
+        return JSONResponse(ollama_errors.body_of(error), error.http_status, again)
     if anthropic_errors.speaks(request.url.path):
         told = anthropic_errors.body_of(error)
         status, more = anthropic_errors.status_of(error), anthropic_errors.headers_of(error)
-        return Told(told, status, {**more, "request-id": told["request_id"]})
+        return JSONResponse(told, status, {**more, "request-id": told["request_id"]})
     headers = {"retry-after": str(error.retry_after)} if isinstance(error, BusyError) else {}
-    if ollama_errors.speaks(request.url.path):
-        return Told(ollama_errors.body_of(error), error.http_status, headers)
     if request.url.path.startswith("/v1"):
         kind = "invalid_request_error" if error.http_status < 500 else "server_error"
         body: dict[str, object] = {
@@ -43,7 +36,7 @@ def response(request: Request, error: NexusError) -> Response:
         }
     else:
         body = {"code": error.code, "message": error.message, "hint": error.hint}
-    return Told({"error": body}, error.http_status, headers)
+    return JSONResponse({"error": body}, error.http_status, headers)
 
 
 def install(app: FastAPI) -> None:

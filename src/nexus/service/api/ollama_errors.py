@@ -31,5 +31,5 @@ def envelope(message: str) -> dict[str, str]:
 
 
 def body_of(error: NexusError) -> dict[str, str]:
-    """The envelope of an error of this house."""
-    return envelope(str(error))
+    """The envelope of an error of this house. Half a character that it names is shown as an escape."""
+    return envelope(str(error).encode("utf-8", "backslashreplace").decode())
