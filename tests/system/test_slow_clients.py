@@ -1,4 +1,7 @@
-"""Clients that hardly read, and more requests than there is room for: others are answered, memory stays."""
+"""Clients that hardly read, clients that leave, more requests than there is room for.
+
+The others are answered, the model stops where nobody listens, and memory stays.
+"""
 
 from __future__ import annotations
 
@@ -134,6 +137,17 @@ def test_clients_that_read_a_byte_a_second_hold_nobody_up_and_cost_no_memory(ser
         assert grown < 32
         # Nor do they keep it from ending.
         assert service.stop() == 0
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions", "/v1/messages", "/api/interact"])
+def test_a_client_that_leaves_stops_a_model_that_never_ends(service, model: TalkingModel, path, stream):
+    model.words = 10**9
+    with socket.create_connection(("127.0.0.1", service.port)) as leaving:
+        leaving.sendall(request(service, path, stream=stream))
+        wait_until(lambda: state(service)["running"] == 1)
+    wait_until(lambda: state(service)["running"] == 0)
 
 
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, content: bytes) -> tuple[int, Any]:
