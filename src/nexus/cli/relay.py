@@ -9,17 +9,16 @@ written to stdout; the end of stdin ends the process.
 
 from __future__ import annotations
 
-import http.client
 import json
 import sys
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import nexus
+from nexus.cli.plain_http import PlainConnection
 from nexus.core.paths import Home, find_project
 from nexus.service.instance import running
 from nexus.service.tool_schemas import INSTRUCTIONS, TOOLS
@@ -44,20 +43,24 @@ class Relay:
         self._project = urllib.parse.quote(str(find_project(folder) or ""))
         self._revision = self._configured = ""
         self._writing = threading.Lock()
-        self._idle: list[http.client.HTTPConnection] = []
+        self._idle: list[PlainConnection] = []
+        self._places = threading.Semaphore(_AT_ONCE)
 
     def run(self, lines: Iterable[bytes]) -> None:
         """Relay until `lines` end; what was asked until then is answered before this returns."""
-        with ThreadPoolExecutor(_AT_ONCE, "nexus-relay") as pool:
-            for line in lines:
-                message = self._parse(line)
-                if message is None:
-                    continue
-                if message.get("method") == "initialize":
-                    # The revision it settles is needed by all that follows.
-                    self._serve(message)
-                else:
-                    pool.submit(self._serve, message)
+        for line in lines:
+            message = self._parse(line)
+            if message is None:
+                continue
+            if message.get("method") == "initialize":
+                # The revision it settles is needed by all that follows.
+                self._serve(message)
+            else:
+                # With so many under way no more is read, so that what waits is held by the agent.
+                self._places.acquire()
+                threading.Thread(target=self._serve_in_place, args=(message,), name="nexus-relay").start()
+        for _ in range(_AT_ONCE):
+            self._places.acquire()
         for connection in self._idle:
             connection.close()
 
@@ -76,6 +79,12 @@ class Relay:
             self._fail(None, _INVALID_REQUEST, "a message is a JSON object with a method")
             return None
         return message
+
+    def _serve_in_place(self, message: Message) -> None:
+        try:
+            self._serve(message)
+        finally:
+            self._places.release()
 
     def _serve(self, message: Message) -> None:
         wants_answer = "method" in message and "id" in message
@@ -100,19 +109,21 @@ class Relay:
             service = running(self._home)
             if service is None or not service.url.startswith("http://"):
                 return None
-            kept = self._idle.pop() if self._idle else None
-            connection = kept or _connect(service.url)
+            kept = connection = self._idle.pop() if self._idle else None
             try:
-                connection.request("POST", "/mcp", json.dumps(message).encode(), self._headers(message))
-                reply = connection.getresponse()
-                status, body = reply.status, reply.read()
-            except (OSError, http.client.HTTPException):
-                connection.close()
+                connection = connection or _connect(service.url)
+                status, body = connection.post("/mcp", json.dumps(message).encode(), self._headers(message))
+            except OSError:
+                if connection is not None:
+                    connection.close()
                 if kept is None:
                     return None
                 # The service may have closed it, or may be another one by now: ask on a fresh one.
                 continue
-            self._idle.append(connection)
+            if connection.reusable:
+                self._idle.append(connection)
+            else:
+                connection.close()
             if status == 401 and not self._configured and self._read_configured_token():
                 continue
             return _answer(message, status, body)
@@ -192,9 +203,9 @@ def relay_stdio() -> None:
     Relay(Home.from_env(), write, Path.cwd()).run(sys.stdin.buffer)
 
 
-def _connect(url: str) -> http.client.HTTPConnection:
+def _connect(url: str) -> PlainConnection:
     address = urllib.parse.urlsplit(url)
-    return http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+    return PlainConnection(address.hostname or "", address.port or 80, timeout=60)
 
 
 def _answer(message: Message, status: int, body: bytes) -> Message:

@@ -7,11 +7,10 @@ Knows the names, not the contents. Invariant: everything below `Home` is readabl
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import platformdirs
 
 from nexus.core.errors import ConfigError, StorageError
 
@@ -29,7 +28,7 @@ class Home:
         """NEXUS_HOME where set, the platform's user data folder otherwise."""
         value = env.get("NEXUS_HOME", "")
         if not value:
-            return cls(Path(platformdirs.user_data_dir("nexus", appauthor=False)))
+            return cls(_user_data(env))
         root = Path(value).expanduser()
         if not root.is_absolute():
             raise ConfigError(f"NEXUS_HOME={value!r} is not an absolute path", hint="use a full path")
@@ -97,6 +96,19 @@ class Home:
         # An existing folder may be open to others: a token or a memory would be too.
         if self.root.stat().st_uid == os.getuid():
             self.root.chmod(0o700)
+
+
+def _user_data(env: Mapping[str, str]) -> Path:
+    """The platform's folder for this user's data of ours, as platformdirs has it.
+
+    On Linux by hand: every agent's relay begins here, and platformdirs takes 2 MB of each.
+    """
+    if sys.platform != "linux":
+        import platformdirs
+
+        return Path(platformdirs.user_data_dir("nexus", appauthor=False))
+    base = env.get("XDG_DATA_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "share") / "nexus"
 
 
 def find_project(start: Path) -> Path | None:

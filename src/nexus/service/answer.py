@@ -1,7 +1,8 @@
 """One question, answered: recall, assemble the frame, ask the model, note what was learnt.
 
 Runs in the engine's lane. Everything it has to say goes out as events, in the order of `/api/interact`:
-`frame`, `token`*, `done`, or `error`; where tools were offered, `tool_call`* among the tokens.
+`frame`, `token`*, `done`, or `error`; where tools were offered, `tool_call`* among the tokens, and
+`thinking`* before them where a model says something to itself first.
 """
 
 from __future__ import annotations
@@ -153,7 +154,10 @@ def _generate(
                 finish = piece
                 reason = "tool_calls" if enough else piece.reason
                 continue
-            if enough or (isinstance(piece, Delta) and piece.reasoning):
+            if enough:
+                continue
+            if isinstance(piece, Delta) and piece.reasoning:
+                stream.emit("thinking", {"text": piece.text})
                 continue
             first = first or time.monotonic() - began
             if isinstance(piece, ToolCall):

@@ -15,7 +15,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from nexus.service.api import anthropic_errors
+from nexus.service.api import anthropic_errors, ollama_errors
 from nexus.service.peer import owner_uid
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -133,11 +133,13 @@ def headers(scope: Scope, name: bytes) -> list[str]:
 
 
 async def refuse(send: Send, scope: Scope, status: int, code: str, message: str, hint: str) -> None:
-    """Answer with our error envelope; `/v1` gets what OpenAI's or Anthropic's clients read."""
+    """Answer with our error envelope; each foreign interface gets what its clients read."""
     path = scope.get("path", "")
     told: dict[str, Any] = {"error": {"code": code, "message": message, "hint": hint}}
     if anthropic_errors.speaks(path):
         told = anthropic_errors.envelope(status, f"{message} ({hint})")
+    elif ollama_errors.speaks(path):
+        told = dict(ollama_errors.envelope(f"{message} ({hint})"))
     elif path.startswith("/v1"):
         told["error"] = {"message": f"{message} ({hint})", "type": "invalid_request_error", "code": code}
     body = json.dumps(told).encode()

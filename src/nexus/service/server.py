@@ -31,7 +31,7 @@ from nexus.engine.remote import RemoteEngine
 from nexus.engine.worker_settings import PEER_CONTEXT, child_kinds
 from nexus.service.activity import Activity
 from nexus.service.agents import open_to_agents
-from nexus.service.api import anthropic, control, errors, hooks, knowledge, mcp, memory, openai
+from nexus.service.api import anthropic, control, errors, hooks, knowledge, mcp, memory, ollama, openai
 from nexus.service.daemon import Daemon
 from nexus.service.dashboard import pages
 from nexus.service.guard import LocalGuard, TokenGate, is_loopback
@@ -97,7 +97,7 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
         middleware=[*(guards if guarded else []), Middleware(Activity)],
     )
     errors.install(app)
-    for module in (control, knowledge, memory, hooks, openai, anthropic, pages):
+    for module in (control, knowledge, memory, hooks, openai, anthropic, ollama, pages):
         app.include_router(module.router)
     return app
 

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from nexus.core.errors import BusyError, InvalidInputError, NexusError, NotFoundError
-from nexus.service.api import anthropic_errors
+from nexus.service.api import anthropic_errors, ollama_errors
 
 _log = logging.getLogger(__name__)
 _SHOWN_CHARS = 80
@@ -18,6 +18,9 @@ _SHOWN_CHARS = 80
 
 def response(request: Request, error: NexusError) -> Response:
     """The HTTP form of an error."""
+    if ollama_errors.speaks(request.url.path):
+        again = {"retry-after": str(error.retry_after)} if isinstance(error, BusyError) else {}
+        return JSONResponse(ollama_errors.body_of(error), error.http_status, again)
     if anthropic_errors.speaks(request.url.path):
         told = anthropic_errors.body_of(error)
         status, more = anthropic_errors.status_of(error), anthropic_errors.headers_of(error)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 
 from fastapi import Request
 from starlette.responses import StreamingResponse
@@ -38,10 +39,11 @@ def submit(
     return stream, daemon_of(request).submit(job)
 
 
-async def events(request: Request, stream: Stream) -> AsyncIterator[Event]:
+async def events(request: Request, stream: Stream) -> AsyncGenerator[Event]:
     """The events of a stream for as long as the client listens."""
-    async for event in stream.events(request.is_disconnected):
-        yield event
+    async with aclosing(stream.events(request.is_disconnected)) as coming:
+        async for event in coming:
+            yield event
 
 
 def as_sse(request: Request, stream: Stream, ahead: int = 0) -> StreamingResponse:
