@@ -364,6 +364,11 @@ class Cortex:
         self.repair(on_step)
         return self._index.count()
 
+    @property
+    def embedders(self) -> Embedders:
+        """The models that read, for whoever wants vectors of texts that are not stored."""
+        return self._embedders
+
     def unload_if_idle(self) -> bool:
         """Let go of the embedding model when nobody has needed it for a while. Whether it was let go."""
         return self._embedders.unload_if_idle(time.monotonic())

@@ -17,10 +17,11 @@ from nexus.core.errors import NexusError
 from nexus.cortex.assembler import SYSTEM, Frame, Turn
 from nexus.cortex.filters import Filter
 from nexus.engine.base import ChatMessage, ChatRequest, Delta, Finish, FinishReason, ToolCall
+from nexus.engine.completion import CompletionRequest
 from nexus.engine.worker_settings import PEER_CONTEXT
 from nexus.service.daemon import Daemon
 from nexus.service.jobs import Job
-from nexus.service.stream import Stream
+from nexus.service.stream import Emitter, Stream
 
 _log = logging.getLogger(__name__)
 
@@ -120,10 +121,29 @@ def run(daemon: Daemon, stream: Stream, job: Job, work: Any) -> None:
         stream.emit("error", envelope(NexusError(f"a bug of NexusOS: {error!r}", hint="see the log")))
 
 
+def complete(daemon: Daemon, requests: Sequence[CompletionRequest], stream: Stream, job: Job) -> None:
+    """Continue texts as they stand, one after the other: `token`* and `ended` with the text's `index`,
+    then `done` with the usage of all."""
+    began = time.monotonic()
+
+    def work() -> dict[str, Any]:
+        total: dict[str, int] = {}
+        for index, request in enumerate(requests):
+            ended = generate(daemon, request, stream.part(index), job, began)
+            stream.emit("ended", {"index": index, **ended})
+            for name, tokens in ended["usage"].items():
+                total[name] = total.get(name, 0) + tokens
+            if job.cancel.is_set():
+                break
+        return {"usage": total}
+
+    run(daemon, stream, job, work)
+
+
 def generate(
     daemon: Daemon,
-    request: ChatRequest,
-    stream: Stream,
+    request: ChatRequest | CompletionRequest,
+    stream: Emitter,
     job: Job,
     began: float,
     *,
@@ -139,7 +159,12 @@ def generate(
     finish: Finish | None = None
     reason: FinishReason = "cancelled"
     enough = False
-    with closing(daemon.engine.chat(request, job.cancel)) as pieces:
+    engine = daemon.engine
+    if isinstance(request, CompletionRequest):
+        said = engine.complete(request, job.cancel)
+    else:
+        said = engine.chat(request, job.cancel)
+    with closing(said) as pieces:
         for piece in pieces:
             if isinstance(piece, Finish):
                 finish = piece
@@ -158,6 +183,8 @@ def generate(
                 parts.append(piece.text)
                 stream.emit("token", {"text": piece.text})
     usage = finish.usage if finish else None
+    if usage:
+        daemon.metrics.tokens(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
     return {
         "reply": "".join(parts),
         "tool_calls": calls,

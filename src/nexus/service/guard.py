@@ -20,6 +20,8 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Paths that hold no data of the user: liveness for supervisors, and the dashboard's empty shell.
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/dashboard", "/", "/favicon.ico"})
 OPEN_PREFIX = "/dashboard/static/"
+# Counters without names of the user's things: open to who reaches loopback, as collectors expect.
+OPEN_ON_LOOPBACK = frozenset({"/metrics"})
 
 
 def is_loopback(host: str) -> bool:
@@ -94,7 +96,11 @@ class TokenGate:
 
     def _is_open(self, scope: Scope) -> bool:
         path: str = scope["path"]
-        return scope["method"] in _READS and (path in OPEN_PATHS or path.startswith(OPEN_PREFIX))
+        if scope["method"] not in _READS:
+            return False
+        if path in OPEN_ON_LOOPBACK:
+            return is_loopback((scope.get("server") or ("",))[0])
+        return path in OPEN_PATHS or path.startswith(OPEN_PREFIX)
 
     def _has_token(self, scope: Scope) -> bool:
         keys = [k.strip() for k in headers(scope, b"x-api-key")]

@@ -28,7 +28,22 @@ from nexus.engine.child_engine import ChildEngine
 from nexus.engine.remote import RemoteEngine
 from nexus.engine.worker_settings import PEER_CONTEXT, child_kinds
 from nexus.service.agents import open_to_agents
-from nexus.service.api import anthropic, control, errors, hooks, knowledge, mcp, memory, openai
+from nexus.service.api import (
+    anthropic,
+    completions,
+    control,
+    embeddings,
+    errors,
+    hooks,
+    knowledge,
+    mcp,
+    memory,
+    metrics,
+    openai,
+    rerank,
+    responses,
+)
+from nexus.service.body_limit import BodyLimit
 from nexus.service.daemon import Daemon
 from nexus.service.dashboard import pages
 from nexus.service.guard import LocalGuard, TokenGate, is_loopback
@@ -71,6 +86,7 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
     guards = [
         Middleware(LocalGuard, names=settings.names),
         Middleware(TokenGate, token=token),
+        Middleware(BodyLimit, most_bytes=settings.body_mib << 20),
     ]
     app = FastAPI(
         title="NexusOS",
@@ -81,7 +97,8 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
         middleware=guards if guarded else [],
     )
     errors.install(app)
-    for module in (control, knowledge, memory, hooks, openai, anthropic, pages):
+    house = (control, knowledge, memory, hooks, metrics, pages)
+    for module in (*house, openai, completions, responses, embeddings, rerank, anthropic):
         app.include_router(module.router)
     return app
 

@@ -11,7 +11,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 _POLL_SECONDS = 0.25
 
@@ -27,6 +27,13 @@ class Event(NamedTuple):
         return f"event: {self.name}\ndata: {json.dumps(self.data, ensure_ascii=False)}\n\n".encode()
 
 
+class Emitter(Protocol):
+    """Takes events."""
+
+    def emit(self, name: str, data: dict[str, Any]) -> None:
+        """Hand an event on."""
+
+
 class Stream:
     """One producer thread, one reader in the event loop that made the stream."""
 
@@ -38,6 +45,10 @@ class Stream:
     def emit(self, name: str, data: dict[str, Any]) -> None:
         """Hand an event to the reader. Harmless after the reader or the loop has gone."""
         self._put(Event(name, data))
+
+    def part(self, index: int) -> Emitter:
+        """The same stream for one of several answers: its events say which one."""
+        return _Part(self, index)
 
     def finish(self) -> None:
         """No more events follow."""
@@ -62,3 +73,13 @@ class Stream:
     def _put(self, event: Event | None) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody reads any more
             self._loop.call_soon_threadsafe(self._queue.put_nowait, event)
+
+
+class _Part:
+    """Events of the answer `index` among several."""
+
+    def __init__(self, stream: Stream, index: int) -> None:
+        self._stream, self._index = stream, index
+
+    def emit(self, name: str, data: dict[str, Any]) -> None:
+        self._stream.emit(name, {"index": self._index, **data})
