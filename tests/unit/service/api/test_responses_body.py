@@ -93,7 +93,7 @@ def test_a_call_of_a_tool_with_plain_input_keeps_its_text():
 def test_an_image_is_named_in_a_result_and_refused_in_a_question():
     shown = {**OUTPUT, "output": [{"type": "input_image", "image_url": "data:"}]}
     assert "cannot see" in chat(message("user", "x"), CALL, shown)[-1].content
-    with pytest.raises(InvalidInputError, match="input.0.content.0.*images"):
+    with pytest.raises(InvalidInputError, match=r"input\.0\.content\.0.*images"):
         chat({"role": "user", "content": [{"type": "input_image"}]})
 
 
