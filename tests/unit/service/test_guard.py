@@ -134,3 +134,25 @@ def test_a_configured_name_is_answered():
 )  # fmt: skip
 def test_loopback(host, local):
     assert is_loopback(host) is local
+
+
+def test_figures_are_open_on_loopback_and_nowhere_else():
+    assert call(path="/metrics").status_code == 200
+    assert call("POST", "/metrics", headers=JSON).status_code == 401
+    assert call(path="/api/metrics").status_code == 401
+    assert call(path="/metrics/more").status_code == 401
+    outside = {
+        "type": "http",
+        "method": "GET",
+        "path": "/metrics",
+        "headers": [],
+        "server": ("192.0.2.7", 8000),
+    }
+    for scope in (outside, {**outside, "server": None}):
+        sent = []
+
+        async def send(message, sent=sent):
+            sent.append(message)
+
+        asyncio.run(TokenGate(echo, TOKEN)(scope, None, send))  # type: ignore[arg-type]
+        assert sent[0]["status"] == 401

@@ -200,6 +200,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _refusal(error: Exception) -> tuple[int, dict[str, Any]]:
     """Status and body, in the words that `nexus.engine.wire.refusal` understands."""
+    if isinstance(error, RecursionError):  # templates and grammars go down into what a client sent
+        error = InvalidInputError("the request is nested too deeply", hint="make its schemas simpler")
     if not isinstance(error, NexusError):
         log.error("a request failed", exc_info=error)
         text = f"the engine has a fault: {type(error).__name__}: {error}"

@@ -20,6 +20,7 @@ from nexus.service.answer import answer, chat
 from nexus.service.api.errors import openai_event
 from nexus.service.api.fields import count_unknown
 from nexus.service.api.openai_body import WITH_MEMORY, ChatBody, check_model, question_of, request_of
+from nexus.service.api.sound import sound_json
 from nexus.service.api.streaming import SSE_HEADERS, collect, daemon_of, events, submit
 from nexus.service.daemon import Daemon
 from nexus.service.embedding import embedder_names
@@ -49,6 +50,7 @@ async def completions(request: Request, body: ChatBody) -> Response | dict[str, 
     """Answer a conversation, whole or as a stream."""
     daemon = daemon_of(request)
     check_model(daemon, body.model)
+    sound_json(body.model_dump(by_alias=True), "the request")
     count_unknown(request, body)
     if body.n not in (None, 1):
         raise InvalidInputError(f"n = {body.n} is not supported", hint="ask once for each choice")
