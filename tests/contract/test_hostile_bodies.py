@@ -37,7 +37,7 @@ SOUND: dict[str, dict[str, Any]] = {
     "/v1/embeddings": {"model": VECTORS, "input": ["hi"]},
     "/v1/rerank": {"model": VECTORS, "query": "hi", "documents": ["hi", {"text": "ho"}]},
 }
-WRONG = (
+WRONG: tuple[Any, ...] = (
     None,
     True,
     -1,

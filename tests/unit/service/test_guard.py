@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -149,7 +150,7 @@ def test_figures_are_open_on_loopback_and_nowhere_else():
         "server": ("192.0.2.7", 8000),
     }
     for scope in (outside, {**outside, "server": None}):
-        sent = []
+        sent: list[dict[str, Any]] = []
 
         async def send(message, sent=sent):
             sent.append(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -97,7 +98,7 @@ def test_the_events_build_the_response_that_is_sent_whole(given_events, reason, 
             told.append(reply.wait())
         told += reply.take(event)
     assert [event.data["sequence_number"] for event in told] == list(range(len(told)))
-    built: list[dict] = []
+    built: list[dict[str, Any]] = []
     open_item = -1
     for event in told:
         data = deepcopy(event.data)
