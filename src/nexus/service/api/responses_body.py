@@ -23,7 +23,7 @@ from nexus.service.api.sound import sound, sound_json
 # its calls in a form that is none.
 _WITH_TOOLS = 0.2
 # Where a client that offers tools names no length: half a call is none.
-_ROOM_FOR_CALLS = 8192
+_ROOM_FOR_CALLS = 4096
 # What only a service that keeps conversations can do, and the remedy.
 _KEPT = "send the whole conversation as input: nothing is kept between requests"
 _REFUSED = {

@@ -100,7 +100,7 @@ def test_an_image_is_named_in_a_result_and_refused_in_a_question():
 def test_tools_and_their_choice():
     found = asked(tools=[LOOK, {**LOOK, "name": "hear", "parameters": None, "strict": True}]).chat
     assert found.temperature == 0.2
-    assert found.max_tokens == 8192, "half a call is none"
+    assert found.max_tokens == 4096, "half a call is none"
     assert found.tools[1].parameters == {"type": "object", "properties": {}}
     assert asked(tools=[LOOK], max_output_tokens=5, temperature=1).chat.max_tokens == 5
     assert asked().chat.max_tokens == 100
