@@ -117,7 +117,7 @@ def test_two_sessions_with_the_local_model(codex, tmp_path, models_folder, grani
         "[features]\ngoals = false\n[agents]\nenabled = false\n"
     )
     settings = {"NEXUS_ENGINE_MODEL": CHAT_MODEL, "NEXUS_ENGINE_CONTEXT": "0"}
-    with running(tmp_path / "nexus", models_folder, **settings) as service:
+    with running(tmp_path / "nexus", models_folder, 900, **settings) as service:
         with service.client() as http:
             model = http.get("/v1/models").json()["data"][1]["id"]
         sessions = [codex.ask(service, model, f"Which number comes after {n}? Say it.") for n in (1, 2)]
