@@ -96,11 +96,11 @@ class Service:
 
 
 @contextmanager
-def running(root: Path, models: Path, **env: str) -> Iterator[Service]:
-    """A ready service; stopped at the end, whatever happened."""
+def running(root: Path, models: Path, timeout: float = 90, /, **env: str) -> Iterator[Service]:
+    """A service that is ready within `timeout` seconds; stopped at the end, whatever happened."""
     service = Service(root, models, **env)
     try:
-        service.start()
+        service.start(timeout)
         yield service
     finally:
         if service.process:

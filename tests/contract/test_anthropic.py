@@ -140,7 +140,8 @@ def test_tokens_are_counted_before_they_are_sent(client):
 
 
 def test_the_models_are_listed_as_before(client):
-    assert [model.id for model in client.models.list()] == ["nexus", "smollm2-135m"]
+    chat, vectors = ["nexus", "smollm2-135m"], ["granite-embedding-30m-english", "all-minilm-l6-v2"]
+    assert [model.id for model in client.models.list()] == [*chat, *vectors]
 
 
 @pytest.mark.parametrize("header", ["x-api-key", "authorization"])

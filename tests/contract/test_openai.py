@@ -24,7 +24,8 @@ ASK = [{"role": "user", "content": "Name three colours."}]
 
 
 def test_models_are_listed(client):
-    assert [m.id for m in client.models.list()] == ["nexus", "smollm2-135m"]
+    chat, vectors = ["nexus", "smollm2-135m"], ["granite-embedding-30m-english", "all-minilm-l6-v2"]
+    assert [m.id for m in client.models.list()] == [*chat, *vectors]
     assert client.models.retrieve("nexus").id == "nexus"
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("gpt-9")

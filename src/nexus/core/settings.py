@@ -40,6 +40,9 @@ class ServiceSettings(Section):
     queue: int = Field(
         default=32, ge=1, le=10_000, description="requests that may wait; more are told to retry"
     )
+    body_mib: int = Field(
+        default=64, ge=1, le=4096, description="largest request in MiB; a larger one gets 413"
+    )
     anthropic_any_model: bool = Field(
         default=True,
         description="answer /v1/messages under any model name, as Claude Code asks for its own",

@@ -10,9 +10,12 @@ import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
-from typing import Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from nexus.core.errors import ContextOverflowError, InvalidInputError
+
+if TYPE_CHECKING:
+    from nexus.engine.completion import CompletionRequest
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
@@ -94,22 +97,7 @@ class ChatRequest:
     def __post_init__(self) -> None:
         if not self.messages:
             raise InvalidInputError("the chat has no messages", hint="send at least one")
-        if self.max_tokens < 1:
-            raise InvalidInputError(f"max_tokens is {self.max_tokens}", hint="use 1 or more")
-        if not (math.isfinite(self.temperature) and 0 <= self.temperature <= 2):
-            raise InvalidInputError(f"temperature is {self.temperature}", hint="use 0 to 2")
-        if not (math.isfinite(self.top_p) and 0 < self.top_p <= 1):
-            raise InvalidInputError(f"top_p is {self.top_p}", hint="use more than 0, at most 1")
-        if any(not text for text in self.stop):
-            raise InvalidInputError("a stop text is empty", hint="leave it out")
-        if self.top_k < 0:
-            raise InvalidInputError(f"top_k is {self.top_k}", hint="use 1 or more, or 0 for all")
-        if not (math.isfinite(self.min_p) and 0 <= self.min_p <= 1):
-            raise InvalidInputError(f"min_p is {self.min_p}", hint="use 0 to 1")
-        for name in ("presence_penalty", "frequency_penalty"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and -2 <= value <= 2):
-                raise InvalidInputError(f"{name} is {value}", hint="use -2 to 2")
+        check_sampling(self)
         names = [tool.name for tool in self.tools]
         if twice := {name for name in names if names.count(name) > 1}:
             raise InvalidInputError(f"two tools are called {min(twice)!r}", hint="give each its own name")
@@ -118,6 +106,26 @@ class ChatRequest:
                 f"tool_choice names {self.tool_choice.name!r}, which is not among the tools",
                 hint="name one of the tools, or use auto",
             )
+
+
+def check_sampling(request: ChatRequest | CompletionRequest) -> None:
+    """Raise `InvalidInputError` for how an answer is to be drawn, where no engine can draw it so."""
+    if request.max_tokens < 1:
+        raise InvalidInputError(f"max_tokens is {request.max_tokens}", hint="use 1 or more")
+    if not (math.isfinite(request.temperature) and 0 <= request.temperature <= 2):
+        raise InvalidInputError(f"temperature is {request.temperature}", hint="use 0 to 2")
+    if not (math.isfinite(request.top_p) and 0 < request.top_p <= 1):
+        raise InvalidInputError(f"top_p is {request.top_p}", hint="use more than 0, at most 1")
+    if any(not text for text in request.stop):
+        raise InvalidInputError("a stop text is empty", hint="leave it out")
+    if request.top_k < 0:
+        raise InvalidInputError(f"top_k is {request.top_k}", hint="use 1 or more, or 0 for all")
+    if not (math.isfinite(request.min_p) and 0 <= request.min_p <= 1):
+        raise InvalidInputError(f"min_p is {request.min_p}", hint="use 0 to 1")
+    for name in ("presence_penalty", "frequency_penalty"):
+        value = getattr(request, name)
+        if not (math.isfinite(value) and -2 <= value <= 2):
+            raise InvalidInputError(f"{name} is {value}", hint="use -2 to 2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +206,14 @@ class Engine(Protocol):
         Closing the generator or setting `cancel` (from any thread) stops the decode; after
         `cancel` the last event is `Finish("cancelled", ...)`. Nothing runs before the first
         `next()`. Raises `ContextOverflowError` before any decoding, `EngineError` otherwise.
+        """
+
+    def complete(
+        self, request: CompletionRequest, cancel: Event | None = None
+    ) -> Generator[AnswerEvent, None, None]:
+        """Continue a text as it stands, without the chat template; otherwise as `chat`.
+
+        Raises `InvalidInputError` where this engine or this model cannot do what is asked for.
         """
 
     def count_tokens(self, text: str) -> int:

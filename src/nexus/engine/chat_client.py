@@ -1,4 +1,4 @@
-"""Chat over an OpenAI-compatible server: the request body, and the answer's chunks as events.
+"""Chat and texts over an OpenAI-compatible server: the request body, and the answer's chunks as events.
 
 Shared by both engines. Does not know which server answers, how it is started or how it counts.
 Invariants: an answer either ends with a `Finish` or raises; a stream cut short is never passed
@@ -26,6 +26,7 @@ from nexus.engine.base import (
     Usage,
 )
 from nexus.engine.call_parts import CallParts
+from nexus.engine.completion import CompletionRequest
 from nexus.engine.wire import ConnectionLostError, Wire, refusal
 
 
@@ -39,9 +40,9 @@ class ChatClient:
         self._extra = dict(extra or {})
 
     def chat(
-        self, request: ChatRequest, cancel: Event, *, prompt_tokens: int, started: float
+        self, request: ChatRequest | CompletionRequest, cancel: Event, *, prompt_tokens: int, started: float
     ) -> Generator[AnswerEvent, None, None]:
-        """Stream the answer. `prompt_tokens` is used where the server does not report usage.
+        """Stream the answer to a chat or to a text. `prompt_tokens` is used where the server reports none.
 
         `started` is the monotonic moment from which `Finish` counts its seconds.
         Raises `EngineError`, and `ContextOverflowError` when the server says so.
@@ -66,10 +67,9 @@ class ChatClient:
             )
         yield from answer.end(self._wire.label)
 
-    def _body(self, request: ChatRequest) -> dict[str, Any]:
+    def _body(self, request: ChatRequest | CompletionRequest) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self._model,
-            "messages": message_objects(request.messages),
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
             "top_p": request.top_p,
@@ -84,6 +84,9 @@ class ChatClient:
         for name in ("top_k", "min_p", "presence_penalty", "frequency_penalty"):
             if value := getattr(request, name):
                 body[name] = value
+        if isinstance(request, CompletionRequest):
+            return body | completion_fields(request)
+        body["messages"] = message_objects(request.messages)
         if request.schema is not None:
             wanted = {"name": "answer", "schema": dict(request.schema), "strict": True}
             body["response_format"] = {"type": "json_schema", "json_schema": wanted}
@@ -110,7 +113,9 @@ class _Answer:
         for choice in chunk.get("choices") or ():
             delta = choice.get("delta") or {}
             thought = delta.get("reasoning_content") or delta.get("reasoning")
-            for text, reasoning in ((thought, True), (delta.get("content"), False)):
+            # A text that is continued comes as `text`, beside no delta.
+            said = delta.get("content") or choice.get("text")
+            for text, reasoning in ((thought, True), (said, False)):
                 if not text:
                     continue
                 if not isinstance(text, str):
@@ -158,6 +163,12 @@ def message_objects(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
             written["tool_call_id"] = message.tool_call_id
         objects.append(written)
     return objects
+
+
+def completion_fields(request: CompletionRequest) -> dict[str, Any]:
+    """`prompt` and `suffix` as the API writes them."""
+    fields = {"prompt": request.prompt}
+    return fields if request.suffix is None else {**fields, "suffix": request.suffix}
 
 
 def tool_fields(request: ChatRequest) -> dict[str, Any]:

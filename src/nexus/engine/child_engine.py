@@ -33,7 +33,8 @@ from nexus.engine.base import (
     refuse_overflow,
 )
 from nexus.engine.chat_client import ChatClient, message_objects, tool_fields
-from nexus.engine.server_facts import check_tools
+from nexus.engine.completion import CompletionRequest
+from nexus.engine.server_facts import check_llamacpp
 from nexus.engine.supervisor import Life, Supervisor
 from nexus.engine.turnstile import Turnstile
 from nexus.engine.wire import ConnectionLostError, ServerRefusedError
@@ -119,7 +120,16 @@ class ChildEngine:
         return self._count(self._supervisor.require_life(), request)
 
     def chat(self, request: ChatRequest, cancel: Event | None = None) -> Generator[AnswerEvent, None, None]:
-        cancel = cancel or Event()
+        return self._asked(request, cancel or Event())
+
+    def complete(
+        self, request: CompletionRequest, cancel: Event | None = None
+    ) -> Generator[AnswerEvent, None, None]:
+        return self._asked(request, cancel or Event())
+
+    def _asked(
+        self, request: ChatRequest | CompletionRequest, cancel: Event
+    ) -> Generator[AnswerEvent, None, None]:
         started = time.monotonic()
         if isinstance(self._supervisor.failure, ModelMissingError | ModelCorruptError | StorageError):
             self.start()
@@ -129,7 +139,7 @@ class ChildEngine:
             yield _cancelled(0, started)
             return
         if life.worker.settings.kind == "llamacpp":
-            check_tools(life.wire, tool_fields(request))
+            check_llamacpp(life.wire, request)
         prompt = self._count(life, request)
         refuse_overflow(prompt, request.max_tokens, self.context)
         with self._turn(life, cancel) as granted:
@@ -152,7 +162,12 @@ class ChildEngine:
         return nullcontext(True)
 
     def _answer(
-        self, life: Life, request: ChatRequest, cancel: Event, prompt: int, started: float
+        self,
+        life: Life,
+        request: ChatRequest | CompletionRequest,
+        cancel: Event,
+        prompt: int,
+        started: float,
     ) -> Generator[AnswerEvent, None, None]:
         # The server notices that a client has left only when it writes to it. Progress reports
         # make it write after every batch of the prompt; without them it would read a long prompt
@@ -160,7 +175,7 @@ class ChildEngine:
         client = ChatClient(
             life.wire,
             model=self._name,
-            path="/v1/chat/completions",
+            path="/v1/chat/completions" if isinstance(request, ChatRequest) else "/v1/completions",
             extra={"return_progress": True, "cache_prompt": True},
         )
         events = client.chat(request, cancel, prompt_tokens=prompt, started=started)
@@ -179,7 +194,15 @@ class ChildEngine:
         with self._opened:
             self._open += change
 
-    def _count(self, life: Life, request: ChatRequest) -> int:
+    def _count(self, life: Life, request: ChatRequest | CompletionRequest) -> int:
+        if isinstance(request, CompletionRequest):
+            fields = {"content": request.prompt, "add_special": True, "parse_special": True}
+            if request.suffix is not None:
+                fields["suffix"] = request.suffix
+            tokens = self._post(life, "/tokenize", fields).get("tokens")
+            if not isinstance(tokens, list):
+                raise EngineError(f"{life.wire.label} counted no tokens")
+            return len(tokens)
         body = {"messages": message_objects(request.messages), **tool_fields(request)}
         count = self._post(life, "/v1/chat/completions/input_tokens", body).get("input_tokens")
         if not isinstance(count, int):

@@ -11,7 +11,7 @@ import time
 from collections.abc import Generator
 from threading import Event, Lock, Thread
 
-from nexus.core.errors import EngineError, NexusError
+from nexus.core.errors import EngineError, InvalidInputError, NexusError
 from nexus.engine.base import (
     AnswerEvent,
     ChatRequest,
@@ -22,7 +22,8 @@ from nexus.engine.base import (
     refuse_overflow,
 )
 from nexus.engine.chat_client import ChatClient, message_objects, tool_fields
-from nexus.engine.server_facts import ServerFacts, api_path, check_tools, discover, server_root
+from nexus.engine.completion import CompletionRequest
+from nexus.engine.server_facts import ServerFacts, api_path, check_llamacpp, discover, server_root
 from nexus.engine.wire import ConnectionLostError, ServerRefusedError, Wire
 
 READ_SECONDS = 600.0
@@ -108,19 +109,30 @@ class RemoteEngine:
         return self._count(*self._require(), request)
 
     def chat(self, request: ChatRequest, cancel: Event | None = None) -> Generator[AnswerEvent, None, None]:
-        cancel = cancel or Event()
+        return self._asked(request, cancel or Event())
+
+    def complete(
+        self, request: CompletionRequest, cancel: Event | None = None
+    ) -> Generator[AnswerEvent, None, None]:
+        return self._asked(request, cancel or Event())
+
+    def _asked(
+        self, request: ChatRequest | CompletionRequest, cancel: Event
+    ) -> Generator[AnswerEvent, None, None]:
         started = time.monotonic()
         if cancel.is_set():
             usage = Usage(0, 0, exact=False)
             yield Finish("cancelled", usage, None, time.monotonic() - started)
             return
         wire, facts = self._require()
+        chat = isinstance(request, ChatRequest)
         if facts.dialect == "llamacpp":
-            check_tools(wire, tool_fields(request))
+            check_llamacpp(wire, request)
         prompt = self._count(wire, facts, request)
         exact = facts.dialect != "openai"
         refuse_overflow(prompt, request.max_tokens, facts.context, exact=exact)
-        client = ChatClient(wire, model=facts.model, path=f"{self._api}/chat/completions", extra=facts.extra)
+        path = f"{self._api}/chat/completions" if chat else f"{self._api}/completions"
+        client = ChatClient(wire, model=facts.model, path=path, extra=facts.extra)
         try:
             yield from client.chat(request, cancel, prompt_tokens=prompt, started=started)
         except ConnectionLostError as error:
@@ -129,13 +141,22 @@ class RemoteEngine:
         except ServerRefusedError as error:
             if error.status != 404:
                 raise
+            if not chat:
+                raise InvalidInputError(
+                    f"{self._label} has no {path} for the model {facts.model!r}: {error.message}",
+                    hint="ask /v1/chat/completions, or take a model of this machine",
+                ) from error
             raise ServerRefusedError(
                 f"{self._label} does not have the model {facts.model!r}: {error.message}",
                 hint=f"set engine.model to one of: {', '.join(facts.models) or 'none listed'}",
                 status=404,
             ) from error
 
-    def _count(self, wire: Wire, facts: ServerFacts, request: ChatRequest) -> int:
+    def _count(self, wire: Wire, facts: ServerFacts, request: ChatRequest | CompletionRequest) -> int:
+        if isinstance(request, CompletionRequest):
+            text = request.prompt + (request.suffix or "")
+            counted = facts.count_text(wire, text)
+            return (_estimate(text) if counted is None else counted) + TOKENS_PER_MESSAGE
         messages, tools = request.messages, tool_fields(request)
         exact = facts.count_chat(wire, message_objects(messages), tools)
         if exact is not None:

@@ -14,6 +14,9 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from nexus.core.errors import EngineError, InvalidInputError
+from nexus.engine.base import ChatRequest
+from nexus.engine.chat_client import tool_fields
+from nexus.engine.completion import CompletionRequest
 from nexus.engine.wire import ConnectionLostError, ServerRefusedError, Wire
 
 Dialect = Literal["llamacpp", "vllm", "openai"]
@@ -114,6 +117,17 @@ def discover(wire: Wire, *, api: str, model: str, context: int) -> ServerFacts:
         extra={"return_progress": True} if dialect == "llamacpp" else {},
         remark="; ".join(remarks),
     )
+
+
+def check_llamacpp(wire: Wire, request: ChatRequest | CompletionRequest) -> None:
+    """Raise `InvalidInputError` for what a llama.cpp server would leave out without a word."""
+    if isinstance(request, ChatRequest):
+        check_tools(wire, tool_fields(request))
+    elif request.suffix is not None:
+        raise InvalidInputError(
+            f"suffix: {wire.label} does not fill gaps",
+            hint="set engine.kind to local, or write the model's own marks into the prompt",
+        )
 
 
 def check_tools(wire: Wire, tools: Mapping[str, Any]) -> None:

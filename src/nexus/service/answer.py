@@ -18,10 +18,11 @@ from nexus.core.errors import NexusError
 from nexus.cortex.assembler import SYSTEM, Frame, Turn
 from nexus.cortex.filters import Filter
 from nexus.engine.base import ChatMessage, ChatRequest, Delta, Finish, FinishReason, ToolCall
+from nexus.engine.completion import CompletionRequest
 from nexus.engine.worker_settings import PEER_CONTEXT
 from nexus.service.daemon import Daemon
 from nexus.service.jobs import Job
-from nexus.service.stream import Stream
+from nexus.service.stream import Emitter, Stream
 
 _log = logging.getLogger(__name__)
 
@@ -122,10 +123,29 @@ def run(daemon: Daemon, stream: Stream, job: Job, work: Any) -> None:
         stream.emit("error", envelope(NexusError(f"a bug of NexusOS: {error!r}", hint="see the log")))
 
 
+def complete(daemon: Daemon, requests: Sequence[CompletionRequest], stream: Stream, job: Job) -> None:
+    """Continue texts as they stand, one after the other: `token`* and `ended` with the text's `index`,
+    then `done` with the usage of all."""
+    began = time.monotonic()
+
+    def work() -> dict[str, Any]:
+        total: dict[str, int] = {}
+        for index, request in enumerate(requests):
+            ended = generate(daemon, request, stream.part(index), job, began)
+            stream.emit("ended", {"index": index, **ended})
+            for name, tokens in ended["usage"].items():
+                total[name] = total.get(name, 0) + tokens
+            if job.cancel.is_set():
+                break
+        return {"usage": total}
+
+    run(daemon, stream, job, work)
+
+
 def generate(
     daemon: Daemon,
-    request: ChatRequest,
-    stream: Stream,
+    request: ChatRequest | CompletionRequest,
+    stream: Emitter,
     job: Job,
     began: float,
     *,
@@ -140,7 +160,12 @@ def generate(
 
 
 def _generate(
-    daemon: Daemon, request: ChatRequest, stream: Stream, job: Job, began: float, one_call: bool
+    daemon: Daemon,
+    request: ChatRequest | CompletionRequest,
+    stream: Emitter,
+    job: Job,
+    began: float,
+    one_call: bool,
 ) -> dict[str, Any]:
     first: float | None = None
     parts: list[str] = []
@@ -148,7 +173,12 @@ def _generate(
     finish: Finish | None = None
     reason: FinishReason = "cancelled"
     enough = False
-    with closing(daemon.engine.chat(request, job.cancel)) as pieces:
+    engine = daemon.engine
+    if isinstance(request, CompletionRequest):
+        said = engine.complete(request, job.cancel)
+    else:
+        said = engine.chat(request, job.cancel)
+    with closing(said) as pieces:
         for piece in pieces:
             if isinstance(piece, Finish):
                 finish = piece
@@ -170,6 +200,8 @@ def _generate(
                 parts.append(piece.text)
                 stream.emit("token", {"text": piece.text})
     usage = finish.usage if finish else None
+    if usage:
+        daemon.metrics.tokens(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
     return {
         "reply": "".join(parts),
         "tool_calls": calls,

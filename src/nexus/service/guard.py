@@ -24,10 +24,12 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz", "/dashboard", "/", "/favicon.ico"
 OPEN_PREFIX = "/dashboard/static/"
 # What the user's own programs on this machine may do without the token: see the state and steer the learner
 # (the lines of seed 002). Nothing here tells what is known or remembered.
-OWN_PATHS = frozenset({"/api/status", "/api/metrics", "/metrics", "/api/control"})
+OWN_PATHS = frozenset({"/api/status", "/api/metrics", "/api/control"})
 # A proxy of the user's may speak for anybody.
 _KEYS = (b"authorization", b"x-api-key")
 _FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
+# Counters without names of the user's things: open to who reaches loopback, as collectors expect.
+OPEN_ON_LOOPBACK = frozenset({"/metrics"})
 
 
 def is_loopback(host: str) -> bool:
@@ -108,7 +110,11 @@ class TokenGate:
 
     def _is_open(self, scope: Scope) -> bool:
         path: str = scope["path"]
-        return scope["method"] in _READS and (path in OPEN_PATHS or path.startswith(OPEN_PREFIX))
+        if scope["method"] not in _READS:
+            return False
+        if path in OPEN_ON_LOOPBACK:
+            return is_loopback((scope.get("server") or ("",))[0])
+        return path in OPEN_PATHS or path.startswith(OPEN_PREFIX)
 
     def _is_own(self, scope: Scope) -> bool:
         if scope["path"] not in OWN_PATHS or any(headers(scope, name) for name in (*_FORWARDED, *_KEYS)):

@@ -31,7 +31,23 @@ from nexus.engine.remote import RemoteEngine
 from nexus.engine.worker_settings import PEER_CONTEXT, child_kinds
 from nexus.service.activity import Activity
 from nexus.service.agents import open_to_agents
-from nexus.service.api import anthropic, control, errors, hooks, knowledge, mcp, memory, ollama, openai
+from nexus.service.api import (
+    anthropic,
+    completions,
+    control,
+    embeddings,
+    errors,
+    hooks,
+    knowledge,
+    mcp,
+    memory,
+    metrics,
+    ollama,
+    openai,
+    rerank,
+    responses,
+)
+from nexus.service.body_limit import BodyLimit
 from nexus.service.daemon import Daemon
 from nexus.service.dashboard import pages
 from nexus.service.guard import LocalGuard, TokenGate, is_loopback
@@ -86,6 +102,7 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
     guards = [
         Middleware(LocalGuard, names=settings.names),
         Middleware(TokenGate, token=token),
+        Middleware(BodyLimit, most_bytes=settings.body_mib << 20),
     ]
     app = FastAPI(
         title="NexusOS",
@@ -97,7 +114,8 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
         middleware=[*(guards if guarded else []), Middleware(Activity)],
     )
     errors.install(app)
-    for module in (control, knowledge, memory, hooks, openai, anthropic, ollama, pages):
+    house = (control, knowledge, memory, hooks, metrics, pages)
+    for module in (*house, openai, completions, responses, embeddings, rerank, anthropic, ollama):
         app.include_router(module.router)
     return app
 

@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 _POLL_SECONDS = 0.25
 # So many events wait one by one; a reader that keeps up sees each.
@@ -53,6 +53,13 @@ class _Text:
         return Event(self._like.name, {**self._like.data, "text": self._text.getvalue()})
 
 
+class Emitter(Protocol):
+    """Takes events."""
+
+    def emit(self, name: str, data: dict[str, Any]) -> None:
+        """Hand an event on."""
+
+
 class Stream:
     """One producer thread, one reader in the event loop that made the stream."""
 
@@ -65,6 +72,10 @@ class Stream:
     def emit(self, name: str, data: dict[str, Any]) -> None:
         """Hand an event to the reader. Harmless after the reader or the loop has gone."""
         self._put(Event(name, data))
+
+    def part(self, index: int) -> Emitter:
+        """The same stream for one of several answers: its events say which one."""
+        return _Part(self, index)
 
     def finish(self) -> None:
         """No more events follow."""
@@ -111,3 +122,13 @@ class Stream:
                 return
         self._waiting.append(event)
         self._arrived.set()
+
+
+class _Part:
+    """Events of the answer `index` among several."""
+
+    def __init__(self, stream: Stream, index: int) -> None:
+        self._stream, self._index = stream, index
+
+    def emit(self, name: str, data: dict[str, Any]) -> None:
+        self._stream.emit(name, {"index": self._index, **data})

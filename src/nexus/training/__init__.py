@@ -7,6 +7,6 @@ package imports nothing heavy.
 
 from typing import Final
 
-# A service that is asked with this header knows that nobody waits: the teacher may be this very service, which
-# would stop learning while it serves.
+# A service that is asked with this header knows that nobody waits: the teacher may be this very service,
+# which would stop learning while it serves.
 BACKGROUND_HEADER: Final = "x-nexus-background"

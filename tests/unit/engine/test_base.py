@@ -8,6 +8,7 @@ import pytest
 
 from nexus.core.errors import ContextOverflowError, InvalidInputError
 from nexus.engine.base import ChatMessage, ChatRequest, refuse_overflow
+from nexus.engine.completion import CompletionRequest
 
 HELLO = (ChatMessage("user", "hello"),)
 
@@ -40,3 +41,18 @@ def test_overflow_names_both_numbers() -> None:
         refuse_overflow(prompt=1501, max_tokens=548, context=2048)
     with pytest.raises(ContextOverflowError, match="about 9000 tokens"):
         refuse_overflow(prompt=9000, max_tokens=1, context=2048, exact=False)
+
+
+def test_a_text_to_continue_is_checked_like_a_chat() -> None:
+    assert CompletionRequest("x").suffix is None
+    assert CompletionRequest("", suffix="the end").prompt == ""
+    wrong: list[dict[str, Any]] = [
+        {"prompt": ""},
+        {"prompt": "x", "max_tokens": 0},
+        {"prompt": "x", "stop": ["a", ""]},
+        {"prompt": "x", "temperature": float("nan")},
+        {"prompt": "x", "top_p": 0},
+    ]
+    for fields in wrong:
+        with pytest.raises(InvalidInputError):
+            CompletionRequest(**fields)

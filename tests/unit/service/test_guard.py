@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
+from typing import Any
 
 import httpx
 import pytest
@@ -183,3 +184,25 @@ def test_another_user_needs_the_token_to_steer():
             [sys.executable, "-c", program, url[7:]], capture_output=True, text=True, check=True
         )
     assert done.stdout == "401\n"
+
+
+def test_figures_are_open_on_loopback_and_nowhere_else():
+    assert call(path="/metrics").status_code == 200
+    assert call("POST", "/metrics", headers=JSON).status_code == 401
+    assert call(path="/api/metrics").status_code == 401
+    assert call(path="/metrics/more").status_code == 401
+    outside = {
+        "type": "http",
+        "method": "GET",
+        "path": "/metrics",
+        "headers": [],
+        "server": ("192.0.2.7", 8000),
+    }
+    for scope in (outside, {**outside, "server": None}):
+        sent: list[dict[str, Any]] = []
+
+        async def send(message, sent=sent):
+            sent.append(message)
+
+        asyncio.run(TokenGate(echo, TOKEN)(scope, None, send))  # type: ignore[arg-type]
+        assert sent[0]["status"] == 401

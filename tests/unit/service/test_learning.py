@@ -22,8 +22,8 @@ def made(home: Path, **settings: object) -> Learning:
     flags = {f"training.{key}": value for key, value in settings.items()}
     known = config.load(flags, env={"NEXUS_HOME": str(home)})
     known.home.create()
-    quick = {"active_percent": 100, "idle_percent": 100, "cgroup": False}
-    return Learning(known, ResourceGovernor(BackgroundSettings(**quick)))
+    unhindered = BackgroundSettings(active_percent=100, idle_percent=100, cgroup=False)
+    return Learning(known, ResourceGovernor(unhindered))
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from nexus.engine.local.answer import Answer, Constraint, Ended, Failed, Progres
 from nexus.engine.local.canonical import canonical
 from nexus.engine.local.constraint import Grammars
 from nexus.engine.local.names import Tokens
+from nexus.engine.local.raw import encode_raw
 from nexus.engine.local.scheduler import Scheduler
 from nexus.engine.local.streams import Streams
 from nexus.engine.local.template import ChatTemplate, encode
@@ -56,6 +57,8 @@ class ChatDesk:
         content = body.get("content")
         if not isinstance(content, str):
             raise InvalidInputError("content is not text", hint="send a string")
+        if body.get("parse_special"):
+            return {"tokens": self._raw(body, "content").tolist()}
         try:
             return {"tokens": self._model.tokenizer.encode(content).tolist()}
         except UnicodeEncodeError as error:
@@ -65,8 +68,16 @@ class ChatDesk:
         return {"input_tokens": len(self._prompt(body, Wishes.of(body).offered))}
 
     def chat(self, body: Mapping[str, Any], cancel: Event) -> Iterator[Mapping[str, Any]]:
-        wishes, draw = Wishes.of(body), sampler(body)
-        prompt = self._prompt(body, wishes.offered)
+        wishes = Wishes.of(body)
+        return self._answer(body, wishes, self._prompt(body, wishes.offered), cancel)
+
+    def complete(self, body: Mapping[str, Any], cancel: Event) -> Iterator[Mapping[str, Any]]:
+        return self._answer(body, Wishes.of(body), self._raw(body, "prompt"), cancel)
+
+    def _answer(
+        self, body: Mapping[str, Any], wishes: Wishes, prompt: Tokens, cancel: Event
+    ) -> Iterator[Mapping[str, Any]]:
+        draw = sampler(body)
         if not len(prompt):
             raise InvalidInputError("the prompt is empty", hint="send a message with text")
         refuse_overflow(len(prompt), wishes.max_tokens, self._window)
@@ -102,6 +113,12 @@ class ChatDesk:
         if isinstance(result, Exception):
             raise result
         return result
+
+    def _raw(self, body: Mapping[str, Any], field: str) -> Tokens:
+        text, suffix = body.get(field), body.get("suffix")
+        if not isinstance(text, str) or not isinstance(suffix, str | None):
+            raise InvalidInputError(f"{field} or suffix is not text", hint="send strings")
+        return encode_raw(self._model.tokenizer, text, suffix)
 
     def _prompt(self, body: Mapping[str, Any], tools: Sequence[Tool]) -> Tokens:
         messages = body.get("messages")

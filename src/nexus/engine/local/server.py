@@ -11,7 +11,7 @@ import json
 import logging
 import socket
 import socketserver
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -42,6 +42,9 @@ class Desk(Protocol):
     def chat(self, body: Mapping[str, Any], cancel: Event) -> Iterator[Mapping[str, Any]]:
         """The chunks of an answer; raises before the first one what is wrong with the request."""
 
+    def complete(self, body: Mapping[str, Any], cancel: Event) -> Iterator[Mapping[str, Any]]:
+        """The same for a `prompt` that is continued as it stands; the chunks are those of a chat."""
+
     def manage(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Ask about or change what is stored: `{"action": ..., ...}`."""
 
@@ -70,8 +73,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         desk = self.server.desk
-        if self.path == "/v1/chat/completions":
-            self._chat()
+        streams = {"/v1/chat/completions": desk.chat, "/v1/completions": desk.complete}
+        if self.path in streams:
+            self._stream(streams[self.path])
             return
         self._serve(
             {
@@ -101,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
             status, value = _refusal(error)
         self._json(status, value)
 
-    def _chat(self) -> None:
+    def _stream(self, work: Callable[[Mapping[str, Any], Event], Iterator[Mapping[str, Any]]]) -> None:
         cancel = Event()
         self.close_connection = True
         try:
@@ -110,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             # From the beginning: a client may also go while its answer waits in the line.
             Thread(target=self._watch, args=(cancel,), name="engine-client", daemon=True).start()
-            chunks = self.server.desk.chat(body, cancel)
+            chunks = work(body, cancel)
             first = next(chunks, None)
         except Exception as error:
             cancel.set()
@@ -196,6 +200,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _refusal(error: Exception) -> tuple[int, dict[str, Any]]:
     """Status and body, in the words that `nexus.engine.wire.refusal` understands."""
+    if isinstance(error, RecursionError):  # templates and grammars go down into what a client sent
+        error = InvalidInputError("the request is nested too deeply", hint="make its schemas simpler")
     if not isinstance(error, NexusError):
         log.error("a request failed", exc_info=error)
         text = f"the engine has a fault: {type(error).__name__}: {error}"

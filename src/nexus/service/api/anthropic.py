@@ -9,29 +9,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import replace
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from nexus.core.errors import ContextOverflowError, InvalidInputError, NexusError, NotFoundError
-from nexus.engine.base import ChatRequest, Engine
-from nexus.service.answer import chat, envelope
+from nexus.core.errors import InvalidInputError, NexusError, NotFoundError
 from nexus.service.api import anthropic_errors
 from nexus.service.api.anthropic_messages import CountBody, MessagesBody, request_of
 from nexus.service.api.anthropic_stream import NO_CHANGE, PING, Answer, error_event, paced
-from nexus.service.api.openai import WITH_MEMORY
+from nexus.service.api.fields import count_unknown
+from nexus.service.api.openai_body import WITH_MEMORY
 from nexus.service.api.streaming import SSE_HEADERS, daemon_of, events, submit
 from nexus.service.daemon import Daemon
-from nexus.service.jobs import Job, Lane, Priority
+from nexus.service.fitting import chat_fitted
+from nexus.service.jobs import Lane, Priority
 from nexus.service.stream import Event, Stream
 
 router = APIRouter(prefix=anthropic_errors.PATH)
 PING_SECONDS = 3.0
 # While the prompt is read, every so many pings something that is not swallowed.
 PINGS_A_SIGN = 20
-# An answer is not begun with less room than this, unless less was asked for.
-LEAST_ANSWER = 512
 
 
 @router.post("", response_model=None)
@@ -39,13 +36,17 @@ async def messages(request: Request, body: MessagesBody) -> Response:
     """Answer a conversation, whole or as a stream."""
     daemon = daemon_of(request)
     _check_model(daemon, body.model)
+    count_unknown(request, body)
     wanted = request_of(body)
     stops = tuple(body.stop_sequences or ())
     if "" in stops:
         raise InvalidInputError("a stop sequence is empty", hint="leave it out")
     one = bool((body.tool_choice or {}).get("disable_parallel_tool_use"))
     stream, _ = submit(
-        request, Lane.ENGINE, Priority.AGENT, lambda stream, job: _work(daemon, wanted, stream, job, one)
+        request,
+        Lane.ENGINE,
+        Priority.AGENT,
+        lambda stream, job: chat_fitted(daemon, wanted, stream, job, one_call=one),
     )
     answer = Answer(daemon.engine.name, stops)
     said = paced(_said(request, stream, answer), PING_SECONDS)
@@ -64,42 +65,9 @@ async def count_tokens(request: Request, body: CountBody) -> dict[str, int]:
     """How long a prompt is in the model's own tokens."""
     daemon = daemon_of(request)
     _check_model(daemon, body.model)
+    count_unknown(request, body)
     wanted = request_of(body)
     return {"input_tokens": await asyncio.to_thread(daemon.engine.count_prompt, wanted)}
-
-
-def fitted(engine: Engine, request: ChatRequest) -> ChatRequest:
-    """The request with no more `max_tokens` than the window leaves.
-
-    Clients ask for more than they need: `max_tokens` is where an answer ends at the latest. Raises
-    `ContextOverflowError` when the window does not leave room for an answer worth its name.
-    """
-    prompt = engine.count_prompt(request)
-    most = engine.context - min(request.max_tokens, LEAST_ANSWER)
-    if prompt > most:
-        raise ContextOverflowError(
-            f"{anthropic_errors.TOO_LONG}: {prompt} tokens > {most} maximum",
-            hint="shorten the conversation or raise engine.context",
-        )
-    return replace(request, max_tokens=min(request.max_tokens, engine.context - prompt))
-
-
-def _work(daemon: Daemon, wanted: ChatRequest, stream: Stream, job: Job, one_call: bool) -> None:
-    """In the engine's lane: measure the prompt, then answer."""
-    engine = daemon.engine
-    while engine.health().state in ("starting", "restarting") and not job.cancel.wait(0.1):
-        pass
-    # An engine that is not ready says why, or mends it, when it is asked.
-    if engine.health().state == "ready" and engine.context:
-        try:
-            asked = wanted.max_tokens
-            wanted = fitted(engine, wanted)
-        except NexusError as error:
-            daemon.metrics.answered(ok=error.http_status < 500)
-            stream.emit("error", envelope(error))
-            return
-        stream.emit("counted", {"short": wanted.max_tokens < asked})
-    chat(daemon, wanted, stream, job, one_call=one_call)
 
 
 async def _said(request: Request, stream: Stream, answer: Answer) -> AsyncGenerator[Event]:

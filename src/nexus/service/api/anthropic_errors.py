@@ -18,11 +18,10 @@ from nexus.core.errors import (
     ModelUnsupportedError,
     NexusError,
 )
+from nexus.service.fitting import TOO_LONG
 
 PATH = "/v1/messages"
 OVERLOADED = 529
-# Clients look for these words to know that the conversation has to be made shorter.
-TOO_LONG = "prompt is too long"
 # No retry mends them: somebody has to do something first.
 _LASTING = (ModelMissingError, ModelCorruptError, ModelUnsupportedError, MissingPartError)
 _TYPES = {

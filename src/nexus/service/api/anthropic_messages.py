@@ -7,36 +7,37 @@ the client's billing line.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from nexus.core.errors import InvalidInputError
-from nexus.engine.base import ChatMessage, ChatRequest, Role, Tool, ToolCall, ToolChoice
+from nexus.engine.base import ChatMessage, ChatRequest, Tool, ToolCall, ToolChoice
+from nexus.service.api.conversation import BETWEEN, Conversation
+from nexus.service.api.fields import Body
+from nexus.service.api.sound import sound, sound_json
 
 # Claude Code's first block of the system prompt: addressed to the provider, another one each session.
 _BILLING = "x-anthropic-billing-header:"
-_BETWEEN = "\n\n"
 _UNSEEN = "[an image, which this model cannot see]"
 # The temperature where a client that offers tools names none, as Claude Code does: at the usual one a
 # small model soon writes its calls in a form that is none.
-_WITH_TOOLS = 0.2
+WITH_TOOLS = 0.2
 _THOUGHTS = ("thinking", "redacted_thinking")
 
 Block = Mapping[str, Any]
 
 
-class Message(BaseModel):
+class Message(Body):
     """One message. `system` within the conversation is what a client's harness says in between."""
 
     role: Literal["user", "assistant", "system"]
     content: str | list[dict[str, Any]]
 
 
-class CountBody(BaseModel):
-    """`POST /v1/messages/count_tokens`; unknown fields are accepted."""
+class CountBody(Body):
+    """`POST /v1/messages/count_tokens`; unknown fields are accepted and counted."""
 
     model: str
     messages: list[Message] = Field(min_length=1, max_length=100_000)
@@ -49,14 +50,14 @@ class CountBody(BaseModel):
 
 
 class MessagesBody(CountBody):
-    """`POST /v1/messages`; unknown fields are accepted."""
+    """`POST /v1/messages`; unknown fields are accepted and counted."""
 
-    max_tokens: int = Field(ge=1)
+    max_tokens: int = Field(ge=1, le=2**31 - 1)
     stream: bool = False
     stop_sequences: list[str] | None = None
     temperature: float | None = Field(default=None, ge=0.0, le=2.0)
     top_p: float | None = Field(default=None, gt=0.0, le=1.0)
-    top_k: int | None = Field(default=None, ge=0)
+    top_k: int | None = Field(default=None, ge=0, le=2**31 - 1)
 
 
 def request_of(body: CountBody) -> ChatRequest:
@@ -77,7 +78,7 @@ def request_of(body: CountBody) -> ChatRequest:
     if choice.mode == "required" and not tools:
         raise InvalidInputError("tool_choice demands a tool and there is none", hint="send tools")
     if tools:
-        sampling.setdefault("temperature", _WITH_TOOLS)
+        sampling.setdefault("temperature", WITH_TOOLS)
     return ChatRequest(
         messages=chat_of(body.system, body.messages),
         tools=tools,
@@ -97,7 +98,7 @@ def chat_of(
     """
     texts = [text for text in _texts(system or (), "system") if text and not text.startswith(_BILLING)]
     begun = False
-    chat = _Chat()
+    chat = Conversation()
     for number, message in enumerate(messages):
         where = f"messages.{number}"
         begun = begun or message.role == "assistant"
@@ -112,7 +113,7 @@ def chat_of(
             _hear(chat, message.content, where)
         else:
             _recount(chat, message.content, where)
-    first = [ChatMessage("system", _BETWEEN.join(texts))] if texts else []
+    first = [ChatMessage("system", BETWEEN.join(texts))] if texts else []
     return (*first, *chat.messages())
 
 
@@ -139,7 +140,7 @@ def tools_of(tools: Sequence[Block], messages: Sequence[Message] = ()) -> tuple[
         if tool.get("defer_loading") and name not in named:
             continue
         about = _text(tool, "description", where) if tool.get("description") else ""
-        _json(schema, f"{where}.input_schema")
+        sound_json(schema, f"{where}.input_schema")
         offered.append(Tool(name, about, schema))
     return tuple(offered)
 
@@ -158,36 +159,7 @@ def choice_of(choice: Block | None) -> ToolChoice:
     raise InvalidInputError(f"tool_choice.type is {kind!r}", hint="use auto, any, tool or none")
 
 
-class _Chat:
-    """Messages as they are put together: neighbours of one role become one."""
-
-    def __init__(self) -> None:
-        self._turns: list[tuple[Role, list[str], list[ToolCall], str]] = []
-
-    def say(self, role: Role, text: str) -> None:
-        self._turn(role)[1].append(text)
-
-    def call(self, call: ToolCall) -> None:
-        self._turn("assistant")[2].append(call)
-
-    def result(self, call_id: str, text: str) -> None:
-        self._turns.append(("tool", [text], [], call_id))
-
-    def open(self, role: Role) -> None:
-        self._turn(role)
-
-    def messages(self) -> Iterator[ChatMessage]:
-        for role, texts, calls, call_id in self._turns:
-            text = _BETWEEN.join(text for text in texts if text)
-            yield ChatMessage(role, text, tuple(calls), call_id)
-
-    def _turn(self, role: Role) -> tuple[Role, list[str], list[ToolCall], str]:
-        if not self._turns or self._turns[-1][0] != role:
-            self._turns.append((role, [], [], ""))
-        return self._turns[-1]
-
-
-def _hear(chat: _Chat, content: str | list[dict[str, Any]], where: str) -> None:
+def _hear(chat: Conversation, content: str | list[dict[str, Any]], where: str) -> None:
     """What the user says, and what tools have answered."""
     for place, block in _blocks(content, where):
         if block["type"] == "tool_result":
@@ -196,7 +168,7 @@ def _hear(chat: _Chat, content: str | list[dict[str, Any]], where: str) -> None:
             chat.say("user", _readable(block, place))
 
 
-def _recount(chat: _Chat, content: str | list[dict[str, Any]], where: str) -> None:
+def _recount(chat: Conversation, content: str | list[dict[str, Any]], where: str) -> None:
     """What the model has said. It may have been nothing but thoughts."""
     chat.open("assistant")
     for place, block in _blocks(content, where):
@@ -205,7 +177,7 @@ def _recount(chat: _Chat, content: str | list[dict[str, Any]], where: str) -> No
             if not isinstance(given, dict):
                 raise InvalidInputError(f"{place}.input is no object", hint="send the tool's arguments")
             call_id, name = _text(block, "id", place), _text(block, "name", place)
-            chat.call(ToolCall(call_id, name, _json(given, f"{place}.input")))
+            chat.call(ToolCall(call_id, name, sound_json(given, f"{place}.input")))
         elif block["type"] not in _THOUGHTS:
             chat.say("assistant", _readable(block, place))
 
@@ -220,7 +192,7 @@ def _result(block: Block, where: str) -> str:
             said.append(f"The tool {_text(part, 'tool_name', place)} can be called now.")
         else:
             said.append(_readable(part, place))
-    text = _BETWEEN.join(said)
+    text = BETWEEN.join(said)
     return f"Error: {text}" if block.get("is_error") else text
 
 
@@ -231,17 +203,17 @@ def _readable(block: Block, where: str) -> str:
         return _text(block, "text", where)
     if kind == "search_result":
         head = f"{_text(block, 'title', where)} ({_text(block, 'source', where)})"
-        return _BETWEEN.join([head, *_texts(block.get("content") or (), f"{where}.content")])
+        return BETWEEN.join([head, *_texts(block.get("content") or (), f"{where}.content")])
     if kind == "document":
         source = block.get("source")
         if isinstance(source, dict) and source.get("type") == "text":
             text = _text(source, "data", f"{where}.source")
         elif isinstance(source, dict) and source.get("type") == "content":
-            text = _BETWEEN.join(_texts(source.get("content") or (), f"{where}.source.content"))
+            text = BETWEEN.join(_texts(source.get("content") or (), f"{where}.source.content"))
         else:
             raise InvalidInputError(f"{where}: this document is not text", hint="send its text")
         title = block.get("title")
-        return f"{_text(block, 'title', where)}{_BETWEEN}{text}" if title else text
+        return f"{_text(block, 'title', where)}{BETWEEN}{text}" if title else text
     if kind == "image":
         raise InvalidInputError(
             f"{where}: this model cannot see images", hint="say in words what is in it, or leave it out"
@@ -281,22 +253,7 @@ def _text(block: Block, key: str, where: str) -> str:
     value = block.get(key)
     if not isinstance(value, str):
         raise InvalidInputError(f"{where}.{key} is no text", hint="send a string")
-    return _sound(value, f"{where}.{key}")
-
-
-def _json(value: Any, where: str) -> str:
-    return _sound(json.dumps(value, ensure_ascii=False), where)
-
-
-def _sound(text: str, where: str) -> str:
-    """The text itself. Raises `InvalidInputError` for half a character, which has no bytes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidInputError(
-            f"{where} is not valid unicode at character {error.start}", hint="send whole characters"
-        ) from None
-    return text
+    return sound(value, f"{where}.{key}")
 
 
 def _schema_of(body: CountBody) -> dict[str, Any] | None:
@@ -308,5 +265,5 @@ def _schema_of(body: CountBody) -> dict[str, Any] | None:
     schema = wanted.get("schema")
     if not isinstance(schema, dict):
         raise InvalidInputError("the output format has no schema", hint="send a JSON schema")
-    _json(schema, "output_config.format.schema")
+    sound_json(schema, "output_config.format.schema")
     return schema

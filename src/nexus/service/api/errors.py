@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -23,20 +24,34 @@ def response(request: Request, error: NexusError) -> Response:
         return JSONResponse(ollama_errors.body_of(error), error.http_status, again)
     if anthropic_errors.speaks(request.url.path):
         told = anthropic_errors.body_of(error)
+        told["error"]["message"] = _printable(told["error"]["message"])
         status, more = anthropic_errors.status_of(error), anthropic_errors.headers_of(error)
         return JSONResponse(told, status, {**more, "request-id": told["request_id"]})
     headers = {"retry-after": str(error.retry_after)} if isinstance(error, BusyError) else {}
     if request.url.path.startswith("/v1"):
-        kind = "invalid_request_error" if error.http_status < 500 else "server_error"
-        body: dict[str, object] = {
-            "message": str(error),
-            "type": kind,
-            "param": None,
-            "code": error.code,
-        }
+        body = _openai(str(error), error.http_status, error.code)
     else:
         body = {"code": error.code, "message": error.message, "hint": error.hint}
-    return JSONResponse({"error": body}, error.http_status, headers)
+    return JSONResponse(
+        {"error": {key: _printable(value) for key, value in body.items()}}, error.http_status, headers
+    )
+
+
+def openai_event(told: dict[str, Any]) -> dict[str, Any]:
+    """An error that a job reported (`service.answer.envelope`), as OpenAI's streams hold it."""
+    error = told["error"]
+    text = f"{error['message']} ({error['hint']})" if error["hint"] else error["message"]
+    return {"error": _openai(text, told["status"], error["code"])}
+
+
+def _openai(text: str, status: int, code: str) -> dict[str, Any]:
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return {"message": text, "type": kind, "param": None, "code": code}
+
+
+def _printable(value: Any) -> Any:
+    """Half a character, which a request may hold, has no bytes: it is shown as an escape."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def install(app: FastAPI) -> None:

@@ -23,7 +23,7 @@ from nexus.service.api import ollama_embed, ollama_models
 from nexus.service.api.ollama_answer import MEDIA_TYPE, Answer, Kind, Line, broken_off, written
 from nexus.service.api.ollama_body import ChatBody, GenerateBody, question_of, request_of
 from nexus.service.api.ollama_models import check_model
-from nexus.service.api.openai import WITH_MEMORY
+from nexus.service.api.openai_body import WITH_MEMORY
 from nexus.service.api.streaming import daemon_of, events, submit
 from nexus.service.daemon import Daemon
 from nexus.service.jobs import Job, Lane, Priority

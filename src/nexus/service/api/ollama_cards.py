@@ -24,7 +24,7 @@ from nexus.cortex.embedder import SPECS
 from nexus.engine.convert.gguf_reader import GgufReader
 from nexus.service.api.ollama_answer import moment
 from nexus.service.api.ollama_fields import tagged
-from nexus.service.api.openai import WITH_MEMORY
+from nexus.service.api.openai_body import WITH_MEMORY
 from nexus.service.daemon import Daemon
 
 

@@ -19,7 +19,7 @@ from nexus.service.api.ollama_answer import moment
 from nexus.service.api.ollama_cards import Card, cards
 from nexus.service.api.ollama_embed import embedders_of
 from nexus.service.api.ollama_fields import Body, not_found, plain_name
-from nexus.service.api.openai import WITH_MEMORY
+from nexus.service.api.openai_body import WITH_MEMORY
 from nexus.service.api.streaming import daemon_of
 from nexus.service.daemon import Daemon
 

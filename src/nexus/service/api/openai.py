@@ -17,27 +17,31 @@ from starlette.responses import Response, StreamingResponse
 
 from nexus.core.errors import InvalidInputError, NotFoundError
 from nexus.service.answer import answer, chat
-from nexus.service.api.openai_body import ChatBody, question_of, request_of
+from nexus.service.api.errors import openai_event
+from nexus.service.api.fields import count_unknown
+from nexus.service.api.openai_body import WITH_MEMORY, ChatBody, check_model, question_of, request_of
+from nexus.service.api.sound import sound_json
 from nexus.service.api.streaming import SSE_HEADERS, collect, daemon_of, events, submit
 from nexus.service.daemon import Daemon
+from nexus.service.embedding import embedder_names
 from nexus.service.jobs import Job, Lane, Priority
 from nexus.service.stream import Event, Stream
 
 router = APIRouter(prefix="/v1")
-WITH_MEMORY = "nexus"
 
 
 @router.get("/models")
 async def models(request: Request) -> dict[str, Any]:
-    """The model with memory, and the model as it is."""
-    names = [WITH_MEMORY, daemon_of(request).engine.name]
-    return {"object": "list", "data": [_model(name) for name in names]}
+    """The model with memory, the model as it is, and those that make vectors."""
+    return {"object": "list", "data": [_model(name) for name in _names(daemon_of(request))]}
 
 
-@router.get("/models/{name}")
+@router.get("/models/{name:path}")
 async def model(request: Request, name: str) -> dict[str, Any]:
     """One model."""
-    _check_model(daemon_of(request), name)
+    known = _names(daemon_of(request))
+    if name not in known:
+        raise NotFoundError(f"no model {name!r}", hint=f"there are {', '.join(known)}")
     return _model(name)
 
 
@@ -45,7 +49,9 @@ async def model(request: Request, name: str) -> dict[str, Any]:
 async def completions(request: Request, body: ChatBody) -> Response | dict[str, Any]:
     """Answer a conversation, whole or as a stream."""
     daemon = daemon_of(request)
-    _check_model(daemon, body.model)
+    check_model(daemon, body.model)
+    sound_json(body.model_dump(by_alias=True), "the request")
+    count_unknown(request, body)
     if body.n not in (None, 1):
         raise InvalidInputError(f"n = {body.n} is not supported", hint="ask once for each choice")
     stream, _ = submit(request, Lane.ENGINE, Priority.AGENT, _plan(daemon, body))
@@ -70,7 +76,7 @@ async def completions(request: Request, body: ChatBody) -> Response | dict[str, 
                 "logprobs": None,
             }
         ],
-        "usage": _usage(done),
+        "usage": usage_of(done),
         **({"nexus": seen["frame"]} if "frame" in seen else {}),
     }
 
@@ -101,7 +107,7 @@ async def _chunks(
 ) -> AsyncIterator[bytes]:
     def chunk(delta: dict[str, Any], reason: str | None = None, **more: Any) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}
-        return _data({**head, "object": "chat.completion.chunk", "choices": [choice], **more})
+        return data_line({**head, "object": "chat.completion.chunk", "choices": [choice], **more})
 
     calls = 0
     yield chunk({"role": "assistant", "content": ""})
@@ -114,24 +120,23 @@ async def _chunks(
             case Event("tool_call", call):
                 yield chunk({"tool_calls": [{"index": calls, **_call(call)}]})
                 calls += 1
-            case Event("error", data):
-                error = data["error"]
-                text = f"{error['message']} ({error['hint']})" if error["hint"] else error["message"]
-                kind = "invalid_request_error" if data["status"] < 500 else "server_error"
-                yield _data({"error": {"message": text, "type": kind, "code": error["code"]}})
+            case Event("error", told):
+                yield data_line(openai_event(told))
             case Event("done", done):
                 yield chunk({}, done["finish_reason"])
                 if with_usage:
                     last = {**head, "object": "chat.completion.chunk", "choices": []}
-                    yield _data({**last, "usage": _usage(done)})
+                    yield data_line({**last, "usage": usage_of(done)})
     yield b"data: [DONE]\n\n"
 
 
-def _data(body: dict[str, Any]) -> bytes:
+def data_line(body: dict[str, Any]) -> bytes:
+    """One event of a stream without names."""
     return f"data: {json.dumps(body, ensure_ascii=False)}\n\n".encode()
 
 
-def _usage(done: dict[str, Any]) -> dict[str, Any]:
+def usage_of(done: dict[str, Any]) -> dict[str, Any]:
+    """Tokens in the words of both interfaces for text."""
     usage = done["usage"]
     return {
         "prompt_tokens": usage["prompt_tokens"],
@@ -141,11 +146,10 @@ def _usage(done: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _names(daemon: Daemon) -> list[str]:
+    """The model with memory, the model itself, and those that make vectors."""
+    return list(dict.fromkeys((WITH_MEMORY, daemon.engine.name, *embedder_names(daemon))))
+
+
 def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "nexusos"}
-
-
-def _check_model(daemon: Daemon, name: str) -> None:
-    known = (WITH_MEMORY, daemon.engine.name)
-    if name not in known:
-        raise NotFoundError(f"no model {name!r}", hint=f"there are {', '.join(known)}")

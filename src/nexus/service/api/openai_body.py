@@ -9,29 +9,34 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from nexus.core.errors import InvalidInputError
+from nexus.core.errors import InvalidInputError, NotFoundError
 from nexus.cortex.assembler import Turn
 from nexus.engine.base import ChatMessage, ChatRequest, Role, Tool, ToolCall, ToolChoice
 from nexus.service.answer import Question
+from nexus.service.api.fields import Body
+from nexus.service.api.sound import sound_json
+from nexus.service.daemon import Daemon
+
+WITH_MEMORY = "nexus"
 
 
-class Part(BaseModel):
+class Part(Body):
     """A piece of a message's content."""
 
     type: str
     text: str = ""
 
 
-class CalledFunction(BaseModel):
+class CalledFunction(Body):
     """What was called; `arguments` is JSON text."""
 
     name: str
     arguments: str = "{}"
 
 
-class Call(BaseModel):
+class Call(Body):
     """A tool call of an earlier answer."""
 
     id: str
@@ -39,7 +44,7 @@ class Call(BaseModel):
     function: CalledFunction
 
 
-class Message(BaseModel):
+class Message(Body):
     """One message."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
@@ -67,11 +72,11 @@ class Message(BaseModel):
             )
         calls = [ToolCall(c.id, c.function.name, c.function.arguments) for c in self.tool_calls or ()]
         for call in calls:
-            _check_arguments(call)
+            check_arguments(call)
         return ChatMessage(role, self.text(), calls, self.tool_call_id)
 
 
-class Function(BaseModel):
+class Function(Body):
     """What the model may call."""
 
     name: str = Field(min_length=1)
@@ -79,61 +84,61 @@ class Function(BaseModel):
     parameters: dict[str, Any] | None = None
 
 
-class OfferedTool(BaseModel):
+class OfferedTool(Body):
     """A tool; only functions can be offered."""
 
     type: Literal["function"]
     function: Function
 
 
-class NamedFunction(BaseModel):
+class NamedFunction(Body):
     """The name alone."""
 
     name: str
 
 
-class NamedTool(BaseModel):
+class NamedTool(Body):
     """The one tool that has to be called."""
 
     type: Literal["function"]
     function: NamedFunction
 
 
-class JsonSchema(BaseModel):
+class JsonSchema(Body):
     """The schema that the answer is held to."""
 
     name: str = ""
     schema_: dict[str, Any] | None = Field(default=None, alias="schema")
 
 
-class ResponseFormat(BaseModel):
+class ResponseFormat(Body):
     """What the answer looks like."""
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchema | None = None
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(Body):
     """What the stream should hold besides text."""
 
     include_usage: bool = False
 
 
-class ChatBody(BaseModel):
-    """`POST /v1/chat/completions`; unknown fields are accepted."""
+class ChatBody(Body):
+    """`POST /v1/chat/completions`; unknown fields are accepted and counted."""
 
     model: str
     messages: list[Message] = Field(min_length=1, max_length=2000)
     stream: bool = False
     stream_options: StreamOptions | None = None
-    max_tokens: int | None = Field(default=None, ge=1)
-    max_completion_tokens: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    max_completion_tokens: int | None = Field(default=None, ge=1, le=2**31 - 1)
     temperature: float | None = Field(default=None, ge=0.0, le=2.0)
     top_p: float | None = Field(default=None, gt=0.0, le=1.0)
     presence_penalty: float | None = Field(default=None, ge=-2.0, le=2.0)
     frequency_penalty: float | None = Field(default=None, ge=-2.0, le=2.0)
     stop: str | list[str] | None = None
-    seed: int | None = None
+    seed: int | None = Field(default=None, ge=-(2**63), le=2**63 - 1)
     n: int | None = None
     tools: list[OfferedTool] | None = None
     tool_choice: Literal["auto", "none", "required"] | NamedTool | None = None
@@ -192,6 +197,7 @@ def question_of(body: ChatBody, name: str, other: str) -> Question:
 
 def _tool(function: Function) -> Tool:
     parameters = function.parameters or {"type": "object", "properties": {}}
+    sound_json(parameters, f"the parameters of {function.name}")
     return Tool(function.name, function.description or "", parameters)
 
 
@@ -203,10 +209,26 @@ def _schema(wanted: ResponseFormat | None) -> dict[str, Any] | None:
     schema = wanted.json_schema.schema_ if wanted.json_schema else None
     if schema is None:
         raise InvalidInputError("response_format has no schema", hint="send json_schema.schema")
+    sound_json(schema, "the schema")
     return schema
 
 
-def _check_arguments(call: ToolCall) -> None:
+def check_model(daemon: Daemon, name: str, *, memory_at: str = "") -> None:
+    """Raise `NotFoundError` for a model that does not answer; `memory_at` says where the one with memory
+    does, where it does not do so here."""
+    own = daemon.engine.name
+    if name == WITH_MEMORY and memory_at:
+        raise InvalidInputError(
+            f"the model {name!r}, which answers from memory, is not served here",
+            hint=f"ask {memory_at} for it, or {own!r} here",
+        )
+    if name not in (own, WITH_MEMORY):
+        known = own if memory_at else f"{WITH_MEMORY}, {own}"
+        raise NotFoundError(f"no model {name!r}", hint=f"there are {known}")
+
+
+def check_arguments(call: ToolCall) -> None:
+    """Raise `InvalidInputError` where a call's arguments are no JSON object."""
     try:
         sound = isinstance(json.loads(call.arguments or "{}"), dict)
     except ValueError:

@@ -58,14 +58,19 @@ def as_sse(request: Request, stream: Stream, ahead: int = 0) -> StreamingRespons
     return StreamingResponse(body(), media_type="text/event-stream", headers=SSE_HEADERS)
 
 
-async def collect(request: Request, stream: Stream) -> dict[str, dict[str, object]]:
-    """Wait for the end. Returns the last event of each name. Raises what the job reported."""
-    seen: dict[str, dict[str, object]] = {}
+async def collected(request: Request, stream: Stream) -> AsyncIterator[Event]:
+    """All events until the end. Raises what the job reported, and when the end is missing."""
+    last = ""
     async for event in events(request, stream):
         if event.name == "error":
             error = event.data["error"]
             raise revived(error["code"], error["message"], error["hint"])
-        seen[event.name] = event.data
-    if "done" not in seen:
+        last = event.name
+        yield event
+    if last != "done":
         raise NexusError("the client left before the end")
-    return seen
+
+
+async def collect(request: Request, stream: Stream) -> dict[str, dict[str, object]]:
+    """Wait for the end. Returns the last event of each name. Raises what the job reported."""
+    return {event.name: event.data async for event in collected(request, stream)}

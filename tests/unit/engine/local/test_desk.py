@@ -176,6 +176,30 @@ def test_the_properties_say_what_the_parent_wants_to_know(desk: ChatDesk) -> Non
     assert json.loads(json.dumps(properties)) == properties
 
 
+def test_a_text_is_continued_as_it_stands(desk: ChatDesk) -> None:
+    wish = {"prompt": "The capital of France is", "temperature": 0, "max_tokens": 6}
+    chunks = [dict(chunk) for chunk in desk.complete(wish, Event())]
+    assert "Paris" in text_of(chunks)
+    counted = desk.tokenize({"content": wish["prompt"], "parse_special": True})["tokens"]
+    assert chunks[-1]["usage"]["prompt_tokens"] == len(counted)
+
+
+def test_a_raw_text_may_hold_the_models_own_marks(desk: ChatDesk) -> None:
+    marked = "<|im_start|>user\nSay hi<|im_end|>\n"
+    raw = desk.tokenize({"content": marked, "parse_special": True})["tokens"]
+    assert len(raw) < len(desk.tokenize({"content": marked})["tokens"])
+
+
+def test_what_is_no_raw_text_is_refused(desk: ChatDesk) -> None:
+    for wrong in ({}, {"prompt": 1}, {"prompt": ""}, {"prompt": "x", "suffix": 2}, {"prompt": "\ud800"}):
+        with pytest.raises(InvalidInputError):
+            list(desk.complete(wrong, Event()))
+    with pytest.raises(InvalidInputError, match="suffix"):
+        desk.complete({"prompt": "x", "suffix": "y"}, Event())
+    with pytest.raises(ContextOverflowError):
+        desk.complete({"prompt": "word " * 2000}, Event())
+
+
 def test_a_desk_whose_scheduler_ends_says_so(office: Office) -> None:
     office.scheduler.stop()
     with pytest.raises(EngineError, match="stopping"):

@@ -45,6 +45,11 @@ class ScriptedDesk:
             raise InvalidInputError("no such thing", hint="ask for another")
         return self._chunks(body, cancel)
 
+    def complete(self, body: Mapping[str, Any], cancel: Event) -> Iterator[Mapping[str, Any]]:
+        if body.get("deep"):
+            raise RecursionError("too deep")
+        yield {"prompt": body["prompt"]}
+
     def _chunks(self, body: Mapping[str, Any], cancel: Event) -> Iterator[Mapping[str, Any]]:
         if body.get("full"):
             raise StorageError("the disk is full", hint="free some space")
@@ -104,6 +109,16 @@ def test_an_answer_is_a_stream_of_events(client: httpx.Client, desk: ScriptedDes
     assert response.headers["content-type"] == "text/event-stream"
     assert events(response) == [{"number": 0, "text": "ä"}, {"number": 1, "text": "ä"}, "[DONE]"]
     assert desk.cancels[0].is_set()
+
+
+def test_a_text_that_goes_on_is_a_stream_too(client: httpx.Client) -> None:
+    assert events(client.post("/v1/completions", json={"prompt": "x"})) == [{"prompt": "x"}, "[DONE]"]
+
+
+def test_what_is_nested_too_deeply_is_the_clients_fault(client: httpx.Client) -> None:
+    response = client.post("/v1/completions", json={"deep": True})
+    assert response.status_code == 400
+    assert "nested too deeply" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer wrong", f"Basic {KEY}", "Bearer s3cret\u00e9"])

@@ -9,8 +9,9 @@ import pytest
 
 from nexus.core.errors import ContextOverflowError, EngineError
 from nexus.engine.base import ChatMessage, ChatRequest
-from nexus.service.api.anthropic import LEAST_ANSWER, PINGS_A_SIGN, _sent, fitted
+from nexus.service.api.anthropic import PINGS_A_SIGN, _sent
 from nexus.service.api.anthropic_stream import PING, Answer
+from nexus.service.fitting import LEAST_ANSWER, fitted
 from nexus.service.stream import Event
 
 COUNTED = Event("counted", {"short": False})
