@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +22,7 @@ class TalkingModel:
 
     def __init__(self) -> None:
         self.words = 20
+        self.pause = 0.0  # seconds between two words
         self.gate = threading.Event()
         self.gate.set()
         self.url = ""
@@ -46,6 +48,8 @@ def talking_model() -> Iterator[TalkingModel]:
                 for number in range(model.words):
                     self.wfile.write(_chunk({"delta": {"content": f"word{number} "}}))
                     model.gate.wait()
+                    if model.pause:
+                        time.sleep(model.pause)
                 self.wfile.write(_chunk({"delta": {}, "finish_reason": "stop"}) + b"data: [DONE]\n\n")
             except (BrokenPipeError, ConnectionResetError):
                 # Whoever asked has enough.

@@ -19,27 +19,35 @@ import psutil
 import pytest
 
 from tests.running import Service, running
-from tests.system.talking_model import TalkingModel, talking_model
+from tests.system.talking_model import WINDOW, TalkingModel, talking_model
 
 ASK = [{"role": "user", "content": "Talk."}]
 _MIB = 2**20
 
 
-@pytest.fixture
-def model():
+@pytest.fixture(scope="module")
+def talker():
     with talking_model() as model:
         yield model
 
 
 @pytest.fixture
-def service(tmp_path, model, models_folder, granite_folder, embedder_folder):
+def model(talker):
+    """The model as each test finds it: it says little and waits for nothing."""
+    talker.words, talker.pause = 20, 0.0
+    talker.gate.set()
+    return talker
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, talker, models_folder, granite_folder, embedder_folder):
     settings = {
         "NEXUS_ENGINE_KIND": "remote",
-        "NEXUS_ENGINE_URL": model.url,
+        "NEXUS_ENGINE_URL": talker.url,
         "NEXUS_ENGINE_MODEL": "talker",
-        "NEXUS_ENGINE_CONTEXT": "0",
+        "NEXUS_ENGINE_CONTEXT": str(WINDOW),
     }
-    with running(tmp_path / "home", models_folder, **settings) as service:
+    with running(tmp_path_factory.mktemp("slow") / "home", models_folder, **settings) as service:
         yield service
 
 
@@ -111,39 +119,11 @@ def state(service: Service) -> dict[str, Any]:
     return metrics
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_clients_that_read_a_byte_a_second_hold_nobody_up_and_cost_no_memory(service, model: TalkingModel):
-    def ask_one() -> str:
-        with service.client() as client:
-            reply = client.post("/v1/chat/completions", json={"model": "talker", "messages": ASK})
-        return str(reply.json()["choices"][0]["message"]["content"])
-
-    assert ask_one().split()[-1] == "word19"
-    before, asked = memory(service), state(service)["total_requests"]
-    model.words = 40_000
-    paths = ["/api/chat", "/v1/chat/completions", "/v1/messages", "/api/interact"] * 2
-    with slow_clients(service, *paths) as clients:
-        # Their answers are made at the model's pace, not at theirs, and the lane is free again.
-        wait_until(lambda: state(service)["total_requests"] >= asked + len(paths))
-        assert state(service)["running"] == 0
-        grown = memory(service) - before
-        model.words = 20
-        assert ask_one().split()[-1] == "word19"
-        seen = [len(client.read) for client in clients]
-        wait_until(lambda: all(len(c.read) > n for c, n in zip(clients, seen, strict=True)))
-        assert all(client.read.startswith(b"HTTP/1.1 200") for client in clients if len(client.read) > 12)
-        print(f"{len(paths)} slow clients of 40,000 words each: {grown:+.1f} MiB")
-        assert grown < 32
-        # Nor do they keep it from ending.
-        assert service.stop() == 0
-
-
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions", "/v1/messages", "/api/interact"])
 def test_a_client_that_leaves_stops_a_model_that_never_ends(service, model: TalkingModel, path, stream):
-    model.words = 10**9
+    model.words, model.pause = 10**9, 0.01
     with socket.create_connection(("127.0.0.1", service.port)) as leaving:
         leaving.sendall(request(service, path, stream=stream))
         wait_until(lambda: state(service)["running"] == 1)
@@ -210,3 +190,32 @@ def test_ten_thousand_requests_too_many_are_told_to_come_back(service, model: Ta
         thread.join()
     assert len(answers) == limit + 1
     assert all(answer.startswith(b"HTTP/1.1 200") for answer in answers), "those that wait are answered"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_clients_that_read_a_byte_a_second_hold_nobody_up_and_cost_no_memory(service, model: TalkingModel):
+    def ask_one() -> str:
+        with service.client() as client:
+            reply = client.post("/v1/chat/completions", json={"model": "talker", "messages": ASK})
+        return str(reply.json()["choices"][0]["message"]["content"])
+
+    assert ask_one().split()[-1] == "word19"
+    before, asked = memory(service), state(service)["total_requests"]
+    model.words = 40_000
+    paths = ["/api/chat", "/v1/chat/completions", "/v1/messages", "/api/interact"] * 2
+    with slow_clients(service, *paths) as clients:
+        # Their answers are made at the model's pace, not at theirs, and the lane is free again.
+        wait_until(lambda: state(service)["total_requests"] >= asked + len(paths))
+        done = state(service)
+        assert (done["running"], done["success_rate"]) == (0, 1.0)
+        grown = memory(service) - before
+        model.words = 20
+        assert ask_one().split()[-1] == "word19"
+        seen = [len(client.read) for client in clients]
+        wait_until(lambda: all(len(c.read) > n for c, n in zip(clients, seen, strict=True)))
+        assert all(client.read.startswith(b"HTTP/1.1 200") for client in clients if len(client.read) > 12)
+        print(f"{len(paths)} slow clients of 40,000 words each: {grown:+.1f} MiB")
+        assert grown < 32
+        # Nor do they keep it from ending, which is why this test is the last here.
+        assert service.stop() == 0
