@@ -247,3 +247,12 @@ def test_a_client_that_leaves_stops_the_model(service, http):
     while running_now():
         assert time.monotonic() < deadline, "the model goes on for a client that has left"
         time.sleep(0.05)
+
+
+def test_fields_that_are_not_known_change_nothing_and_are_counted(http):
+    body = {"model": MODEL, "messages": ASK, "stream": False, "options": EXACT}
+    plain, more = (
+        http.post("/api/chat", json=sent).json() for sent in (body, {**body, "frobnicate": {"deep": True}})
+    )
+    assert plain["message"] == more["message"]
+    assert 'nexus_api_unknown_fields_total{field="frobnicate"} 1' in http.get("/api/metrics").text

@@ -32,6 +32,13 @@ class Notes:
     def cortex(self) -> Any:
         return self
 
+    @property
+    def learning(self) -> Any:
+        return self
+
+    def observe(self, text: str, session: str) -> None:
+        """What was said may be learnt from; how is not this test's."""
+
     def consider(self, text: str, role: str, *, session: str, project: str) -> None:
         self.gate.wait(20)
         if text == "full":

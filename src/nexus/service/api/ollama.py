@@ -20,6 +20,7 @@ from nexus.core.errors import ContextOverflowError, InvalidInputError, NexusErro
 from nexus.engine.base import ChatRequest, Engine
 from nexus.service.answer import answer, generate, run
 from nexus.service.api import ollama_embed, ollama_models
+from nexus.service.api.fields import count_unknown
 from nexus.service.api.ollama_answer import MEDIA_TYPE, Answer, Kind, Line, broken_off, written
 from nexus.service.api.ollama_body import ChatBody, GenerateBody, question_of, request_of
 from nexus.service.api.ollama_models import check_model
@@ -50,6 +51,7 @@ async def complete(request: Request, body: GenerateBody) -> Response:
 async def _answered(request: Request, body: ChatBody | GenerateBody, kind: Kind, *, empty: bool) -> Response:
     daemon = daemon_of(request)
     check_model(daemon, body.name)
+    count_unknown(request, body)
     reply = Answer(body.model, kind, thoughts=body.think is not False)
     work = _loading(daemon) if empty else _plan(daemon, body)
     stream, _ = submit(request, Lane.ENGINE, Priority.AGENT, work)

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from nexus.core.errors import InvalidInputError, NexusError
 from nexus.cortex.embedder import Embedder
+from nexus.service.api.fields import count_unknown
 from nexus.service.api.ollama_fields import Body, not_found, plain_name
 from nexus.service.api.streaming import daemon_of
 from nexus.service.daemon import Daemon
@@ -58,6 +59,7 @@ def embedders_of(daemon: Daemon) -> dict[str, Embedder]:
 async def embed(request: Request, body: EmbedBody) -> dict[str, Any]:
     """One vector for each text, of length 1."""
     asked = time.monotonic()
+    count_unknown(request, body)
     texts, embedder = body.texts(), _embedder(request, body.model)
     if body.dimensions not in (None, embedder.dimensions):
         raise InvalidInputError(
@@ -78,6 +80,7 @@ async def embed(request: Request, body: EmbedBody) -> dict[str, Any]:
 @router.post("/api/embeddings")
 async def embeddings(request: Request, body: EmbeddingsBody) -> dict[str, Any]:
     """The vector of one text."""
+    count_unknown(request, body)
     texts = [body.prompt] if body.prompt else []
     rows, _ = await _vectors(request, _embedder(request, body.model), texts)
     return {"embedding": rows[0] if rows else []}

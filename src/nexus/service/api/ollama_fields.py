@@ -10,15 +10,16 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import BaseModel, model_validator
+from pydantic import model_validator
 
 from nexus.core.errors import InvalidInputError, NotFoundError
+from nexus.service.api import fields
 
 _DEEPEST = 100
 _LATEST = ":latest"
 
 
-class Fields(BaseModel):
+class Fields(fields.Body):
     """The one base of all bodies and their parts."""
 
 
