@@ -118,16 +118,17 @@ void define_store(nb::module_ &module) {
         .def(
             "__init__",
             [](StoredContext *self, const LoadedModel &model, OpenStore &store, uint32_t exact_tokens, uint32_t sinks,
-               uint32_t window, uint32_t pages) {
+               uint32_t window, uint32_t pages, uint32_t bulk_pages) {
                 PagingLimits limits;
                 limits.exact_tokens = exact_tokens;
                 limits.sinks = sinks;
                 limits.window = window;
                 limits.pages = pages;
-                new (self) StoredContext(model, store, limits);
+                limits.bulk_pages = bulk_pages;
+                new (self) StoredContext(model, store, limits.within(model.config.trained_context));
             },
             nb::arg("model"), nb::arg("store"), nb::arg("exact_tokens"), nb::arg("sinks") = 128,
-            nb::arg("window") = 1024, nb::arg("pages") = 32, nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>())
+            nb::arg("window") = 1024, nb::arg("pages") = 64, nb::arg("bulk_pages") = 32, nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>())
         .def_prop_ro("tokens", [](const StoredContext &self) { return self.context.tokens(); })
         .def_prop_ro("index_bytes", [](const StoredContext &self) { return self.context.index_bytes(); })
         .def_prop_ro("ram_bytes", [](const StoredContext &self) { return self.context.ram_bytes(); })

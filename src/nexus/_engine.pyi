@@ -115,7 +115,8 @@ class Context:
         exact_tokens: int,
         sinks: int = 128,
         window: int = 1024,
-        pages: int = 32,
+        pages: int = 64,
+        bulk_pages: int = 32,
     ) -> None: ...
     @property
     def tokens(self) -> int: ...

@@ -38,7 +38,7 @@ class Shell:
 
     @property
     def options(self) -> list[str]:
-        return ["--model", str(self._model), "--threads", "1", "--ram", "64M", "--tokens", "6"]
+        return ["--model", str(self._model), "--threads", "1", "--ram", "128M", "--tokens", "6"]
 
     def stored(self) -> list[Any]:
         listed: list[Any] = json.loads(self("contexts", "--json").stdout)
@@ -121,7 +121,8 @@ def test_a_text_that_changed_is_not_mistaken_for_the_old_one(shell: Shell, book:
     [
         (["--context", "/no/such/file", "Hm?"], "there is no file /no/such/file", 5),
         (["--ram", "much", "Hm?"], "--ram 'much' is no size", 2),
-        (["--ram", "1M", "Hm?"], "MiB of RAM for pages will not do", 2),
+        (["--ram", "1M", "Hm?"], "--ram '1M' is too little", 2),
+        (["--ram", "66M", "Hm?"], "2 MiB of RAM for pages will not do", 2),
         (["--model", "/no/model.gguf", "Hm?"], "/no/model.gguf does not exist", 9),
     ],
 )

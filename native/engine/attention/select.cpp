@@ -175,9 +175,10 @@ const Choice &Selector::choose(uint32_t layer, const BoundIndex &index, const fl
                                uint32_t first, uint32_t end, Pool &pool) {
     first_ = first;
     end_ = end;
+    pages_ = tokens < bulk_tokens ? limits_.pages : std::min(limits_.bulk_pages, limits_.pages);
     Choice &choice = choices_[layer];
     choice.likely.clear();
-    if (end <= first || end - first <= limits_.pages) {
+    if (end <= first || end - first <= pages_) {
         choice.blocks.resize(end > first ? end - first : 0);
         std::iota(choice.blocks.begin(), choice.blocks.end(), first);
         settle(layer);
@@ -193,11 +194,11 @@ const Choice &Selector::choose(uint32_t layer, const BoundIndex &index, const fl
             ranked_.push_back(static_cast<uint32_t>(at));
         }
     }
-    best_first(ranked_, size_t{2} * limits_.pages, mass_);
+    best_first(ranked_, size_t{2} * pages_, mass_);
     choice.blocks.clear();
     for (size_t rank = 0; rank < ranked_.size(); ++rank) {
         const auto block = static_cast<uint32_t>(groups_[ranked_[rank] / each] * each + ranked_[rank] % each);
-        (rank < limits_.pages ? choice.blocks : choice.likely).push_back(block);
+        (rank < pages_ ? choice.blocks : choice.likely).push_back(block);
     }
     std::sort(choice.blocks.begin(), choice.blocks.end());
     settle(layer);
@@ -217,7 +218,7 @@ void Selector::settle(uint32_t layer) {
     std::sort(stay.begin(), stay.end(), [](const Kept &a, const Kept &b) {
         return a.steps != b.steps ? a.steps > b.steps : a.block < b.block;
     });
-    stay.resize(std::min(stay.size(), limits_.most_chosen() - limits_.pages));
+    stay.resize(std::min(stay.size(), limits_.most_kept(pages_)));
     for (const Kept &kept : stay) {
         choice.blocks.push_back(kept.block);
     }

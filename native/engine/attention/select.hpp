@@ -67,6 +67,7 @@ class Selector {
     float scale_;
     uint32_t first_ = 0;
     uint32_t end_ = 0;
+    uint32_t pages_ = 0; ///< of this step
     std::vector<Lane> lanes_;
     std::vector<uint32_t> groups_; ///< looked into, ascending
     std::vector<float> mass_;

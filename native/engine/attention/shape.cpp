@@ -23,6 +23,14 @@ void KvShape::check() const {
     }
 }
 
+PagingLimits PagingLimits::within(size_t trained) const {
+    PagingLimits fitting = *this;
+    while (fitting.pages > 1 && fitting.span() > trained) {
+        --fitting.pages;
+    }
+    return fitting;
+}
+
 void PagingLimits::check() const {
     const auto refuse = [](const char *name, uint32_t value, const char *remedy) {
         throw LimitError(std::string("paging limit ") + name + " is " + std::to_string(value) + "; " + remedy);
@@ -32,6 +40,9 @@ void PagingLimits::check() const {
     }
     if (pages == 0 || pages > 4096) {
         refuse("pages", pages, "take 1 to 4096");
+    }
+    if (bulk_pages == 0 || bulk_pages > 4096) {
+        refuse("bulk_pages", bulk_pages, "take 1 to 4096");
     }
     if (window > 1U << 20) {
         refuse("window", window, "take at most 1048576");

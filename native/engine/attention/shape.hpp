@@ -45,11 +45,15 @@ struct LayerKind {
 };
 
 /// When a context stops reading everything, and what it reads then.
+/// Tokens of a step from which on it counts as reading.
+inline constexpr uint32_t bulk_tokens = 256;
+
 struct PagingLimits {
     uint32_t exact_tokens = 32768; ///< up to so many tokens every page is attended at its true position
     uint32_t sinks = 128;          ///< the first tokens, always read; a positive multiple of 128
     uint32_t window = 1024;        ///< at least so many tokens before the newest are always read
-    uint32_t pages = 32;           ///< the most promising pages of the rest, one choice for each layer
+    uint32_t pages = 64;           ///< the most promising pages of the rest, one choice for each layer
+    uint32_t bulk_pages = 32;      ///< and in steps of `bulk_tokens` or more: a text is read, no question answered
     uint32_t groups = 32;          ///< groups of 16 blocks whose blocks are looked at; 0: all
     uint32_t steps_kept = 2;       ///< steps that a page stays after it dropped out of the choice
     uint32_t sample = 8;           ///< one query of so many decides the choice of a chunk
@@ -57,10 +61,14 @@ struct PagingLimits {
     /// LimitError names the value that does not work.
     void check() const;
     /// The most pages outside sinks and window that one step attends: the choice and those kept.
-    size_t most_chosen() const { return pages + (steps_kept > 0 ? pages / 4 : 0); }
+    size_t most_chosen() const { return pages + most_kept(pages); }
+    /// Of these those that were chosen earlier and dropped out.
+    size_t most_kept(uint32_t chosen) const { return steps_kept > 0 ? chosen / 4 : 0; }
     /// The greatest distance that a chosen token can have from the newest: it must be within what the
     /// model was trained on.
     size_t span() const { return sinks + most_chosen() * page_tokens + window + page_tokens + most_chunk_tokens; }
+    /// The same with fewer pages where span() would be more than `trained`; at least one.
+    PagingLimits within(size_t trained) const;
 };
 
 } // namespace nexus::engine

@@ -66,6 +66,11 @@ std::span<const float> Forward::step(std::span<const StreamStep> streams) {
             row += width;
         }
     }
+    words_read_ += tokens;
+    if (words_read_ >= most_step_tokens) {
+        weights_.give_words_back();
+        words_read_ = 0;
+    }
     for (uint32_t layer = 0; layer < config_.layers; ++layer) {
         attention(layer, streams, tokens);
         feed_forward(layer, tokens);

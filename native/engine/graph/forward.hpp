@@ -48,6 +48,7 @@ class Forward {
     const Weights &weights_;
     Pool &pool_;
     Activations activations_;
+    size_t words_read_ = 0; // since their pages of the file were given back
     std::vector<float> stream_, normed_, q_, k_, v_, attended_, gate_, up_, update_, logits_;
 };
 

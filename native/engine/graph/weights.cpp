@@ -148,4 +148,6 @@ void Weights::embedding(uint32_t token, float *out) const {
     dequantise(words_->type, words_->data + size_t{token} * word_bytes_, words_->columns(), out);
 }
 
+void Weights::give_words_back() const { give_back(*words_); }
+
 } // namespace nexus::engine

@@ -41,6 +41,10 @@ class Weights {
     /// The embedding of one word, `width` floats, straight from the file.
     void embedding(uint32_t token, float *out) const;
 
+    /// Give the pages of the file that `embedding` has read back to the system; the next reader finds them in the
+    /// page cache. The head is packed from the same words, so a long text would have them in RAM twice.
+    void give_words_back() const;
+
     /// Bytes of all packed matrices: what one generated token reads at least.
     size_t bytes() const { return bytes_; }
 

@@ -81,7 +81,8 @@ void bad_shapes_are_refused() {
     limits = {};
     limits.scale = NAN;
     CHECK_THROWS(LimitError, limits.check());
-    CHECK(PagingLimits{}.span() <= 8192);
+    CHECK(PagingLimits{}.within(8192).span() <= 8192 && PagingLimits{}.within(8192).pages > 32);
+    CHECK(PagingLimits{}.within(32768).pages == PagingLimits{}.pages && PagingLimits{}.within(0).pages == 1);
 }
 
 } // namespace

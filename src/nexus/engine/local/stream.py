@@ -24,11 +24,12 @@ class Limits:
     exact_tokens: int
     sinks: int = 128
     window: int = 1024
-    pages: int = 32
+    pages: int = 64
+    bulk_pages: int = 32  # while a text is read, 256 tokens and more in a step
 
     def profile(self) -> str:
         """What changes the keys and values of equal tokens, as text."""
-        return f"exact {self.exact_tokens} sinks {self.sinks} window {self.window} pages {self.pages}"
+        return f"exact {self.exact_tokens} sinks {self.sinks} window {self.window} pages {self.bulk_pages}"
 
 
 @dataclass(slots=True, eq=False)
@@ -66,4 +67,5 @@ def new_context(model: Model, store: Store, limits: Limits) -> Context:
         sinks=limits.sinks,
         window=limits.window,
         pages=limits.pages,
+        bulk_pages=limits.bulk_pages,
     )
