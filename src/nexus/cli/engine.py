@@ -34,9 +34,7 @@ def run(
     ] = None,
     name: Annotated[str, typer.Option(help="Name of that context; default: the file's.")] = "",
     model: Annotated[str, typer.Option(help="Catalog name or GGUF file; default: engine.model.")] = "",
-    ram: Annotated[
-        str, typer.Option(help="RAM for everything beside the weights: 512M, 2G.")
-    ] = "512M",
+    ram: Annotated[str, typer.Option(help="RAM for everything beside the weights: 512M, 2G.")] = "512M",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: what others leave free.")] = 0,
     tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 400,
     temperature: Annotated[float, typer.Option(min=0.0, max=2.0)] = 0.0,

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from nexus.core.breaker import Breaker
-from nexus.core.errors import ConfigError
+from nexus.core.errors import ConfigError, ModelCorruptError, ModelMissingError
 from nexus.cortex.late import DIMENSIONS, Matrix, TokenVectors
 from nexus.cortex.onnx_model import EmbedderSpec, OnnxModel, unit
 from nexus.cortex.projection import Projection
@@ -136,7 +136,7 @@ class OnnxEmbedder:
     ) -> None:
         """`folder` holds the model file and tokenizer.json. Raises `ConfigError` for an unknown name.
 
-        `breaker` stands before loading: a file that is gone is not looked for with every question.
+        `breaker` stands before the model: files that are gone are not looked for with every question.
         """
         if name not in SPECS:
             raise ConfigError(f"unknown embedder {name!r}", hint=f"allowed: {', '.join(SPECS)}")
@@ -233,12 +233,21 @@ class OnnxEmbedder:
 
     @contextmanager
     def _using(self) -> Iterator[OnnxModel]:
+        if not self._breaker.allow():
+            raise self._breaker.refusal()
         with self._lock:
             if self._model is None:
-                self._model = self._breaker.call(self._make)
+                self._model = self._make()
             model, self._users = self._model, self._users + 1
         try:
             yield model
+            self._breaker.succeeded()
+        except (ModelMissingError, ModelCorruptError) as error:
+            self._breaker.failed(error)
+            raise
+        except BaseException:  # the caller's own, or a cancelled run
+            self._breaker.undecided()
+            raise
         finally:
             with self._lock:
                 self._users -= 1

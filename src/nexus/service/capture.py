@@ -148,7 +148,8 @@ class Capture:
             self._changed.wait(wait)
 
     def _consider(self, said: Said) -> None:
-        self._daemon.learning.observe(said.text, said.session)
+        if self._daemon.config.settings.cortex.capture == "sessions":
+            self._daemon.learning.observe(said.text, said.session)
         cortex = self._daemon.cortex
         cortex.consider(said.text, said.role, session=said.session, project=said.project)
 
