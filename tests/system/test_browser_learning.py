@@ -39,7 +39,7 @@ STATUS = {
 def service(tmp_path_factory: pytest.TempPathFactory, models_folder: Path) -> Iterator[DashboardService]:
     pairs = [(each["question"], each["answer"]) for each in LESSONS["lessons"]]
     with teaching(Script(pairs)) as url:
-        settings = {
+        settings: dict[str, Any] = {
             "NEXUS_TRAINING_TEACHER": "ollama",
             "NEXUS_TRAINING_URL": url,
             "NEXUS_TRAINING_MODEL": "scripted",
