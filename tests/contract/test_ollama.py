@@ -96,6 +96,15 @@ def test_the_system_text_and_stop_words_are_followed(client):
     assert cut.done_reason == "stop"
 
 
+def test_a_raw_text_is_continued_without_the_template(client):
+    raw = client.generate(MODEL, "One, two, three,", raw=True, options=EXACT)
+    assert raw.response
+    assert raw.prompt_eval_count < client.generate(MODEL, "One, two, three,", options=EXACT).prompt_eval_count
+    with pytest.raises(ollama.ResponseError, match=r"prompt has \d{4,} tokens .* window is 4096") as caught:
+        client.generate(MODEL, "word " * 6000, raw=True)
+    assert caught.value.status_code == 400
+
+
 def test_the_model_with_memory_says_what_it_used(client, http):
     http.post("/api/memories", json={"learning": "staging Postgres listens on port 6543"})
     ask = {"role": "user", "content": "Which port does staging Postgres listen on?"}
@@ -247,12 +256,3 @@ def test_a_client_that_leaves_stops_the_model(service, http):
     while running_now():
         assert time.monotonic() < deadline, "the model goes on for a client that has left"
         time.sleep(0.05)
-
-
-def test_fields_that_are_not_known_change_nothing_and_are_counted(http):
-    body = {"model": MODEL, "messages": ASK, "stream": False, "options": EXACT}
-    plain, more = (
-        http.post("/api/chat", json=sent).json() for sent in (body, {**body, "frobnicate": {"deep": True}})
-    )
-    assert plain["message"] == more["message"]
-    assert 'nexus_api_unknown_fields_total{field="frobnicate"} 1' in http.get("/api/metrics").text

@@ -74,7 +74,9 @@ def deep(levels: int) -> dict[str, Any]:
         ),
         ("chat", {"model": "nexus", "messages": [{"role": "user", "content": " "}]}, 400, "empty"),
         ("generate", {"prompt": "x", "images": ["aGk="]}, 400, "images"),
-        ("generate", {"prompt": "x", "raw": True}, 400, "raw"),
+        ("generate", {"prompt": "x", "raw": True, "system": "y"}, 400, "system cannot be used with raw"),
+        ("generate", {"prompt": "x", "raw": True, "format": "json"}, 400, "format cannot be used with raw"),
+        ("generate", {"model": "nexus", "prompt": "x", "raw": True}, 400, "raw or suffix cannot be used"),
         ("generate", {"prompt": "x", "template": "{{ .Prompt }}"}, 400, "template"),
         ("generate", {"prompt": "x", "suffix": "y"}, 400, "suffix"),
         ("generate", {"prompt": "x", "context": [1, 2]}, 400, "context"),
@@ -126,6 +128,9 @@ def test_fields_that_are_not_known_change_nothing(http):
         "options": {"num_predict": 4, "temperature": 0},
     }
     assert odd.status_code == 200
+    counted = http.get("/metrics").text
+    for name in ("options.colour", "mood", "keep_alive"):
+        assert f'nexus_api_unknown_fields_total{{field="{name}"}}' in counted
     assert odd.json()["message"] == send(http, "/api/chat", plain).json()["message"]
 
 

@@ -219,8 +219,8 @@ class Engine(Protocol):
     def count_tokens(self, text: str) -> int:
         """Tokens of `text` alone, without template or begin marks. Raises `EngineError`."""
 
-    def count_prompt(self, request: ChatRequest) -> int:
-        """Tokens of the whole prompt after the model's chat template, tools included.
+    def count_prompt(self, request: ChatRequest | CompletionRequest) -> int:
+        """Tokens of the whole prompt after the model's chat template, tools included; or of a text as it is.
 
         Raises `EngineError`.
         """

@@ -116,7 +116,7 @@ class ChildEngine:
             raise EngineError(f"{life.wire.label} counted no tokens")
         return len(tokens)
 
-    def count_prompt(self, request: ChatRequest) -> int:
+    def count_prompt(self, request: ChatRequest | CompletionRequest) -> int:
         return self._count(self._supervisor.require_life(), request)
 
     def chat(self, request: ChatRequest, cancel: Event | None = None) -> Generator[AnswerEvent, None, None]:

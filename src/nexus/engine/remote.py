@@ -104,7 +104,7 @@ class RemoteEngine:
         exact = facts.count_text(wire, text)
         return _estimate(text) if exact is None else exact
 
-    def count_prompt(self, request: ChatRequest) -> int:
+    def count_prompt(self, request: ChatRequest | CompletionRequest) -> int:
         """Exact where the server applies its template for us, otherwise an upper estimate."""
         return self._count(*self._require(), request)
 

@@ -18,6 +18,7 @@ from starlette.responses import Response, StreamingResponse
 
 from nexus.core.errors import ContextOverflowError, InvalidInputError, NexusError
 from nexus.engine.base import ChatRequest, Engine
+from nexus.engine.completion import CompletionRequest
 from nexus.service.answer import answer, generate, run
 from nexus.service.api import ollama_embed, ollama_models
 from nexus.service.api.fields import count_unknown
@@ -33,6 +34,7 @@ from nexus.service.stream import Stream
 router = APIRouter()
 router.include_router(ollama_models.router)
 router.include_router(ollama_embed.router)
+Wanted = ChatRequest | CompletionRequest
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
@@ -45,13 +47,13 @@ async def chat(request: Request, body: ChatBody) -> Response:
 @router.post("/api/generate", response_model=None)
 async def complete(request: Request, body: GenerateBody) -> Response:
     """Answer one prompt."""
-    return await _answered(request, body, "generate", empty=not body.prompt)
+    return await _answered(request, body, "generate", empty=not (body.prompt or body.suffix))
 
 
 async def _answered(request: Request, body: ChatBody | GenerateBody, kind: Kind, *, empty: bool) -> Response:
     daemon = daemon_of(request)
     check_model(daemon, body.name)
-    count_unknown(request, body)
+    count_unknown(request, body, *(["keep_alive"] if body.keep_alive is not None else []))
     reply = Answer(body.model, kind, thoughts=body.think is not False)
     work = _loading(daemon) if empty else _plan(daemon, body)
     stream, _ = submit(request, Lane.ENGINE, Priority.AGENT, work)
@@ -67,7 +69,7 @@ async def _answered(request: Request, body: ChatBody | GenerateBody, kind: Kind,
     return Response(written(last if empty else reply.whole(last)), media_type="application/json")
 
 
-def fitted(engine: Engine, request: ChatRequest, num_ctx: int | None) -> ChatRequest:
+def fitted(engine: Engine, request: Wanted, num_ctx: int | None) -> Wanted:
     """The request with no more `max_tokens` than the window leaves, or than `num_ctx` of it leaves.
 
     Raises `InvalidInputError` for a `num_ctx` that is more than the window, `ContextOverflowError` when

@@ -14,6 +14,7 @@ from pydantic import Field
 from nexus.core.errors import InvalidInputError
 from nexus.cortex.assembler import Turn
 from nexus.engine.base import ChatMessage, ChatRequest, Tool, ToolCall
+from nexus.engine.completion import CompletionRequest
 from nexus.service.answer import Question
 from nexus.service.api.ollama_fields import Body, Fields, plain_name
 from nexus.service.api.ollama_options import Options
@@ -147,14 +148,22 @@ class GenerateBody(Asked):
         if self.images:
             raise _no_images()
         instead = {
-            "suffix": "send the whole task as the prompt",
-            "template": "the model's own chat template is used; leave it out",
-            "raw": "leave it out; the prompt is put into the model's chat template",
+            "template": "the model's own chat template is used; leave it out, or send the whole text as raw",
             "context": "send the earlier messages to /api/chat",
         }
         for name, hint in instead.items():
             if getattr(self, name):
                 raise InvalidInputError(f"{name} is not supported", hint=hint)
+        for name in ("system", "format") if self.plain else ():
+            if getattr(self, name):
+                raise InvalidInputError(
+                    f"{name} cannot be used with {'raw' if self.raw else 'suffix'}", hint="leave one out"
+                )
+
+    @property
+    def plain(self) -> bool:
+        """Whether the text is continued as it stands, or up to its suffix, without the chat template."""
+        return bool(self.raw or self.suffix)
 
     def turns(self) -> list[ChatMessage]:
         """The system's words and the prompt as the engine has them."""
@@ -162,9 +171,16 @@ class GenerateBody(Asked):
         return [*first, ChatMessage("user", self.prompt or "")]
 
 
-def request_of(body: ChatBody | GenerateBody, reply_tokens: int) -> ChatRequest:
+def request_of(body: ChatBody | GenerateBody, reply_tokens: int) -> ChatRequest | CompletionRequest:
     """What the engine is asked. `reply_tokens` where the client does not say how many. Raises as `check`."""
     body.check()
+    if isinstance(body, GenerateBody) and body.plain:
+        return CompletionRequest(
+            prompt=body.prompt or "",
+            suffix=body.suffix or None,
+            max_tokens=body.settings.length(reply_tokens),
+            **body.settings.sampling(),
+        )
     return ChatRequest(
         messages=tuple(body.turns()),
         max_tokens=body.settings.length(reply_tokens),
@@ -180,6 +196,7 @@ def question_of(body: ChatBody | GenerateBody, name: str, other: str) -> Questio
     talk = body.turns()
     unsupported = {
         "tools": isinstance(body, ChatBody) and bool(body.tools),
+        "raw or suffix": isinstance(body, GenerateBody) and body.plain,
         "format": body.schema_of() is not None,
         "messages of role 'tool'": any(m.role == "tool" or m.tool_calls for m in talk),
         **{f"options.{option}": True for option in body.settings.beyond_memory()},

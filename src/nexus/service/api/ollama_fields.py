@@ -1,7 +1,7 @@
 """What every part of a request to Ollama's interface has in common.
 
-Knows no endpoint. Invariant: a field that is not known here is accepted and has no effect; all that was
-sent can be written as JSON again, in whole characters.
+Knows no endpoint. Invariant: a field that is not known here is accepted, counted and has no effect; all
+that was sent can be written as JSON again, in whole characters.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LATEST = ":latest"
 
 
 class Fields(fields.Body):
-    """The one base of all bodies and their parts."""
+    """The one base of all bodies and their parts; what they do not know is accepted and counted."""
 
 
 class Body(Fields):

@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 import nexus
 from nexus.core.errors import InvalidInputError
+from nexus.service.api.fields import count_unknown
 from nexus.service.api.ollama_answer import moment
 from nexus.service.api.ollama_cards import Card, cards
 from nexus.service.api.ollama_embed import embedders_of
@@ -70,6 +71,7 @@ async def tags(request: Request) -> dict[str, Any]:
 @router.post("/api/show")
 async def show(request: Request, body: ShowBody) -> dict[str, Any]:
     """One model."""
+    count_unknown(request, body)
     name = plain_name(body.model or body.name or "")
     if not name:
         raise InvalidInputError("model is missing", hint="send the name of a model")
