@@ -19,8 +19,9 @@ from nexus.service.jobs import Job, Lane, Priority
 def conducting(**engine):
     """A ready conductor of rooms that do nothing."""
     settings = config.load({f"engine.{key}": value for key, value in engine.items()})
+    repaired = threading.Event()
     cortex: Any = SimpleNamespace(
-        repair=lambda step: None, unload_if_idle=lambda: False, followed=list, close=lambda: None
+        repair=lambda step: repaired.set(), unload_if_idle=lambda: False, followed=list, close=lambda: None
     )
     model: Any = SimpleNamespace(
         start=lambda: None,
@@ -31,7 +32,8 @@ def conducting(**engine):
     daemon = Daemon(settings, lambda: cortex, model)
     daemon.start()
     try:
-        until(lambda: daemon.state == "ready" and daemon.running == 0)
+        # The repair of the index is the first job of every start.
+        until(lambda: repaired.is_set() and daemon.state == "ready" and daemon.running == 0)
         yield daemon
     finally:
         daemon.stop()
