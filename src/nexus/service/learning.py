@@ -1,8 +1,8 @@
 """Learning beside serving: when the learner may run, what it hears, what is known of it (seed 002).
 
-Knows neither the model nor how it learns; the learner's process does the work. Invariants: nothing here waits
-for it; it holds while somebody is served; only what has passed the gate for secrets reaches it; it is not
-even started before there is something to learn.
+Knows neither the model nor how it learns; the learner's process does the work. Invariants: nothing here
+waits for it; it holds while somebody is served; only what has passed the gate for secrets reaches it; its
+process is there only while there is something to learn.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from nexus.training.learner_client import Learner, Surprise
 from nexus.training.learner_settings import learner_settings
 
 Action = Literal["pause", "resume", "train_start", "train_stop"]
+# A learner that has nothing more to learn ends after so long: it holds some 60 MB.
+REST_SECONDS = 600.0
 HISTORY_SECONDS, HISTORY_POINTS = 10.0, 720
 _CURVES = ("experience_factor", "flow_depth", "bits_per_byte")
 _THOUGHTS = 60
@@ -37,7 +39,8 @@ class Learning:
             learner_settings(settings, config.home), gate=secrets.blacked_out, on_event=self._heard
         )
         self._lock = threading.Lock()
-        self._started = False
+        self._started = self._resting = False
+        self._busy = 0.0  # when it was last told something, or had something to do
         self._paused = False
         self._held = False
         self._share: float | None = None
@@ -78,15 +81,15 @@ class Learning:
     def observe(self, text: str, source_id: str = "") -> None:
         """What was said in the conversation `source_id`."""
         if self._settings.enabled and text.strip():
-            self._begin()
             self._learner.observe(text, "conversation", source_id)
+            self._begin()
 
     def forget(self, source_id: str | None = None) -> None:
         """Delete what was said in `source_id`, or everything, and what was learnt from it."""
         known = self._home.training / "replay.db"
         if self._started or known.exists():
-            self._begin()
             self._learner.forget(source_id)
+            self._begin()
 
     def surprise(self, text: str, timeout: float = 2.0) -> Surprise:
         """How surprising a text is. Raises `NotRunningError`, `BusyError`, `InvalidInputError`."""
@@ -117,6 +120,8 @@ class Learning:
         if share != self._share:
             self._share = share
             self._learner.share(share)
+        if self._started and self._idle() and time.monotonic() - self._busy >= REST_SECONDS:
+            threading.Thread(target=self._rest, name="learner-rest", daemon=True).start()
 
     def thoughts_since(self, number: int) -> tuple[int, list[dict[str, Any]]]:
         """The thoughts after the one called `number`, and the number of the last; bounded."""
@@ -144,10 +149,33 @@ class Learning:
 
     def _begin(self) -> None:
         with self._lock:
+            self._busy = time.monotonic()
             if self._started:
                 return
             self._started = True
         self._learner.start()
+
+    def _rest(self) -> None:
+        """End the process until there is something to learn again; waits until it has saved."""
+        with self._lock:
+            if self._resting or not self._started:
+                return
+            self._resting, began = True, self._busy
+        self._learner.close()
+        with self._lock:
+            self._resting = self._started = False
+            told = self._busy != began
+        self._governor.release()
+        if told:  # meanwhile
+            self._begin()
+
+    def _idle(self) -> bool:
+        metrics = self._learner.metrics
+        idle = metrics["state"] == "running" and bool(metrics.get("dreams", {}).get("rested"))
+        if not idle or self._topic is not None:
+            self._busy = time.monotonic()
+            return False
+        return True
 
     def _train(self, topic: str) -> None:
         if self._settings.teacher == "none":
@@ -155,9 +183,9 @@ class Learning:
                 "no teacher is configured",
                 hint="`nexus config set training.teacher ollama`, or openai with training.url",
             )
-        self._begin()
         self._topic = topic
         self._learner.train_start(topic)
+        self._begin()
 
     def _state(self, process: str, metrics: dict[str, Any]) -> str:
         if not self.enabled:
@@ -170,8 +198,7 @@ class Learning:
             return "starting" if process == "starting" else "failed"
         if self._held:
             return "waiting"
-        rested = metrics.get("dreams", {}).get("rested")
-        return "idle" if rested and self._topic is None else "learning"
+        return "idle" if metrics.get("dreams", {}).get("rested") and self._topic is None else "learning"
 
     def _detail(self, process: str) -> str:
         last = self._learner.warnings[-1] if self._learner.warnings else ""

@@ -11,6 +11,7 @@ import pytest
 from nexus.core import config
 from nexus.core.errors import InvalidInputError
 from nexus.core.settings import BackgroundSettings
+from nexus.service import learning as service_learning
 from nexus.service.learning import Learning
 from nexus.service.resource import ResourceGovernor
 
@@ -120,3 +121,25 @@ def test_a_new_run_goes_on_where_the_last_one_was(tmp_path: Path) -> None:
     second.forget()
     until(lambda: second.as_dict()["replay"]["items"] == 0)
     second.stop()
+
+
+def test_with_nothing_more_to_learn_its_process_ends_and_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_learning, "REST_SECONDS", 0.0)
+    learning = made(tmp_path / "home")
+    learning.observe(SAID[:2000], "one")
+
+    def ended() -> bool:
+        learning.tick()
+        return learning.pid is None and learning.as_dict()["state"] == "idle"
+
+    until(lambda: learning.pid is not None)
+    until(ended)
+    learnt = learning.as_dict()["bytes_learned"]
+    assert learnt > 0
+    monkeypatch.setattr(service_learning, "REST_SECONDS", 600.0)
+    learning.observe(SAID[2000:6000], "two")
+    until(lambda: learning.as_dict().get("bytes_learned", 0) > learnt)
+    assert learning.as_dict()["restored"]
+    learning.stop()
