@@ -187,7 +187,7 @@ def test_after_all_this_it_answers_and_has_counted(http):
     send(http, "/v1/chat/completions", {**SOUND["/v1/chat/completions"], "user": "ada"})
     with httpx.Client(base_url=http.base_url) as stranger:
         page = stranger.get("/metrics")
-        assert stranger.get("/api/metrics").status_code == 401
+        assert stranger.get("/v1/models").status_code == 401
     assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
     for field in ("zork", "text.verbosity", "user"):
         assert f'nexus_api_unknown_fields_total{{field="{field}"}} 1\n' in page.text
