@@ -6,7 +6,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 folders=$(find tests -mindepth 1 -maxdepth 1 -type d ! -name system ! -name '_*' | sort)
-coverage="--cov --cov-report=term:skip-covered"
+coverage=
+[ "${NEXUS_TEST_COVERAGE:-0}" = 0 ] || coverage="--cov --cov-report=term:skip-covered"
 native=--without-engine
 # A file is one worker's, so that the service it starts is started once.
 workers="-n ${NEXUS_TEST_WORKERS:-2} --dist loadfile"
