@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from tests.running import Service
 
@@ -73,6 +75,19 @@ class Complaints:
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.found.append(f"{message.type}: {message.text}")
+
+
+@contextmanager
+def opened(chromium: Browser, service: DashboardService) -> Iterator[Page]:
+    """The opened dashboard on a wide screen. Fails a test during which the page complained."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    complaints = Complaints(page)
+    page.goto(service.page)
+    page.locator("#prompt").wait_for()
+    yield page
+    context.close()
+    assert complaints.found == []
 
 
 def ask(page: Page, question: str) -> None:

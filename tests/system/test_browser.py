@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.system.browser import Complaints, DashboardService, ask, view
+from tests.system.browser import DashboardService, ask, opened, view
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -54,15 +54,8 @@ def service(
 
 @pytest.fixture
 def page(chromium: Browser, service: DashboardService) -> Iterator[Page]:
-    """The opened dashboard. Fails a test during which the page complained."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    page = context.new_page()
-    complaints = Complaints(page)
-    page.goto(service.page)
-    page.locator("#prompt").wait_for()
-    yield page
-    context.close()
-    assert complaints.found == []
+    with opened(chromium, service) as page:
+        yield page
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.scripted_teacher import Script, teaching
-from tests.system.browser import Complaints, DashboardService, view
+from tests.system.browser import DashboardService, opened, view
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -53,16 +53,9 @@ def service(tmp_path_factory: pytest.TempPathFactory, models_folder: Path) -> It
 
 @pytest.fixture
 def page(chromium: Browser, service: DashboardService) -> Iterator[Page]:
-    """The open Learning view. Fails a test during which the page complained."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    page = context.new_page()
-    complaints = Complaints(page)
-    page.goto(service.page)
-    page.locator("#prompt").wait_for()
-    view(page, "Learning")
-    yield page
-    context.close()
-    assert complaints.found == []
+    with opened(chromium, service) as page:
+        view(page, "Learning")
+        yield page
 
 
 def curl(service: DashboardService, action: str, **more: str) -> Any:

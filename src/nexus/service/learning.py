@@ -16,7 +16,7 @@ from nexus.core.config import Config
 from nexus.core.errors import InvalidInputError
 from nexus.cortex import secrets
 from nexus.service.resource import ResourceGovernor
-from nexus.training.learner_client import Learner, Surprise
+from nexus.training.learner_client import Learner
 from nexus.training.learner_settings import learner_settings
 
 Action = Literal["pause", "resume", "train_start", "train_stop"]
@@ -39,7 +39,8 @@ class Learning:
             learner_settings(settings, config.home), gate=secrets.blacked_out, on_event=self._heard
         )
         self._lock = threading.Lock()
-        self._started = self._resting = False
+        self._started = self._resting = self._stopped = False
+        self._told = 0  # how often there was something for the process
         self._busy = 0.0  # when it was last told something, or had something to do
         self._paused = False
         self._held = False
@@ -75,7 +76,9 @@ class Learning:
             self._train(self._settings.topic)
 
     def stop(self) -> None:
-        """Let it save and end."""
+        """Let it save and end, for good."""
+        with self._lock:
+            self._stopped = True
         self._learner.close()
 
     def observe(self, text: str, source_id: str = "") -> None:
@@ -90,10 +93,6 @@ class Learning:
         if self._started or known.exists():
             self._learner.forget(source_id)
             self._begin()
-
-    def surprise(self, text: str, timeout: float = 2.0) -> Surprise:
-        """How surprising a text is. Raises `NotRunningError`, `BusyError`, `InvalidInputError`."""
-        return self._learner.surprise(text, timeout)
 
     def control(self, action: Action, topic: str = "") -> None:
         """What `POST /api/control` may ask for. Raises `InvalidInputError` where it cannot be done."""
@@ -120,7 +119,12 @@ class Learning:
         if share != self._share:
             self._share = share
             self._learner.share(share)
-        if self._started and self._idle() and time.monotonic() - self._busy >= REST_SECONDS:
+        if (
+            self._started
+            and not self._resting
+            and self._idle()
+            and time.monotonic() - self._busy >= REST_SECONDS
+        ):
             threading.Thread(target=self._rest, name="learner-rest", daemon=True).start()
 
     def thoughts_since(self, number: int) -> tuple[int, list[dict[str, Any]]]:
@@ -150,7 +154,8 @@ class Learning:
     def _begin(self) -> None:
         with self._lock:
             self._busy = time.monotonic()
-            if self._started:
+            self._told += 1
+            if self._started or self._stopped:
                 return
             self._started = True
         self._learner.start()
@@ -160,11 +165,11 @@ class Learning:
         with self._lock:
             if self._resting or not self._started:
                 return
-            self._resting, began = True, self._busy
+            self._resting, known = True, self._told
         self._learner.close()
         with self._lock:
             self._resting = self._started = False
-            told = self._busy != began
+            told = self._told != known
         self._governor.release()
         if told:  # meanwhile
             self._begin()
