@@ -56,6 +56,8 @@ class Daemon:
             config.settings.housekeeping, model_pid=lambda: engine.health().pid, relieve=self._relieve
         )
         self.learning = Learning(config, self.resources)
+        for name, buffer in self.learning.buffers.items():
+            self.memory.keep(name, buffer)
         self.state: State = "starting"
         self.failure: NexusError | None = None
         self._open_cortex = open_cortex

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from typing import Any, Literal
 
+from nexus.core.buffers import Buffer, History
 from nexus.core.config import Config
 from nexus.core.errors import InvalidInputError
 from nexus.cortex import secrets
@@ -46,9 +46,9 @@ class Learning:
         self._held = False
         self._share: float | None = None
         self._topic: str | None = None
-        self._thoughts: deque[tuple[int, dict[str, Any]]] = deque(maxlen=_THOUGHTS)
+        self._thoughts: History[tuple[int, dict[str, Any]]] = History(_THOUGHTS)
         self._thought = 0
-        self._history: deque[dict[str, float]] = deque(maxlen=HISTORY_POINTS)
+        self._history: History[dict[str, float]] = History(HISTORY_POINTS)
         self._next_point = 0.0
         governor.listen(self._serving)
 
@@ -56,6 +56,11 @@ class Learning:
     def enabled(self) -> bool:
         """Whether there is anything that it could learn from."""
         return self._settings.enabled or self._settings.teacher != "none"
+
+    @property
+    def buffers(self) -> dict[str, Buffer]:
+        """What the service's memory manager may trim."""
+        return {"thoughts": self._thoughts, "curves": self._history}
 
     @property
     def paused(self) -> bool:
@@ -130,12 +135,12 @@ class Learning:
     def thoughts_since(self, number: int) -> tuple[int, list[dict[str, Any]]]:
         """The thoughts after the one called `number`, and the number of the last; bounded."""
         with self._lock:
-            return self._thought, [thought for at, thought in self._thoughts if at > number]
+            return self._thought, [thought for at, thought in self._thoughts.items() if at > number]
 
     def history(self) -> list[dict[str, float]]:
         """The curves of the last two hours, oldest first."""
         with self._lock:
-            return list(self._history)
+            return self._history.items()
 
     def as_dict(self) -> dict[str, Any]:
         """For `/api/status`."""
@@ -225,7 +230,7 @@ class Learning:
         with self._lock:
             if kind == "thought":
                 self._thought += 1
-                self._thoughts.append((self._thought, {k: v for k, v in event.items() if k != "event"}))
+                self._thoughts.add((self._thought, {k: v for k, v in event.items() if k != "event"}))
             elif kind == "metrics" and now >= self._next_point:
                 self._next_point = now + HISTORY_SECONDS
-                self._history.append({key: float(event[key]) for key in _CURVES})
+                self._history.add({key: float(event[key]) for key in _CURVES})
