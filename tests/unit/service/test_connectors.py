@@ -253,8 +253,40 @@ def test_codex_asks_for_the_key_and_no_file_holds_it(tmp_path):
     assert provider["auth"]["args"][-1] == "token"
     assert settings["tui"] == {"theme": "dark"}
     assert LOCAL.service.token not in text
+    (model,) = json.loads(Path(settings["model_catalog_json"]).read_text())["models"]
+    assert (model["slug"], model["context_window"], model["input_modalities"]) == ("m", 4096, ["text"])
+    assert settings["features"] == {"goals": False, "view_image": False}
     carried(codex.disconnect(LOCAL, env(tmp_path)))
     assert (folder / "config.toml").read_text() == own
+    assert [file.name for file in folder.iterdir()] == ["config.toml"]
+
+
+def test_codex_keeps_what_the_user_has_set_and_sets_meanwhile(tmp_path):
+    folder = tmp_path / ".codex"
+    folder.mkdir()
+    own = "[features]\ngoals = true\n"
+    (folder / "config.toml").write_text(own)
+    carried(codex.connect(LOCAL, env(tmp_path)))
+    text = (folder / "config.toml").read_text()
+    settings = tomllib.loads(text)
+    assert settings["features"] == {"goals": True, "view_image": False}
+    assert settings["agents"] == {"enabled": False}
+    lines = text.replace("[agents]", "[agents]\nmine = 1").replace("[features]", "[features]\nalso = 2")
+    (folder / "config.toml").write_text(lines.replace("[agents]\nmine = 1  #", "[agents]  #"))
+    edited = (folder / "config.toml").read_text()
+    assert edited != text
+    carried(codex.disconnect(LOCAL, env(tmp_path)))
+    assert tomllib.loads((folder / "config.toml").read_text())["features"] == {"also": 2, "goals": True}
+
+
+def test_a_file_of_models_that_is_not_ours_is_not_touched(tmp_path):
+    folder = tmp_path / ".codex"
+    folder.mkdir()
+    (folder / "nexus-models.json").write_text("mine")
+    with pytest.raises(InvalidInputError, match="not ours"):
+        codex.connect(LOCAL, env(tmp_path))
+    carried(codex.disconnect(LOCAL, env(tmp_path)))
+    assert (folder / "nexus-models.json").read_text() == "mine"
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ class Grammars:
         return self._grammar(f"start: called\n{self._calls(wanted, tool_format)}", "the tools")
 
     def offered(self, tools: Sequence[Tool], tool_format: str) -> Grammar | None:
-        """The answer is any text, but one that begins as a call is a whole call of one of the tools.
+        """The answer is any text but none at all, and one that begins as a call is a whole call of one of the tools.
 
         A tool whose parameters cannot be held to takes any object. None where there are too many tools
         for a grammar, and for formats whose marks are control tokens: those are learnt well.
@@ -94,7 +94,7 @@ class Grammars:
         plain = rf"\s*(```(json)?\s*)?\{{{_GAP}\"name\"{_GAP}:{_GAP}({any_name}){_GAP},{_GAP}\"arguments\""
         rules = [
             "start: TEXT | tagged+ | doubled | fenced | bare",
-            rf"TEXT: /(?s:.*)/ & ~/({_BADLY_MARKED}|{plain})(?s:.*)/",
+            rf"TEXT: /\s*\S(?s:.*)/ & ~/({_BADLY_MARKED}|{plain})(?s:.*)/",
             rf"tagged: /\s*<tool_call>{_GAP}\{{{_GAP}\"name\"{_GAP}:{_GAP}/ call /{_GAP}\}}{_GAP}<\/tool_call>/",
             rf"doubled: /\s*\{{\{{{_GAP}\"name\"{_GAP}:{_GAP}/ call /{_GAP}\}}{_GAP}\}}/",
         ]

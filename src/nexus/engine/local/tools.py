@@ -15,12 +15,14 @@ from nexus.engine.local.call_text import CallText
 
 _TAG, _TAG_END = "<tool_call>", "</tool_call>"
 _FENCE = "```"
+_LINE = '{"name"'  # at the beginning of a line, behind text
 _DOUBLED = "{{"  # some templates show a call with the braces of a format string
 _MISTRAL = "[TOOL_CALLS]"
 _LLAMA = "<|python_tag|>"
 _MARKS = {"hermes": (_TAG,), "mistral": (_MISTRAL,), "llama3": (_LLAMA,), "json": (_TAG,)}
 _FENCE_HEAD = re.compile(r"```[ \t]*(?:json|tool_call)?[ \t]*\r?\n?\s*(?=[{\[])")
 _FENCE_HEAD_BEGUN = re.compile(r"```[ \t]*(?:j|js|jso|json|t\w{0,8})?[ \t]*\r?\n?\s*")
+_AT_LINE = re.compile(r"\n\s*\Z")
 _FENCE_END = re.compile(r"\s*```")
 _NAMED = re.compile(r"\s*([\w.-]+)\s*(?:\[CALL_ID\]\w*)?\s*(?:\[ARGS\])?\s*(?=\{)")
 _NAMED_BEGUN = re.compile(r"\s*[\w.-]*\s*(?:\[[A-Z_]*\]?\w*)*\s*")
@@ -47,11 +49,11 @@ class ToolText:
     """Reads one answer. `names` are the tools on offer; what calls another one is text.
 
     A call stands behind the mark of the format, or in a block of code of its own, or is the whole
-    answer, also in double braces: models that learnt their own format badly do all of it.
+    answer, also in double braces, or stands on lines of its own behind text: models that learnt their own format badly do all of it.
     """
 
     def __init__(self, format_name: str, names: Sequence[str]) -> None:
-        self._marks = (*_MARKS[format_name], _FENCE)
+        self._marks = (*_MARKS[format_name], _FENCE, _LINE)
         self._calls = CallText(names)
         self._held = ""
         self._waits = False
@@ -78,7 +80,7 @@ class ToolText:
         while self._held:
             lead = len(self._held) - len(self._held.lstrip())
             rest = self._held[lead:]
-            mark = self._mark(rest)
+            mark = self._mark(rest, "\n" in self._held[:lead])
             if mark is None:
                 size = self._until_mark(lead, last)
                 if not size:
@@ -98,10 +100,10 @@ class ToolText:
                 self._show(out, lead + size)
         return out
 
-    def _mark(self, text: str) -> str | None:
+    def _mark(self, text: str, new_line: bool) -> str | None:
         """With what mark of a call `text` begins; "" without one, where the whole answer may be a call."""
         for mark in self._marks:
-            if text.startswith(mark):
+            if text.startswith(mark) and (mark != _LINE or (new_line and not self._bare)):
                 return mark
         if self._bare and text.startswith(_DOUBLED):
             return _DOUBLED
@@ -109,11 +111,18 @@ class ToolText:
 
     def _until_mark(self, start: int, last: bool) -> int:
         """How much may be shown: not what may begin a mark, nor white space before it."""
-        places = [at for mark in self._marks if (at := self._held.find(mark, start)) >= 0]
+        places = [at for mark in self._marks if (at := self._find(mark, start)) >= 0]
         if not places and last:
             return 0 if self._called and not self._held.strip() else len(self._held)
         at = min(places, default=len(self._held) - self._begun())
         return len(self._held[:at].rstrip())
+
+    def _find(self, mark: str, start: int) -> int:
+        """Where the next one is; -1 for nowhere."""
+        at = self._held.find(mark, start)
+        while mark == _LINE and at >= 0 and not _AT_LINE.search(self._held, 0, at):
+            at = self._held.find(mark, at + 1)
+        return at
 
     def _begun(self) -> int:
         """How many characters at the end may be the beginning of a mark."""
@@ -139,7 +148,19 @@ class ToolText:
             return self._behind_mistral_mark(text, last)
         if mark == _DOUBLED:
             return self._doubled(text, last)
+        if mark == _LINE:
+            return self._of_a_line(text, last)
         return self._to_the_end(text, len(mark), last)
+
+    def _of_a_line(self, text: str, last: bool) -> _Found | None:
+        found = self._calls.read(text, last)
+        if found is None:
+            return None
+        size, calls = found
+        if calls and size == len(text):
+            return (size, calls) if last else None
+        ended = "\n" in text[len(text[:size].rstrip()) : size]
+        return (size, calls) if calls and ended else (1, [])
 
     def _doubled(self, text: str, last: bool) -> _Found | None:
         found = self._calls.read(text[1:], last)

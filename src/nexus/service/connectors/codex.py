@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nexus.core.errors import InvalidInputError
-from nexus.service.connectors import toml_text
+from nexus.service.connectors import codex_models, toml_text
 from nexus.service.connectors.change import Change
 from nexus.service.connectors.hook_settings import Hooks
 from nexus.service.connectors.plan import NAME, Plan, Programs, Wish, calls_nexus, records
@@ -34,7 +34,15 @@ _LOCAL = """Codex asks the model of this machine from its next session on. Back 
   nexus connect codex
 """
 _SERVER, _PROVIDER = ("mcp_servers", NAME), ("model_providers", NAME)
-_ROOT_KEYS = ("model_provider", "model", "model_context_window")
+_ROOT_KEYS = ("model_provider", "model", "model_context_window", "model_catalog_json", "web_search")
+# What a small model loses its way in, and what cannot be done here: no eyes, no search in the web. Values
+# that the user has set stay.
+_LEFT_OUT = (
+    (("features",), "goals"),
+    (("features",), "view_image"),
+    (("agents",), "enabled"),
+    (("skills",), "include_instructions"),
+)
 # A small machine reads a first prompt for minutes before it writes a word.
 _IDLE_MS = 3_600_000
 _KEY_MS = 30_000
@@ -86,6 +94,7 @@ class Provider:
 
     wish: Wish
     programs: Programs
+    catalog: Path
     name: str = "local"
     private: bool = False
 
@@ -99,6 +108,9 @@ class Provider:
         keys = {"model_provider": _quoted(NAME), "model": _quoted(service.model)}
         if service.window:
             keys["model_context_window"] = str(service.window)
+        keys |= {"model_catalog_json": _quoted(str(self.catalog)), "web_search": _quoted("disabled")}
+        for table, key in _LEFT_OUT:
+            text = toml_text.with_pair(_checked(text, place), table, key, "false")
         lines = self._lines()
         known = _table(text, place, _PROVIDER)
         if known != toml_text.value("\n".join(lines), place)[_PROVIDER[0]][NAME]:
@@ -113,8 +125,11 @@ class Provider:
         """`text` without it, and with the user's own choice again."""
         if not self.present(text, place, before):
             return text
-        text = toml_text.without_keys(text, _ROOT_KEYS)
-        return _checked(toml_text.without_table(text, _PROVIDER, before.old if before else None), place)
+        old = before.old if before else None
+        text = toml_text.without_table(toml_text.without_keys(text, _ROOT_KEYS), _PROVIDER, old)
+        for table in reversed(dict.fromkeys(table for table, _ in _LEFT_OUT)):
+            text = toml_text.without_pairs(text, table, old)
+        return _checked(text, place)
 
     def _lines(self) -> list[str]:
         asking = [self.programs.nexus or NAME, "token"]
@@ -145,9 +160,12 @@ def connect(wish: Wish, env: Mapping[str, str]) -> Plan:
             settle(folder(env) / "hooks.json", _hooks(programs.hook_command), {"hooks"}, records(env))
         )
         advice.append(_TRUST)
-    path, parts = folder(env) / "config.toml", _parts(wish, programs)
+    path, parts = folder(env) / "config.toml", _parts(wish, programs, env)
     there = present(path, parts, records(env))
     wanted = ({"mcp"} if wish.mcp else there & {"mcp"}) | ({"local"} if wish.local else set())
+    if wish.local or "local" in there:
+        # First what the settings name.
+        changes.append(_described(wish, env))
     if wanted or there:
         changes.append(settle(path, parts, wanted, records(env)))
     return Plan(tuple(changes), (), (*advice, *([_LOCAL] if wish.local else [])))
@@ -159,18 +177,18 @@ def disconnect(wish: Wish, env: Mapping[str, str]) -> Plan:
     changes: list[Change] = []
     if wish.hooks:
         changes.append(settle(folder(env) / "hooks.json", _hooks(""), set(), records(env)))
-    path, parts = folder(env) / "config.toml", _parts(wish, Programs.installed(env, portable=False))
+    path, parts = folder(env) / "config.toml", _parts(wish, Programs.installed(env, portable=False), env)
     kept = set() if wish.mcp else present(path, parts, records(env)) & {"mcp"}
     changes.append(settle(path, parts, kept, records(env)))
+    changes.append(_described(Wish(), env))
     return Plan(tuple(changes))
 
 
 def connected(env: Mapping[str, str]) -> list[str]:
     """In which ways it is connected."""
     known = records(env)
-    there = present(
-        folder(env) / "config.toml", _parts(Wish(), Programs.installed(env, portable=False)), known
-    )
+    parts = _parts(Wish(), Programs.installed(env, portable=False), env)
+    there = present(folder(env) / "config.toml", parts, known)
     there |= present(folder(env) / "hooks.json", _hooks(""), known)
     names = {"mcp": "tools by the relay", "hooks": "hooks", "local": "the local model"}
     return [name for part, name in names.items() if part in there]
@@ -181,8 +199,14 @@ def folder(env: Mapping[str, str]) -> Path:
     return Path(env.get("CODEX_HOME") or Path(env.get("HOME", "~")).expanduser() / ".codex")
 
 
-def _parts(wish: Wish, programs: Programs) -> Sequence[Part]:
-    return (Server(programs), Provider(wish, programs))
+def _parts(wish: Wish, programs: Programs, env: Mapping[str, str]) -> Sequence[Part]:
+    return (Server(programs), Provider(wish, programs, folder(env) / codex_models.FILE))
+
+
+def _described(wish: Wish, env: Mapping[str, str]) -> Change:
+    """The file that tells Codex about the local model, or its end."""
+    part = codex_models.Models(wish.service)
+    return settle(folder(env) / codex_models.FILE, (part,), {part.name} if wish.local else (), records(env))
 
 
 def _hooks(command: str) -> Sequence[Part]:

@@ -71,13 +71,13 @@ def with_table(text: str, lines: list[str]) -> str:
     return f"{text}{gap}{new.join(lines)}{new}"
 
 
-def without_table(text: str, table: tuple[str, ...], old: str | None) -> str:
-    """`text` without a table and those inside it, and the empty line before it.
+def without_table(text: str, table: tuple[str, ...], old: str | None, *, inner: bool = True) -> str:
+    """`text` without a table and, with `inner`, those inside it, and the empty line before it.
 
     `old` is the text from before it was put in, where that is known.
     """
     for statement in reversed(statements(text)):
-        if statement.table[: len(table)] != table:
+        if (statement.table[: len(table)] if inner else statement.table) != table:
             continue
         start, end = statement.start, statement.end
         if not statement.key:
@@ -125,6 +125,53 @@ def without_keys(text: str, keys: tuple[str, ...]) -> str:
         # The user has written the key again meanwhile: then the newer one holds.
         uncommented = re.sub(rf"(?m)^{re.escape(_KEPT)}.*\r?\n?", "", text)
     return mark + uncommented
+
+
+def with_pair(text: str, table: tuple[str, ...], key: str, written: str) -> str:
+    """`text` with a pair in a table that has no such key, and with the table where there is none.
+
+    The user's own value stays. Raises `InvalidInputError` where the table is written in a way that nothing
+    can be added to.
+    """
+    known: Any = value(text, "the file")
+    for name in table:
+        known = known.get(name) if isinstance(known, dict) else None
+    if isinstance(known, dict) and key in known:
+        return text
+    line = f"{key} = {written}{_MARK}"
+    header = next((s for s in statements(text) if s.table == table and not s.key), None)
+    if header is None:
+        text = with_table(text, [f"[{'.'.join(table)}]{_MARK}", line])
+    else:
+        head, new = text[: header.end], _newline(text)
+        text = f"{head}{'' if head.endswith(chr(10)) else new}{line}{new}{text[header.end :]}"
+    try:
+        tomllib.loads(text.removeprefix("\ufeff"))
+    except tomllib.TOMLDecodeError as error:
+        name = ".".join(table)
+        raise InvalidInputError(
+            f"{name} is written in a way that nothing can be added to", hint=f"write it as a table: [{name}]"
+        ) from error
+    return text
+
+
+def without_pairs(text: str, table: tuple[str, ...], old: str | None) -> str:
+    """`text` without our pairs in a table, and without the table where it is ours and empty then.
+
+    `old` is the text from before they were put in, where that is known.
+    """
+    for statement in reversed(statements(text)):
+        if statement.table == table and statement.key and _is_marked(text, statement):
+            text = text[: statement.start] + text[statement.end :]
+    inside = [s for s in statements(text) if s.table == table]
+    header = next((s for s in inside if not s.key), None)
+    if header is None or not _is_marked(text, header):
+        return text
+    if len(inside) == 1:
+        return without_table(text, table, old, inner=False)
+    # Somebody has put pairs of their own in it: then it is theirs.
+    line = text[header.start : header.end]
+    return text[: header.start] + line.replace(_MARK, "", 1) + text[header.end :]
 
 
 def has_marked_key(text: str, key: str) -> bool:

@@ -225,7 +225,6 @@ def test_a_call_that_was_offered_may_be_written_in_each_way_that_is_read(
         "```py\nx = {}\n```",
         "{{ user.name }}",
         "[1, 2]",
-        "",
     ],
 )
 def test_what_is_no_call_is_written_as_it_would_be_without_tools(
@@ -243,13 +242,13 @@ def test_what_is_no_call_is_written_as_it_would_be_without_tools(
         '<tool_call>\n{"name": "other", "arguments": {}}\n</tool_call>',
         '<tool_call>\n{"name": "add", "arguments": {"a": "one", "b": 2}}\n</tool_call>',
         '{"name": "add", "arguments": {"c": 1}}',
+        "",
+        " \n",
         '{{"name": "other", "arguments": {}}}',
         '```json\n{"name": "add", "arguments": [1, 2]}\n```',
     ],
 )
-def test_what_begins_as_a_call_cannot_become_anything_else(
-    tokenizer: Any, grammars: Grammars, text: str
-) -> None:
+def test_nothing_and_half_a_call_cannot_be_written(tokenizer: Any, grammars: Grammars, text: str) -> None:
     grammar = grammars.offered([LOOK, ADD], "hermes")
     assert grammar
     assert not writes(tokenizer, grammar, text)
