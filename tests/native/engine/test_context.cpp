@@ -129,7 +129,7 @@ void the_choice_is_what_is_attended() {
     const Stream rounded = through_pages(stream, 4001 / page_tokens, rope);
     for (uint32_t layer = 0; layer < small.layers; ++layer) {
         const Choice &choice = context.choice(layer);
-        CHECK(choice.blocks.size() == 4 && choice.likely.size() == 4);
+        CHECK(choice.blocks.size() == 4);
         std::vector<size_t> blocks = {0};
         for (const uint32_t block : choice.blocks) {
             CHECK(block >= 1 && block < (4000 - 300) / 128);
