@@ -98,7 +98,9 @@ def test_what_a_model_says_to_itself_is_no_content(office: Office, smollm2_path:
         for more in ("{% if add_generation_prompt %}<think>\n{% endif %}", "{# <think> #}")
     ]
     opened, marked = (chat(desk, max_tokens=6) for desk in desks)
-    thoughts = [choice["delta"].get("reasoning_content", "") for chunk in opened for choice in chunk["choices"]]
+    thoughts = [
+        choice["delta"].get("reasoning_content", "") for chunk in opened for choice in chunk["choices"]
+    ]
     assert "".join(thoughts)
     assert text_of(opened) == ""
     assert opened[-2]["choices"][0]["finish_reason"] == "length"
