@@ -7,6 +7,7 @@ that ended where the end was allowed, fits; a schema that cannot be held to is r
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from nexus._engine import Tokenizer
 
+log = logging.getLogger(__name__)
+
 # A model that is forced to write JSON may prefer to write blanks for ever.
 _WHITESPACE = {"x-guidance": {"whitespace_pattern": r"[\x20\x0A]{0,32}"}}
 # What stands around the calls, between them, and what the arguments are called.
@@ -35,6 +38,10 @@ _LAYOUTS = {
 }
 # While a vocabulary is prepared, answers that are being written get a token in.
 _OTHERS_TURN = 0.05
+# How a call begins that models write who learnt the marks badly, up to the tool's name: <tools> or double
+# braces for the mark. Nobody means anything else by these. Blanks are bounded as in _WHITESPACE.
+_GAP = r"[ \n]{0,32}"
+_BADLY_MARKED = r"\s*(<tool|\{\{" + _GAP + r"\"name\")"
 # Our own rules around a schema say nothing to whom its error is told.
 _OWN_RULES = re.compile(r"\n\s*\d+ \| .*", re.S)
 _PLACE = re.compile(r"^at \d+\(\d+\): (?:failed to compile JSON schema: )?")
@@ -75,6 +82,52 @@ class Grammars:
         if not wanted:
             raise InvalidInputError("a tool has to be called and there is none", hint="send tools")
         return self._grammar(f"start: called\n{self._calls(wanted, tool_format)}", "the tools")
+
+    def offered(self, tools: Sequence[Tool], tool_format: str) -> Grammar | None:
+        """The answer is any text, but one that begins as a call is a whole call of one of the tools.
+
+        A tool whose parameters cannot be held to takes any object. None where there are too many tools
+        for a grammar, and for formats whose marks are control tokens: those are learnt well.
+        """
+        if tool_format not in ("hermes", "json") or not tools:
+            return None
+        names = [json.dumps(tool.name, ensure_ascii=False) for tool in tools]
+        any_name = "|".join(_literally(name) for name in names)
+        # JSON that begins with a name may be what was asked for, unless it is the name of a tool.
+        plain = rf"\s*(```(json)?\s*)?\{{{_GAP}\"name\"{_GAP}:{_GAP}({any_name}){_GAP},{_GAP}\"arguments\""
+        rules = [
+            "start: TEXT | tagged+ | doubled | fenced | bare",
+            rf"TEXT: /(?s:.*)/ & ~/({_BADLY_MARKED}|{plain})(?s:.*)/",
+            rf"tagged: /\s*<tool_call>{_GAP}\{{{_GAP}\"name\"{_GAP}:{_GAP}/ call /{_GAP}\}}{_GAP}<\/tool_call>/",
+            rf"doubled: /\s*\{{\{{{_GAP}\"name\"{_GAP}:{_GAP}/ call /{_GAP}\}}{_GAP}\}}/",
+        ]
+        for kind, fence, end in (("fenced", r"```(json)?\s*", rf"{_GAP}```"), ("bare", "", "")):
+            heads = []
+            for number, name in enumerate(names):
+                head = rf"\s*{fence}\{{{_GAP}\"name\"{_GAP}:{_GAP}{_literally(name)}{_GAP},{_GAP}"
+                heads.append(rf"/{head}\"arguments\"{_GAP}:{_GAP}/ arguments_{number} /{_GAP}\}}{end}/")
+            rules.append(f"{kind}: {' | '.join(heads)}")
+        rules.append(f"call: {' | '.join(f'call_{number}' for number in range(len(tools)))}")
+        for number, (tool, name) in enumerate(zip(tools, names, strict=True)):
+            rules.append(
+                f'call_{number}: {json.dumps(name)} /{_GAP},{_GAP}"arguments"{_GAP}:{_GAP}/ arguments_{number}'
+            )
+            rules.append(f"arguments_{number}: {self._arguments(tool)}")
+        try:
+            return self._grammar("\n".join(rules) + "\n", "the tools")
+        except InvalidInputError as error:
+            log.info("calls of %d tools are not held to any form: %s", len(tools), error)
+            return None
+
+    def _arguments(self, tool: Tool) -> str:
+        """As a rule; of any object where the schema cannot be held to."""
+        arguments = f"%json {_schema({'type': 'object', **tool.parameters})}"
+        try:
+            self._check(f"start: {arguments}\n", tool.name)
+        except InvalidInputError as error:
+            log.info("calls of the tool %r are not held to its schema: %s", tool.name, error)
+            return f"%json {_schema({'type': 'object'})}"
+        return arguments
 
     def _calls(self, tools: Sequence[Tool], tool_format: str) -> str:
         """The rules of `called`."""
@@ -164,6 +217,11 @@ class _Vocabulary:
     def __call__(self, text: bytes) -> list[int]:
         tokens: list[int] = self._tokenizer.encode(text).tolist()
         return tokens
+
+
+def _literally(text: str) -> str:
+    """As a regular expression between slashes."""
+    return re.sub(r"[!-/:-@\[-`{-~]", lambda found: "\\" + found.group(), text)
 
 
 def _schema(schema: Mapping[str, Any]) -> str:

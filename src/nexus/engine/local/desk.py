@@ -153,7 +153,7 @@ class ChatDesk:
             return self._grammars.tool_call(wishes.tools, wishes.choice, self._template.tool_format)
         if wishes.schema is not None:
             return self._grammars.json_schema(wishes.schema, wishes.offered, self._template.tool_format)
-        return None
+        return self._grammars.offered(wishes.offered, self._template.tool_format)
 
     def _chunks(
         self, answer: Answer, wishes: Wishes, thoughts: ThoughtText | None

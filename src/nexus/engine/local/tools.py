@@ -15,6 +15,7 @@ from nexus.engine.local.call_text import CallText
 
 _TAG, _TAG_END = "<tool_call>", "</tool_call>"
 _FENCE = "```"
+_DOUBLED = "{{"  # some templates show a call with the braces of a format string
 _MISTRAL = "[TOOL_CALLS]"
 _LLAMA = "<|python_tag|>"
 _MARKS = {"hermes": (_TAG,), "mistral": (_MISTRAL,), "llama3": (_LLAMA,), "json": (_TAG,)}
@@ -46,7 +47,7 @@ class ToolText:
     """Reads one answer. `names` are the tools on offer; what calls another one is text.
 
     A call stands behind the mark of the format, or in a block of code of its own, or is the whole
-    answer: models that learnt their own format badly do all three.
+    answer, also in double braces: models that learnt their own format badly do all of it.
     """
 
     def __init__(self, format_name: str, names: Sequence[str]) -> None:
@@ -102,6 +103,8 @@ class ToolText:
         for mark in self._marks:
             if text.startswith(mark):
                 return mark
+        if self._bare and text.startswith(_DOUBLED):
+            return _DOUBLED
         return "" if self._bare and text[:1] in ("{", "[") and not _MISTRAL.startswith(text[:12]) else None
 
     def _until_mark(self, start: int, last: bool) -> int:
@@ -134,7 +137,19 @@ class ToolText:
             return self._fenced(text, last)
         if mark == _MISTRAL:
             return self._behind_mistral_mark(text, last)
+        if mark == _DOUBLED:
+            return self._doubled(text, last)
         return self._to_the_end(text, len(mark), last)
+
+    def _doubled(self, text: str, last: bool) -> _Found | None:
+        found = self._calls.read(text[1:], last)
+        if found is None:
+            return None
+        size, calls = found
+        left = text[1 + size :]
+        if calls and not left and not last:
+            return None
+        return (1 + size + left.startswith("}"), calls) if calls else (1, [])
 
     def _tagged(self, text: str, last: bool) -> _Found | None:
         found = self._calls.read(text[len(_TAG) :], last)

@@ -189,6 +189,88 @@ def test_where_tools_may_be_called_the_answer_fits_the_schema_or_is_a_call(
         assert writes(tokenizer, grammars.json_schema(PERSON), text) == (text == person)
 
 
+ARGUMENTS = '"arguments": {"a": 1, "b": 2.5}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'<tool_call>\n{{"name": "add", {ARGUMENTS}}}\n</tool_call>',
+        f'```json\n{{\n  "name": "add",\n  {ARGUMENTS}\n}}\n```',
+        f'{{"name": "add", {ARGUMENTS}}}',
+        f'{{{{"name": "add", {ARGUMENTS}}}}}',
+    ],
+)
+def test_a_call_that_was_offered_may_be_written_in_each_way_that_is_read(
+    tokenizer: Any, grammars: Grammars, text: str
+) -> None:
+    grammar = grammars.offered([LOOK, ADD], "hermes")
+    assert grammar
+    assert writes(tokenizer, grammar, text)
+    reader = ToolText("hermes", ["look", "add"])
+    (found,) = [*reader.push(text), *reader.flush()]
+    assert isinstance(found, ToolCall)
+    assert (found.name, json.loads(found.arguments)) == ("add", {"a": 1, "b": 2.5})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sure.",
+        "<summary>done</summary>",
+        "a < b, and <tools> are named <tool_call>",
+        '{"name": "Ann", "age": 3}',
+        '{"name": "add", "sum": 3}',
+        '```json\n{"name": "Ann"}\n```',
+        "```py\nx = {}\n```",
+        "{{ user.name }}",
+        "[1, 2]",
+        "",
+    ],
+)
+def test_what_is_no_call_is_written_as_it_would_be_without_tools(
+    tokenizer: Any, grammars: Grammars, text: str
+) -> None:
+    grammar = grammars.offered([LOOK, ADD], "hermes")
+    assert grammar
+    assert writes(tokenizer, grammar, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<tools>\n  <function name="add"/>\n</tools>',
+        '<tool_call>\n{"name": "other", "arguments": {}}\n</tool_call>',
+        '<tool_call>\n{"name": "add", "arguments": {"a": "one", "b": 2}}\n</tool_call>',
+        '{"name": "add", "arguments": {"c": 1}}',
+        '{{"name": "other", "arguments": {}}}',
+        '```json\n{"name": "add", "arguments": [1, 2]}\n```',
+    ],
+)
+def test_what_begins_as_a_call_cannot_become_anything_else(
+    tokenizer: Any, grammars: Grammars, text: str
+) -> None:
+    grammar = grammars.offered([LOOK, ADD], "hermes")
+    assert grammar
+    assert not writes(tokenizer, grammar, text)
+
+
+def test_a_tool_that_cannot_be_held_to_its_schema_takes_any_object(
+    tokenizer: Any, grammars: Grammars
+) -> None:
+    odd = Tool("odd.tool-1", "", {"type": "object", "properties": {"x": {"not": {"type": "string"}}}})
+    call = '<tool_call>\n{"name": "odd.tool-1", "arguments": {"x": [1]}}\n</tool_call>'
+    grammar = grammars.offered([LOOK, odd], "hermes")
+    assert grammar
+    assert writes(tokenizer, grammar, call)
+
+
+def test_formats_whose_marks_are_control_tokens_are_left_alone(grammars: Grammars) -> None:
+    assert grammars.offered([LOOK], "mistral") is None
+    assert grammars.offered([LOOK], "llama3") is None
+    assert grammars.offered([], "hermes") is None
+
+
 def test_a_demanded_call_needs_a_tool(grammars: Grammars) -> None:
     with pytest.raises(InvalidInputError, match="there is none"):
         grammars.tool_call([], REQUIRED, "json")

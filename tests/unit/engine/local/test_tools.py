@@ -29,6 +29,8 @@ ANSWERS = [
     ("hermes", CALL, [SAID]),
     ("hermes", f"\n{CALL}\n{CALL}", [SAID, SAID]),
     ("hermes", f"{CALL}\n</tool_call>", [SAID]),
+    ("hermes", f"\n{{{CALL}}}\n", [SAID]),
+    ("hermes", f"{{{CALL}", [SAID]),
     ("hermes", '{"name": "SAY", "arguments": "{\\"a\\": 1}"}', [("say", '{"a": 1}')]),
     ("hermes", '{"function": {"name": "say", "arguments": {}}}', [("say", "{}")]),
     ("hermes", '<tool_call>{"name": "say"}</tool_call>', [("say", "{}")]),
@@ -53,6 +55,9 @@ TEXTS = [
     ("hermes", '{"title": "x", "name": "say"}'),
     ("hermes", '{"name": "Ann", "age": 3}'),
     ("hermes", "[1, 2]"),
+    ("hermes", '{{"name": "unknown", "arguments": {}}}'),
+    ("hermes", "{{ user.name }}"),
+    ("hermes", f"see {{{CALL}}}"),
     ("hermes", '```json\n{"x": 1}\n```\nand ```py\nx = {}\n```'),
     ("hermes", f"`{CALL}`"),
     ("llama3", "<|python_tag|>print({})"),
@@ -113,7 +118,7 @@ def test_what_is_no_call_comes_back_unchanged(case: tuple[str, str], places: lis
     st.sampled_from(["hermes", "llama3", "mistral", "json"]),
     st.lists(
         st.sampled_from(
-            ["<tool_call>", "</tool_call>", "```", "json\n", CALL, '{"name": "s', "{", "}", "[TOOL_CALLS]",
+            ["<tool_call>", "</tool_call>", "```", "json\n", CALL, '{"name": "s', "{", "{{", "}", "[TOOL_CALLS]",
              "say", "[ARGS]", "<|python_tag|>", " ", "\n", "x", "[", ";", '"']
         ),
         max_size=12,
