@@ -98,7 +98,8 @@ class Grammars:
         rules = [
             "start: TEXT | tagged+ | doubled | fenced | bare",
             rf"TEXT: /(?s:.*)/ & ~/({_BADLY_MARKED}|{plain})(?s:.*)/",
-            rf"tagged: /\s*<tool_call>{_GAP}\{{{_GAP}\"name\"{_GAP}:{_GAP}/ call /{_GAP}\}}{_GAP}<\/tool_call>/",
+            rf"tagged: /\s*<tool_call>{_GAP}\{{{_GAP}\"name\"{_GAP}:{_GAP}/ call"
+            rf" /{_GAP}\}}{_GAP}<\/tool_call>/",
             rf"doubled: /\s*\{{\{{{_GAP}\"name\"{_GAP}:{_GAP}/ call /{_GAP}\}}{_GAP}\}}/",
         ]
         for kind, fence, end in (("fenced", r"```(json)?\s*", rf"{_GAP}```"), ("bare", "", "")):
@@ -110,7 +111,8 @@ class Grammars:
         rules.append(f"call: {' | '.join(f'call_{number}' for number in range(len(tools)))}")
         for number, (tool, name) in enumerate(zip(tools, names, strict=True)):
             rules.append(
-                f'call_{number}: {json.dumps(name)} /{_GAP},{_GAP}"arguments"{_GAP}:{_GAP}/ arguments_{number}'
+                f'call_{number}: {json.dumps(name)} /{_GAP},{_GAP}"arguments"{_GAP}:{_GAP}/'
+                f" arguments_{number}"
             )
             rules.append(f"arguments_{number}: {self._arguments(tool)}")
         try:
