@@ -53,6 +53,7 @@ nb::dict stats(OpenStore &store) {
     const PagePool::Stats pages = store.pages.stats();
     nb::dict out;
     out["blocks"] = store.blocks.used();
+    out["disk_bytes"] = store.blocks.disk_bytes();
     out["capacity"] = store.blocks.capacity();
     out["frames"] = pages.frames;
     out["resident"] = pages.resident;
@@ -111,6 +112,8 @@ void define_store(nb::module_ &module) {
             },
             nb::arg("slot"), nb::call_guard<nb::gil_scoped_release>())
         .def("sync", [](OpenStore &store) { store.blocks.sync(); }, nb::call_guard<nb::gil_scoped_release>())
+        .def("give_back", [](OpenStore &store) { store.blocks.give_back(); },
+             nb::call_guard<nb::gil_scoped_release>())
         .def("set_ram", [](OpenStore &store, size_t bytes) { store.pages.set_budget(bytes); }, nb::arg("ram_bytes"),
              nb::call_guard<nb::gil_scoped_release>())
         .def("stats", &stats);

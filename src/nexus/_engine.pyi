@@ -95,9 +95,11 @@ class Store:
     def release(self, slot: int) -> None: ...
     def sync(self) -> None:
         """Every block written so far is on the disk."""
+    def give_back(self) -> None:
+        """The disk gets the space of free slots. Raises `EngineIoError`."""
     def set_ram(self, ram_bytes: int) -> None: ...
     def stats(self) -> dict[str, int]:
-        """blocks, capacity, frames, hits, misses, reads, bytes_read, bytes_written."""
+        """blocks, capacity, disk_bytes, frames, hits, misses, reads, bytes_read, bytes_written."""
     @property
     def least_ram(self) -> int: ...
     @property

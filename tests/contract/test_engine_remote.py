@@ -77,7 +77,6 @@ def test_it_finds_out_model_and_window_and_streams(engine: RemoteEngine) -> None
     assert isinstance(finish, Finish)
     assert finish.reason == "length"
     text = "".join(event.text for event in deltas if isinstance(event, Delta))
-    assert engine.counts_exact
     assert finish.usage.completion_tokens == 6 == engine.count_tokens(text)
     assert finish.usage.prompt_tokens == engine.count_prompt(ChatRequest(HELLO))
 

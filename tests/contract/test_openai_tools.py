@@ -53,7 +53,9 @@ def called(index: int, name: str, *parts: str) -> bytes:
 
 
 SCRIPT = (
-    delta({"content": "I look."})
+    delta({"reasoning_content": "Two places, "})
+    + delta({"reasoning_content": "two calls."})
+    + delta({"content": "I look."})
     + called(0, "one", '{"at"', ': "harbour"}')
     + called(1, "two", '{"at": "town"}')
     + delta({}, "tool_calls")
@@ -100,6 +102,7 @@ def test_a_whole_answer_has_its_calls(scripted):
     (choice,) = reply.choices
     assert choice.finish_reason == "tool_calls"
     assert choice.message.content == "I look."
+    assert choice.message.reasoning_content == "Two places, two calls."
     assert [(c.id, c.type, c.function.name, c.function.arguments) for c in choice.message.tool_calls] == [
         ("one", "function", "look", '{"at": "harbour"}'),
         ("two", "function", "look", '{"at": "town"}'),
@@ -114,6 +117,7 @@ def test_a_streamed_answer_is_put_together_by_the_package(scripted):
         message = stream.get_final_completion().choices[0]
     assert message.finish_reason == "tool_calls"
     assert message.message.content == "I look."
+    assert message.message.reasoning_content == "Two places, two calls."
     assert [json.loads(call.function.arguments)["at"] for call in message.message.tool_calls] == [
         "harbour",
         "town",

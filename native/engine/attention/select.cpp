@@ -177,7 +177,6 @@ const Choice &Selector::choose(uint32_t layer, const BoundIndex &index, const fl
     end_ = end;
     pages_ = tokens < bulk_tokens ? limits_.pages : std::min(limits_.bulk_pages, limits_.pages);
     Choice &choice = choices_[layer];
-    choice.likely.clear();
     if (end <= first || end - first <= pages_) {
         choice.blocks.resize(end > first ? end - first : 0);
         std::iota(choice.blocks.begin(), choice.blocks.end(), first);
@@ -194,11 +193,10 @@ const Choice &Selector::choose(uint32_t layer, const BoundIndex &index, const fl
             ranked_.push_back(static_cast<uint32_t>(at));
         }
     }
-    best_first(ranked_, size_t{2} * pages_, mass_);
+    best_first(ranked_, pages_, mass_);
     choice.blocks.clear();
-    for (size_t rank = 0; rank < ranked_.size(); ++rank) {
-        const auto block = static_cast<uint32_t>(groups_[ranked_[rank] / each] * each + ranked_[rank] % each);
-        (rank < pages_ ? choice.blocks : choice.likely).push_back(block);
+    for (const uint32_t at : ranked_) {
+        choice.blocks.push_back(static_cast<uint32_t>(groups_[at / each] * each + at % each));
     }
     std::sort(choice.blocks.begin(), choice.blocks.end());
     settle(layer);

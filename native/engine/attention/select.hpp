@@ -21,7 +21,6 @@ class Pool;
 
 struct Choice {
     std::vector<uint32_t> blocks; ///< to be read, ascending
-    std::vector<uint32_t> likely; ///< the next best, best first: may be wanted soon
 };
 
 class Selector {

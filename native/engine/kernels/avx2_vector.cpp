@@ -258,42 +258,17 @@ int32_t quantise(const float *x, size_t columns, bool per_token, int8_t *codes, 
     return all;
 }
 
+/// What the two sets of this file share is everything but the products.
+consteval KernelSet with(const char *name, const MultiplyKernels &multiply) {
+    return {name,       multiply, quantise, rms_norm, silu_multiply, relu2_multiply, gelu_tanh_multiply,
+            add_scaled, scale,    exp_sum,  argmax,   dot};
+}
+
 } // namespace
 
-const KernelSet avx2_kernels = {
-    "avx2",
-    {avx2_multiply<Format::q4_half>, avx2_multiply<Format::q4_half_min>, avx2_multiply<Format::q4_nested>,
-     avx2_multiply<Format::q5_half>, avx2_multiply<Format::q5_half_min>, avx2_multiply<Format::q5_nested>,
-     avx2_multiply<Format::q6_nested16>, avx2_multiply<Format::q8_half>, avx2_multiply<Format::t2_row>,
-     avx2_multiply<Format::t2_block>, avx2_multiply<Format::f32_plain>},
-    quantise,
-    rms_norm,
-    silu_multiply,
-    relu2_multiply,
-    gelu_tanh_multiply,
-    add_scaled,
-    scale,
-    exp_sum,
-    argmax,
-    dot,
-};
-
-const KernelSet avxvnni_kernels = {
-    "avxvnni",
-    {avxvnni_multiply<Format::q4_half>, avxvnni_multiply<Format::q4_half_min>, avxvnni_multiply<Format::q4_nested>,
-     avxvnni_multiply<Format::q5_half>, avxvnni_multiply<Format::q5_half_min>, avxvnni_multiply<Format::q5_nested>,
-     avxvnni_multiply<Format::q6_nested16>, avxvnni_multiply<Format::q8_half>, avxvnni_multiply<Format::t2_row>,
-     avxvnni_multiply<Format::t2_block>, avxvnni_multiply<Format::f32_plain>},
-    quantise,
-    rms_norm,
-    silu_multiply,
-    relu2_multiply,
-    gelu_tanh_multiply,
-    add_scaled,
-    scale,
-    exp_sum,
-    argmax,
-    dot,
-};
+const KernelSet avx2_kernels =
+    with("avx2", for_each_format([]<Format format>() -> MultiplyKernel { return avx2_multiply<format>; }));
+const KernelSet avxvnni_kernels =
+    with("avxvnni", for_each_format([]<Format format>() -> MultiplyKernel { return avxvnni_multiply<format>; }));
 
 } // namespace nexus::engine

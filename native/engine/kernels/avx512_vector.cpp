@@ -208,10 +208,7 @@ int32_t quantise(const float *x, size_t columns, bool per_token, int8_t *codes, 
 
 const KernelSet avx512_kernels = {
     "avx512",
-    {avx512_multiply<Format::q4_half>, avx512_multiply<Format::q4_half_min>, avx512_multiply<Format::q4_nested>,
-     avx512_multiply<Format::q5_half>, avx512_multiply<Format::q5_half_min>, avx512_multiply<Format::q5_nested>,
-     avx512_multiply<Format::q6_nested16>, avx512_multiply<Format::q8_half>, avx512_multiply<Format::t2_row>,
-     avx512_multiply<Format::t2_block>, avx512_multiply<Format::f32_plain>},
+    for_each_format([]<Format format>() -> MultiplyKernel { return avx512_multiply<format>; }),
     quantise,
     rms_norm,
     silu_multiply,

@@ -1,8 +1,10 @@
 // The kernels of each instruction set, and which of them run on this CPU.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "layout.hpp"
 
@@ -17,9 +19,18 @@ using QuantiseKernel = int32_t (*)(const float *x, size_t columns, bool per_toke
                                    float *token_scale) noexcept;
 using MultiplyKernel = void (*)(const Tile &) noexcept;
 
+using MultiplyKernels = std::array<MultiplyKernel, formats>; // by Format
+
+/// The table of `of.template operator()<Format>()` for every format.
+template <class Of> consteval MultiplyKernels for_each_format(Of of) {
+    return [of]<size_t... format>(std::index_sequence<format...>) {
+        return MultiplyKernels{of.template operator()<static_cast<Format>(format)>()...};
+    }(std::make_index_sequence<formats>{});
+}
+
 struct KernelSet {
     const char *name;
-    MultiplyKernel multiply[formats]; // by Format
+    MultiplyKernels multiply;
     QuantiseKernel quantise;
     void (*rms_norm)(const float *, const float *, float, size_t, float *) noexcept;
     void (*silu_multiply)(const float *, const float *, size_t, float *) noexcept;

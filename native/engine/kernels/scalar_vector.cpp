@@ -137,10 +137,7 @@ int32_t quantise(const float *x, size_t columns, bool per_token, int8_t *codes, 
 
 const KernelSet scalar_kernels = {
     "scalar",
-    {scalar_multiply<Format::q4_half>, scalar_multiply<Format::q4_half_min>, scalar_multiply<Format::q4_nested>,
-     scalar_multiply<Format::q5_half>, scalar_multiply<Format::q5_half_min>, scalar_multiply<Format::q5_nested>,
-     scalar_multiply<Format::q6_nested16>, scalar_multiply<Format::q8_half>, scalar_multiply<Format::t2_row>,
-     scalar_multiply<Format::t2_block>, scalar_multiply<Format::f32_plain>},
+    for_each_format([]<Format format>() -> MultiplyKernel { return scalar_multiply<format>; }),
     quantise,
     rms_norm,
     silu_multiply,

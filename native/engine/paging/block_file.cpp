@@ -6,7 +6,6 @@
 #include <cstring>
 #include <fcntl.h>
 #include <sys/random.h>
-#include <sys/statvfs.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -14,7 +13,6 @@ namespace nexus::engine {
 
 namespace {
 
-constexpr uint64_t growth_bytes = 64 << 20;
 constexpr uint64_t most_bytes = uint64_t{1} << 62;
 
 bool is_aligned(const void *pointer) {
@@ -52,6 +50,8 @@ BlockFile::BlockFile(const std::filesystem::path &path, const BlockShape &shape,
     direct_ = opened.direct;
     try {
         slots_.resize(std::min<uint64_t>((opened.bytes - block_data_offset) / shape.bytes(), UINT32_MAX));
+        for (Slot &slot : slots_)
+            slot.room = Room::unknown;
     } catch (...) {
         ::close(file_);
         throw;
@@ -112,47 +112,12 @@ BlockFile::Slot &BlockFile::allocated(uint32_t slot) {
     return slots_[slot];
 }
 
-uint32_t BlockFile::allocate() {
-    const std::lock_guard lock(mutex_);
-    if (used_ >= capacity_)
-        throw LimitError("all " + std::to_string(capacity_) + " blocks of " + path_.string() +
-                         " are in use; release some, or allow more disk");
-    while (first_free_ < slots_.size() && slots_[first_free_].state != State::free)
-        first_free_++;
-    if (first_free_ == slots_.size())
-        grow();
-    const auto slot = static_cast<uint32_t>(first_free_++);
-    slots_[slot].state = State::empty;
-    used_++;
-    return slot;
-}
-
-/// Room for more slots: a good step, or one if the disk has no more. There are fewer than capacity_.
-void BlockFile::grow() {
-    const uint64_t have = slots_.size();
-    const uint64_t from = block_data_offset + have * shape_.bytes();
-    uint64_t count = std::min(std::max<uint64_t>(1, growth_bytes / shape_.bytes()), capacity_ - have);
-    slots_.reserve(have + count);
-    for (;; count = 1) {
-        const uint64_t bytes = count * shape_.bytes();
-        int error;
-        do
-            error = ::fallocate(file_, 0, static_cast<off_t>(from), static_cast<off_t>(bytes)) == 0 ? 0 : errno;
-        while (error == EINTR);
-        if (error == EOPNOTSUPP || error == ENOSYS) // a sparse file: a full disk shows when a block is written
-            error = ::ftruncate(file_, static_cast<off_t>(from + bytes)) == 0 ? 0 : errno;
-        if (error == 0)
-            break;
-        // What part of the step was given goes back: the disk is not ours alone.
-        if (::ftruncate(file_, static_cast<off_t>(from)) != 0 || count == 1)
-            throw IoError(no_room(error));
-    }
-    slots_.resize(have + count);
-}
-
 void BlockFile::release(uint32_t slot) {
     const std::lock_guard lock(mutex_);
-    allocated(slot) = {};
+    Slot &given_up = allocated(slot);
+    const Room room = given_up.room;
+    given_up = {};
+    given_up.room = room;
     used_--;
     first_free_ = std::min<uint64_t>(first_free_, slot);
 }
@@ -324,7 +289,7 @@ uint64_t BlockFile::read_head(uint32_t slot, std::byte *out, uint64_t mark) {
         throw DamagedPage(damage(slot, Piece::head, 0, "it belongs to another block that took the slot"), slot, 0);
     const uint64_t found = read(slot, Piece::head, 0, out, here != 0 ? here : mark);
     const std::lock_guard lock(mutex_);
-    if (slots_[slot].state == State::unread) {
+    if (slot < slots_.size() && slots_[slot].state == State::unread) {
         slots_[slot].mark = found;
         slots_[slot].state = State::written;
         slots_[slot].synced = true;
@@ -375,15 +340,6 @@ std::string BlockFile::write_failure(const std::vector<uint32_t> &slots, int err
                                                           std::to_string(slots.front()) + ") written to ";
     return text + path_.string() + " did not reach the disk: " + std::generic_category().message(error) +
            (error == ENOSPC ? "; free some space, then write them again" : "; check the disk, then write them again");
-}
-
-std::string BlockFile::no_room(int error) const {
-    struct statvfs disk;
-    std::string text = "no room for another block in " + path_.string() + ": " + std::to_string(shape_.bytes()) +
-                       " bytes are needed";
-    if (error == ENOSPC && ::statvfs(path_.c_str(), &disk) == 0)
-        text += ", " + std::to_string(uint64_t{disk.f_bavail} * disk.f_frsize) + " are free";
-    return text + " (" + std::generic_category().message(error) + "); free some space, or release blocks";
 }
 
 } // namespace nexus::engine

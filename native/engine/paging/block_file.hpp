@@ -6,7 +6,7 @@
 // there, torn or missing, and is told apart by the seals (seal.hpp). Damage is never returned as content.
 //
 // All methods may be called from any thread; a mutex inside guards the slots and is not held while the disk works
-// (except in allocate(), when the file grows). One process at a time has the file.
+// (except in allocate(), when the file grows, and in give_back()). One process at a time has the file.
 #pragma once
 
 #include "../error.hpp"
@@ -84,6 +84,14 @@ class BlockFile {
     /// Gives a slot back. Drop it from pools first. Throws LimitError if it is free or being written.
     void release(uint32_t slot);
 
+    /// Gives the disk the space of all free slots back: the file ends behind the last slot in use, and free ones before
+    /// it become holes, where the file system has such. Their names have to be forgotten before: after a crash, one
+    /// that is back leads to nothing. Throws IoError; what was given back until then stays so.
+    void give_back();
+
+    /// What the file takes of the disk.
+    uint64_t disk_bytes() const noexcept;
+
     /// At start: these slots hold blocks by their names. Throws LimitError if one lies behind the end of the file or
     /// is in use already; then none was taken.
     void reserve(std::span<const uint32_t> used);
@@ -125,6 +133,8 @@ class BlockFile {
     std::string missing(uint32_t slot, uint32_t layer) const;
 
   private:
+    /// Whether the disk has room for a slot: sure of it, a hole, or not known because another process left it.
+    enum class Room : uint8_t { given, none, unknown };
     /// Under way. The operations are the ring's until all are done.
     struct Write {
         explicit Write(size_t count);
@@ -141,11 +151,13 @@ class BlockFile {
         bool synced = false;    // a written one
         bool failed = false;    // its write failed since the last sync
         std::shared_ptr<Write> write; // while `writing`
+        Room room = Room::given;
     };
     // With mutex_.
     State settled(uint32_t slot) noexcept;
     Slot &allocated(uint32_t slot);
     void grow();
+    void fill_hole(uint64_t slot);
     uint64_t new_mark() noexcept;
     std::string reading_of(uint32_t slot) const;
 

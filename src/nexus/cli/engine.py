@@ -124,13 +124,13 @@ def prefixes(
     client = Client()
     if clear:
         done = client.call("DELETE", "/api/engine/prefixes")
-        output.talk(f"{done['blocks']} blocks forgotten.")
+        output.talk(f"{done['blocks']} blocks forgotten, {done['bytes'] / 1e6:,.0f} MB of disk given back.")
         return
     stored = client.call("GET", "/api/engine/prefixes")
     if as_json:
         output.as_json(stored)
         return
-    size = stored["blocks"] * stored["block_bytes"] / 1e6
+    size = stored["store_disk_bytes"] / 1e6
     output.data(f"{stored['tokens']:,} tokens in {stored['blocks']:,} blocks, {size:,.0f} MB on the disk")
     output.data(f"{stored['roots']:,} different beginnings; {stored['idle']} conversations in RAM")
     asked = stored["store_hits"] + stored["store_misses"]

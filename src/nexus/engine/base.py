@@ -186,10 +186,6 @@ class Engine(Protocol):
     def context(self) -> int:
         """The window in tokens, prompt and answer together; 0 while it is not known yet."""
 
-    @property
-    def counts_exact(self) -> bool:
-        """Whether the two counts below come from the model's own tokenizer."""
-
     def start(self) -> None:
         """Make the engine ready. A missing or broken model raises; a server that is down does not.
 

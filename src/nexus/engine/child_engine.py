@@ -51,8 +51,6 @@ class ChildEngine:
     be opened, is looked for again at the next question, so that one mended meanwhile is found.
     """
 
-    counts_exact = True
-
     def __init__(
         self,
         model_path: Path,

@@ -66,10 +66,6 @@ class RemoteEngine:
     def context(self) -> int:
         return self._facts.context if self._facts else self._asked_context
 
-    @property
-    def counts_exact(self) -> bool:
-        return self._facts is not None and self._facts.dialect != "openai"
-
     def start(self) -> None:
         """Ask the server what it is. One that does not answer is reported by `health`."""
         with self._lock:

@@ -169,6 +169,7 @@ def _generate(
 ) -> dict[str, Any]:
     first: float | None = None
     parts: list[str] = []
+    thoughts: list[str] = []
     calls: list[dict[str, str]] = []
     finish: Finish | None = None
     reason: FinishReason = "cancelled"
@@ -187,6 +188,7 @@ def _generate(
             if enough:
                 continue
             if isinstance(piece, Delta) and piece.reasoning:
+                thoughts.append(piece.text)
                 stream.emit("thinking", {"text": piece.text})
                 continue
             first = first or time.monotonic() - began
@@ -204,6 +206,7 @@ def _generate(
         daemon.metrics.tokens(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
     return {
         "reply": "".join(parts),
+        "thoughts": "".join(thoughts),
         "tool_calls": calls,
         "finish_reason": reason,
         "usage": {

@@ -1,5 +1,5 @@
 // kill -9 in the middle of writing: a child writes blocks and says over a pipe which ones sync() has returned for; it
-// is killed at a random time, and the parent reads the file. Rounds: the first argument, 200 without.
+// is killed at a random time, and the parent reads the file. Free space is given back now and then. Rounds: the first argument, 200 without.
 //
 // Every block that was told of reads back whole. Of all other slots nothing comes back that is not exactly one block
 // that was written there. (A process is killed, not the machine: what the disk loses without power is not tested here;
@@ -56,6 +56,8 @@ void say(int pipe, const Word &word) {
             file.release(old->first);
             names.erase(old);
         }
+        if (random.below(3) == 0)
+            file.give_back();
         std::map<uint32_t, Name> written;
         for (uint64_t i = 0; i <= random.below(4); i++) {
             const uint32_t slot = file.allocate();

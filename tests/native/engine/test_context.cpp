@@ -129,7 +129,7 @@ void the_choice_is_what_is_attended() {
     const Stream rounded = through_pages(stream, 4001 / page_tokens, rope);
     for (uint32_t layer = 0; layer < small.layers; ++layer) {
         const Choice &choice = context.choice(layer);
-        CHECK(choice.blocks.size() == 4 && choice.likely.size() == 4);
+        CHECK(choice.blocks.size() == 4);
         std::vector<size_t> blocks = {0};
         for (const uint32_t block : choice.blocks) {
             CHECK(block >= 1 && block < (4000 - 300) / 128);
@@ -197,6 +197,32 @@ void a_window_is_kept_by_the_layers_that_have_one() {
     CHECK(difference(rounded, outs[1], 1, 899, ropes[1], 899 - 149) < 1e-4);
 }
 
+/// Pages that may be wanted later do not push out those that are wanted at each step.
+void a_choice_that_stays_reads_nothing() {
+    const Folder folder;
+    const Rope rope;
+    PagingLimits limits = exact_limits(1000);
+    limits.pages = 4;
+    limits.window = 300;
+    limits.steps_kept = 0;
+    constexpr size_t of_layer = 1 + 4 + 3; // sink, choice, window
+    Store store(small, {rope}, {}, small.layers * of_layer, folder.path / "blocks");
+    Pool pool(2);
+    const Stream stream(small, 4001, 19);
+    Context context(small, rope, limits, store.file, store.pages);
+    stream.feed(context, large, 4000, pool);
+    store.file.sync();
+    uint64_t reads = 0;
+    for (int turn = 0; turn < 6; ++turn) {
+        if (turn == 2) { // the first may find pages on their way that the steps before asked for
+            reads = store.pages.stats().reads;
+        }
+        stream.feed(context, ones, 4001, pool);
+        context.truncate(4000);
+    }
+    CHECK(store.pages.stats().reads == reads, "%d pages", static_cast<int>(store.pages.stats().reads - reads));
+}
+
 } // namespace
 
 int main() {
@@ -214,6 +240,7 @@ int main() {
     disk_equals_ram(choosing);
     everything_chosen_equals_exact();
     the_choice_is_what_is_attended();
+    a_choice_that_stays_reads_nothing();
     a_needle_is_chosen();
     a_window_is_kept_by_the_layers_that_have_one();
     if (failures > 0) {

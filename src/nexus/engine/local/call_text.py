@@ -45,7 +45,8 @@ class CallText:
             except (ValueError, RecursionError):
                 return None if not last and self._may_be_call(text[at:]) else (0, [])
             found = [self.call(each) for each in (value if isinstance(value, list) else [value])]
-            if not found or not all(found):
+            # What would have been shown as text, had it come in pieces, is text as a whole, too.
+            if not found or not all(found) or not self._may_be_call(text[at:]):
                 return 0, []
             calls += [call for call in found if call]
             at = end

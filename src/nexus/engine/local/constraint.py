@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ _LAYOUTS = {
     "mistral": ('"[" call (", " call)* "]"', "arguments"),
     "json": ("call", "arguments"),
 }
+# While a vocabulary is prepared, answers that are being written get a token in.
+_OTHERS_TURN = 0.05
 # How a call begins that models write who learnt the marks badly, up to the tool's name: <tools> or double
 # braces for the mark. Nobody means anything else by these. Blanks are bounded as in _WHITESPACE.
 _GAP = r"[ \n]{0,32}"
@@ -47,8 +50,8 @@ _PLACE = re.compile(r"^at \d+\(\d+\): (?:failed to compile JSON schema: )?")
 class Grammars:
     """Grammars over the vocabulary of `tokenizer`.
 
-    It is prepared at the first use, once: about 10 microseconds a token, during which no other Python
-    code of the process runs. May be called from several threads.
+    It is prepared at the first use, once, in two parts of 2 to 3 microseconds a token each, during which no
+    other Python code of the process runs; between them it does. May be called from several threads.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -95,7 +98,8 @@ class Grammars:
         rules = [
             "start: TEXT | tagged+ | doubled | fenced | bare",
             rf"TEXT: /\s*\S(?s:.*)/ & ~/({_BADLY_MARKED}|{plain})(?s:.*)/",
-            rf"tagged: /\s*<tool_call>{_GAP}\{{{_GAP}\"name\"{_GAP}:{_GAP}/ call /{_GAP}\}}{_GAP}<\/tool_call>/",
+            rf"tagged: /\s*<tool_call>{_GAP}\{{{_GAP}\"name\"{_GAP}:{_GAP}/ call"
+            rf" /{_GAP}\}}{_GAP}<\/tool_call>/",
             rf"doubled: /\s*\{{\{{{_GAP}\"name\"{_GAP}:{_GAP}/ call /{_GAP}\}}{_GAP}\}}/",
         ]
         for kind, fence, end in (("fenced", r"```(json)?\s*", rf"{_GAP}```"), ("bare", "", "")):
@@ -107,7 +111,8 @@ class Grammars:
         rules.append(f"call: {' | '.join(f'call_{number}' for number in range(len(tools)))}")
         for number, (tool, name) in enumerate(zip(tools, names, strict=True)):
             rules.append(
-                f'call_{number}: {json.dumps(name)} /{_GAP},{_GAP}"arguments"{_GAP}:{_GAP}/ arguments_{number}'
+                f'call_{number}: {json.dumps(name)} /{_GAP},{_GAP}"arguments"{_GAP}:{_GAP}/'
+                f" arguments_{number}"
             )
             rules.append(f"arguments_{number}: {self._arguments(tool)}")
         try:
@@ -160,7 +165,9 @@ class Grammars:
         with self._lock:
             if self._prepared is None:
                 words = _Vocabulary(self._tokenizer)
-                self._prepared = LLTokenizer(TokenizerWrapper(words), eos_token=words.ends)
+                plain = LLTokenizer(TokenizerWrapper(words), eos_token=words.ends, slices=[])
+                time.sleep(_OTHERS_TURN)
+                self._prepared = plain.with_slices(LLTokenizer.general_slices())
             return self._prepared
 
 

@@ -21,6 +21,7 @@ from nexus.engine.local.raw import encode_raw
 from nexus.engine.local.scheduler import Scheduler
 from nexus.engine.local.streams import Streams
 from nexus.engine.local.template import ChatTemplate, encode
+from nexus.engine.local.thoughts import ThoughtText, begun
 from nexus.engine.local.tools import ToolText
 from nexus.engine.local.wishes import Wishes, sampler
 
@@ -69,13 +70,23 @@ class ChatDesk:
 
     def chat(self, body: Mapping[str, Any], cancel: Event) -> Iterator[Mapping[str, Any]]:
         wishes = Wishes.of(body)
-        return self._answer(body, wishes, self._prompt(body, wishes.offered), cancel)
+        prompt = self._prompt(body, wishes.offered)
+        thoughts = None
+        # What is held to a grammar begins with the answer.
+        if self._template.thinks(self._model.tokenizer) and not wishes.held:
+            thoughts = ThoughtText(inside=begun(self._model.tokenizer, prompt))
+        return self._answer(body, wishes, prompt, cancel, thoughts)
 
     def complete(self, body: Mapping[str, Any], cancel: Event) -> Iterator[Mapping[str, Any]]:
         return self._answer(body, Wishes.of(body), self._raw(body, "prompt"), cancel)
 
     def _answer(
-        self, body: Mapping[str, Any], wishes: Wishes, prompt: Tokens, cancel: Event
+        self,
+        body: Mapping[str, Any],
+        wishes: Wishes,
+        prompt: Tokens,
+        cancel: Event,
+        thoughts: ThoughtText | None = None,
     ) -> Iterator[Mapping[str, Any]]:
         draw = sampler(body)
         if not len(prompt):
@@ -91,7 +102,7 @@ class ChatDesk:
             cancel=cancel,
         )
         self._scheduler.submit(answer)
-        return self._chunks(answer, wishes)
+        return self._chunks(answer, wishes, thoughts)
 
     def manage(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """`action`: `store` says what is stored; `clear` forgets all that no open answer needs."""
@@ -144,12 +155,21 @@ class ChatDesk:
             return self._grammars.json_schema(wishes.schema, wishes.offered, self._template.tool_format)
         return self._grammars.offered(wishes.offered, self._template.tool_format)
 
-    def _chunks(self, answer: Answer, wishes: Wishes) -> Iterator[Mapping[str, Any]]:
+    def _chunks(
+        self, answer: Answer, wishes: Wishes, thoughts: ThoughtText | None
+    ) -> Iterator[Mapping[str, Any]]:
         names = [tool.name for tool in wishes.offered]
         reader = ToolText(self._template.tool_format, names) if names else None
         calls = 0
 
-        def said(pieces: Sequence[str | ToolCall]) -> Iterator[Mapping[str, Any]]:
+        def said(text: str) -> Iterator[Mapping[str, Any]]:
+            yield from given(reader.push(text) if reader else [text])
+
+        def parted(pieces: Sequence[tuple[str, bool]]) -> Iterator[Mapping[str, Any]]:
+            for text, thought in pieces:
+                yield from [_choice({"reasoning_content": text})] if thought else said(text)
+
+        def given(pieces: Sequence[str | ToolCall]) -> Iterator[Mapping[str, Any]]:
             nonlocal calls
             for piece in pieces:
                 if isinstance(piece, str):
@@ -168,9 +188,10 @@ class ChatDesk:
                     progress = {"total": event.total, "cache": event.cached, "processed": event.done}
                     yield {"choices": [], "prompt_progress": progress}
                 elif isinstance(event, Text):
-                    yield from said(reader.push(event.text) if reader else [event.text])
+                    yield from parted(thoughts.push(event.text)) if thoughts else said(event.text)
                 elif isinstance(event, Ended):
-                    yield from said(reader.flush() if reader else [])
+                    yield from parted(thoughts.flush() if thoughts else [])
+                    yield from given(reader.flush() if reader else [])
                     reason = "tool_calls" if calls else event.reason
                     yield _choice({}, reason)
                     yield {"choices": [], "usage": _usage(event), "timings": _timings(event)}

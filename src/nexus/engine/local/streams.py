@@ -60,6 +60,10 @@ class Streams:
         if lost := names.forget_beyond(store.slots):
             log.warning("%d stored blocks have no place in the block file: computed again", len(lost))
         store.reserve(names.slots())
+        stats = store.stats()
+        if stats["blocks"] > stats["capacity"]:  # less disk is allowed than before
+            self._evict(stats["blocks"] - stats["capacity"])
+        self._give_space_back()
 
     def open(self, prompt: Tokens) -> tuple[Stream, int]:
         """A stream that holds the beginning of `prompt`, and how many of its tokens; never all of them:
@@ -230,10 +234,22 @@ class Streams:
         }
 
     def clear(self) -> dict[str, int]:
-        """Forget every stored block that no open answer needs; returns how many went."""
+        """Forget every stored block that no open answer needs; returns how many went, and bytes of disk."""
+        before = self._store.stats()["disk_bytes"]
         while self._idle:
             self._close(self._idle[0])
-        return {"blocks": self._evict(self.names.summary()["blocks"])}
+        blocks = self._evict(self.names.summary()["blocks"])
+        self._give_space_back()
+        return {"blocks": blocks, "bytes": max(0, before - self._store.stats()["disk_bytes"])}
+
+    def _give_space_back(self) -> None:
+        """The disk gets what free slots take of it. Not while answers come and go: they fill slots again."""
+        from nexus._engine import EngineIoError
+
+        try:
+            self._store.give_back()
+        except EngineIoError as error:  # later blocks use the space
+            log.warning("%s", error)
 
     def _share_ram(self) -> None:
         """What contexts hold themselves (their indexes grow) is taken from the pages, so that the sum stays.

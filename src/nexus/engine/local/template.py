@@ -18,6 +18,7 @@ from nexus.core.errors import InvalidInputError
 from nexus.engine.local.gaps import Gaps
 from nexus.engine.local.markers import Markers
 from nexus.engine.local.sandbox import MeteredTemplate
+from nexus.engine.local.thoughts import thinks
 from nexus.engine.local.tools import format_of
 
 if TYPE_CHECKING:
@@ -78,6 +79,10 @@ class ChatTemplate:
         if self._markers is None or self._markers[0] is not tokenizer:
             self._markers = (tokenizer, Markers(tokenizer, self._source))
         return self._markers[1]
+
+    def thinks(self, tokenizer: Tokenizer) -> bool:
+        """Whether the model may think before it answers."""
+        return thinks(self._source, tokenizer)
 
     def _write(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]], generate: bool

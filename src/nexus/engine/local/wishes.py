@@ -35,6 +35,11 @@ class Wishes:
         """The tools that the model is told of."""
         return () if self.choice.mode == "none" else self.tools
 
+    @property
+    def held(self) -> bool:
+        """Whether the answer is held to a grammar."""
+        return self.choice.mode == "required" or self.schema is not None
+
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Wishes:
         """Raises `InvalidInputError` naming the field."""

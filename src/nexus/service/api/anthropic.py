@@ -48,7 +48,7 @@ async def messages(request: Request, body: MessagesBody) -> Response:
         Priority.AGENT,
         lambda stream, job: chat_fitted(daemon, wanted, stream, job, one_call=one),
     )
-    answer = Answer(daemon.engine.name, stops)
+    answer = Answer(daemon.engine.name, stops, thoughts=body.wants_thoughts)
     said = paced(_said(request, stream, answer), PING_SECONDS)
     headers = {"request-id": anthropic_errors.request_id()}
     if not body.stream:

@@ -58,6 +58,13 @@ class MessagesBody(CountBody):
     temperature: float | None = Field(default=None, ge=0.0, le=2.0)
     top_p: float | None = Field(default=None, gt=0.0, le=1.0)
     top_k: int | None = Field(default=None, ge=0, le=2**31 - 1)
+    thinking: dict[str, Any] | None = None
+
+    @property
+    def wants_thoughts(self) -> bool:
+        """Whether what the model says to itself is to be shown; it does so or not by its own template."""
+        wanted = self.thinking or {}
+        return wanted.get("type") in ("enabled", "adaptive") and wanted.get("display") != "omitted"
 
 
 def request_of(body: CountBody) -> ChatRequest:

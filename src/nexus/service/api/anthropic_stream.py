@@ -32,9 +32,10 @@ NO_CHANGE = Event(
 
 
 class Answer:
-    """One message while it grows. `model` is the name it is sent under; `stops` end it."""
+    """One message while it grows. `model` is the name it is sent under; `stops` end it; `thoughts`: whether
+    the client wants to see what the model says to itself."""
 
-    def __init__(self, model: str, stops: Sequence[str] = ()) -> None:
+    def __init__(self, model: str, stops: Sequence[str] = (), *, thoughts: bool = False) -> None:
         self.message: dict[str, Any] = {
             "id": f"msg_{secrets.token_hex(12)}",
             "type": "message",
@@ -46,7 +47,8 @@ class Answer:
             "usage": _usage(0, 0, 0),
         }
         self._stops = _Stops(stops)
-        self._open = False
+        self._open = ""  # the kind of the block that is being sent
+        self._thoughts = thoughts
         # The answer was given less room than was asked for.
         self._short = False
 
@@ -74,6 +76,8 @@ class Answer:
         match event:
             case Event("counted", {"short": short}):
                 self._short = short
+            case Event("thinking", {"text": text}):
+                return self._think(text) if self._thoughts and not self.stopped else []
             case Event("token", {"text": text}):
                 return [] if self.stopped else self._say(self._stops.push(text))
             case Event("tool_call", call):
@@ -87,9 +91,20 @@ class Answer:
     def _say(self, text: str) -> list[Event]:
         if not text:
             return []
-        events = [] if self._open else [self._begin({"type": "text", "text": ""})]
+        events = self._in("text", {"type": "text", "text": ""})
         self.message["content"][-1]["text"] += text
         return [*events, self._delta({"type": "text_delta", "text": text})]
+
+    def _think(self, text: str) -> list[Event]:
+        # Nobody checks our thoughts when they come back: they are left out then.
+        said = self._say(self._stops.flush())
+        events = [*said, *self._in("thinking", {"type": "thinking", "thinking": "", "signature": ""})]
+        self.message["content"][-1]["thinking"] += text
+        return [*events, self._delta({"type": "thinking_delta", "thinking": text})]
+
+    def _in(self, kind: str, block: dict[str, Any]) -> list[Event]:
+        """What opens such a block, where it is not open."""
+        return [] if self._open == kind else [*self._end(), self._begin(block)]
 
     def _call(self, call: dict[str, Any]) -> list[Event]:
         try:
@@ -135,7 +150,7 @@ class Answer:
         return "end_turn"
 
     def _begin(self, block: dict[str, Any]) -> Event:
-        self._open = True
+        self._open = block["type"]
         self.message["content"].append(block)
         data = {"type": "content_block_start", "index": self._index, "content_block": dict(block)}
         return Event("content_block_start", data)
@@ -147,7 +162,7 @@ class Answer:
     def _end(self) -> list[Event]:
         if not self._open:
             return []
-        self._open = False
+        self._open = ""
         return [Event("content_block_stop", {"type": "content_block_stop", "index": self._index})]
 
     @property

@@ -94,6 +94,8 @@ def _plan(daemon: Daemon, body: ChatBody) -> Callable[[Stream, Job], None]:
 def _message(done: dict[str, Any]) -> dict[str, Any]:
     calls = [_call(call) for call in done["tool_calls"]]
     message = {"role": "assistant", "content": done["reply"] or (None if calls else "")}
+    if done["thoughts"]:
+        message["reasoning_content"] = done["thoughts"]
     return {**message, "tool_calls": calls} if calls else message
 
 
@@ -115,6 +117,8 @@ async def _chunks(
         match event:
             case Event("frame", frame):
                 yield chunk({}, nexus=frame)
+            case Event("thinking", thought):
+                yield chunk({"reasoning_content": thought["text"]})
             case Event("token", token):
                 yield chunk({"content": token["text"]})
             case Event("tool_call", call):

@@ -84,6 +84,32 @@ def test_an_answer_comes_as_progress_text_reason_and_usage(desk: ChatDesk) -> No
     assert last["timings"]["prompt_seconds"] >= 0
 
 
+def test_what_a_model_says_to_itself_is_no_content(office: Office, smollm2_path: Path) -> None:
+    """SmolLM2 does not think; its template is made to open a thought, or only to know of the mark."""
+    plain = office.desk._model.text("tokenizer.chat_template") or ""
+    desks = [
+        ChatDesk(
+            office.desk._model,
+            office.desk._streams,
+            office.scheduler,
+            ChatTemplate(plain + more),
+            window=1000,
+        )
+        for more in ("{% if add_generation_prompt %}<think>\n{% endif %}", "{# <think> #}")
+    ]
+    opened, marked = (chat(desk, max_tokens=6) for desk in desks)
+    thoughts = [
+        choice["delta"].get("reasoning_content", "") for chunk in opened for choice in chunk["choices"]
+    ]
+    assert "".join(thoughts)
+    assert text_of(opened) == ""
+    assert opened[-2]["choices"][0]["finish_reason"] == "length"
+    assert text_of(marked) == text_of(chat(office.desk, max_tokens=6)) != ""
+    # What is held to a schema does not think, whatever its prompt has opened.
+    wanted = {"type": "json_schema", "json_schema": {"schema": {"enum": [7]}}}
+    assert text_of(chat(desks[0], response_format=wanted, max_tokens=40)).strip() == "7"
+
+
 def test_a_tool_that_must_be_called_is_called(desk: ChatDesk) -> None:
     chunks = chat(desk, tools=[TOOL], tool_choice="required", max_tokens=60)
     calls = [
@@ -162,7 +188,7 @@ def test_the_store_can_be_asked_about_and_cleared(desk: ChatDesk) -> None:
     desk.manage({"action": "clear"})
     chat(desk, messages=[{"role": "user", "content": "word " * 300}], max_tokens=1)
     assert desk.manage({"action": "store"})["blocks"] == 2
-    assert desk.manage({"action": "clear"}) == {"blocks": 2}
+    assert desk.manage({"action": "clear"})["blocks"] == 2
     assert desk.manage({"action": "store"})["tokens"] == 0
     for action in (None, "burn", ["store"]):
         with pytest.raises(InvalidInputError, match="unknown"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -256,7 +257,7 @@ def test_clearing_leaves_what_open_streams_need(tmp_path: Path) -> None:
     engine.kept_stream(prompt(300))
     stream, had = engine.streams.open(np.concatenate([prompt(300), prompt(9)]))
     assert had == 300
-    assert engine.streams.clear() == {"blocks": 2}
+    assert engine.streams.clear()["blocks"] == 2
     assert [block.slot for block in engine.names.match(prompt(300))] == stream.slots
     assert engine.streams.summary()["idle"] == 0
 
@@ -276,3 +277,43 @@ def test_a_store_of_another_model_is_refused(tmp_path: Path) -> None:
     (folder / "blocks").write_bytes(data)
     with pytest.raises(FormatError):
         TinyEngine(folder)
+
+
+def test_what_is_forgotten_leaves_the_disk(tmp_path: Path) -> None:
+    engine = TinyEngine(tmp_path)
+    blocks = tmp_path / "blocks"
+    for seed in range(4):
+        engine.kept_stream(prompt(128 * 5 + 10, seed))
+    written = engine.store.stats()["disk_bytes"]
+    assert written == blocks.stat().st_blocks * 512 >= 20 * engine.store.block_bytes
+    # An answer that is being given keeps its own, wherever in the file it lies.
+    stream, had = engine.streams.open(prompt(128 * 5 + 10, 2))
+    expected = logits(engine, stream, 5)
+    engine.streams.mend(stream)
+    gone = engine.streams.clear()
+    assert gone["blocks"] == 15
+    left = engine.store.stats()["disk_bytes"]
+    assert gone["bytes"] == written - left >= 15 * engine.store.block_bytes
+    assert left == blocks.stat().st_blocks * 512
+    np.testing.assert_array_equal(logits(engine, stream, 5), expected)
+    # What comes next has room again.
+    engine.kept_stream(prompt(128 * 6, 9))
+    assert engine.restarted().read(prompt(128 * 6, 9))[1] == 128 * 5
+    assert engine.streams.open(prompt(had, 2))[1] == 128 * 5
+
+
+def test_a_store_that_may_have_less_disk_than_before_shrinks_at_the_start(tmp_path: Path) -> None:
+    engine = TinyEngine(tmp_path)
+    for seed in range(8):
+        engine.kept_stream(prompt(128 * 5 + 10, seed))
+    assert engine.blocks == 40
+    folder = engine.killed()
+    less = TinyEngine(folder, capacity=20)
+    assert less.blocks <= 20
+    assert less.store.stats()["disk_bytes"] <= 21 * less.store.block_bytes
+    assert less.read(prompt(128 * 5 + 10, 7))[1] == 128 * 5
+    # What a killed process had written without naming it goes, too.
+    engine.read(prompt(300, 99))
+    shutil.rmtree(folder)
+    again = TinyEngine(engine.killed())
+    assert again.store.stats()["disk_bytes"] <= 41 * again.store.block_bytes

@@ -124,8 +124,8 @@ def test_what_is_no_call_comes_back_unchanged(case: tuple[str, str], places: lis
     st.sampled_from(["hermes", "llama3", "mistral", "json"]),
     st.lists(
         st.sampled_from(
-            ["<tool_call>", "</tool_call>", "```", "json\n", CALL, '{"name": "s', "{", "{{", "}", "[TOOL_CALLS]",
-             "say", "[ARGS]", "<|python_tag|>", " ", "\n", "x", "[", ";", '"']
+            ["<tool_call>", "</tool_call>", "```", "json\n", CALL, '{"name": "s', "{", "{{", "}",
+             "[TOOL_CALLS]", "say", "[ARGS]", "<|python_tag|>", " ", "\n", "x", "[", ";", '"']
         ),
         max_size=12,
     ),

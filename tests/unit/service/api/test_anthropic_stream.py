@@ -27,6 +27,10 @@ def token(text):
     return Event("token", {"text": text})
 
 
+def thought(text):
+    return Event("thinking", {"text": text})
+
+
 def call(name, arguments="{}"):
     return Event("tool_call", {"id": "c1", "name": name, "arguments": arguments})
 
@@ -63,6 +67,8 @@ def built(events):
                 delta = data["delta"]
                 if delta["type"] == "text_delta":
                     started["text"] += delta["text"]
+                elif delta["type"] == "thinking_delta":
+                    started["thinking"] += delta["thinking"]
                 else:
                     started["json"] += delta["partial_json"]
             case "content_block_stop":
@@ -166,12 +172,29 @@ def test_what_the_job_reports_is_raised_in_its_own_class():
         Answer("m").take(Event("error", {"error": error, "status": 400}))
 
 
-pieces = st.lists(st.one_of(st.text("abX", max_size=5).map(token), st.just(call("read", '{"a": 1}'))))
+def test_thoughts_are_blocks_for_those_who_ask_for_them():
+    said = [thought("Two "), thought("places."), token("I look."), call("look")]
+    answer = Answer("m", thoughts=True)
+    assert built(sent(answer, *said, done("tool_calls"))) == answer.message
+    assert answer.message["content"] == [
+        {"type": "thinking", "thinking": "Two places.", "signature": ""},
+        {"type": "text", "text": "I look."},
+        {"type": "tool_use", "id": "c1", "name": "look", "input": {}},
+    ]
+    silent = Answer("m")
+    assert built(sent(silent, *said, done("tool_calls"))) == silent.message
+    assert [block["type"] for block in silent.message["content"]] == ["text", "tool_use"]
 
 
-@given(pieces, st.lists(st.text("abX", min_size=1, max_size=3), max_size=2))
-def test_the_events_build_the_message_that_is_sent_whole(said, stops):
-    answer = Answer("m", stops)
+words = st.text("abX", max_size=5)
+pieces = st.lists(
+    st.one_of(words.map(token), words.filter(bool).map(thought), st.just(call("read", '{"a": 1}')))
+)
+
+
+@given(pieces, st.lists(st.text("abX", min_size=1, max_size=3), max_size=2), st.booleans())
+def test_the_events_build_the_message_that_is_sent_whole(said, stops, thoughts):
+    answer = Answer("m", stops, thoughts=thoughts)
     assert built(sent(answer, *said, done())) == answer.message
     texts = [block["text"] for block in answer.message["content"] if block["type"] == "text"]
     whole = "".join(event.data["text"] for event in said if event.name == "token")
