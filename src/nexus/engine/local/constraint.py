@@ -84,7 +84,7 @@ class Grammars:
         return self._grammar(f"start: called\n{self._calls(wanted, tool_format)}", "the tools")
 
     def offered(self, tools: Sequence[Tool], tool_format: str) -> Grammar | None:
-        """The answer is any text but none at all, and one that begins as a call is a whole call of one of the tools.
+        """The answer is some text, and one that begins as a call is a whole call of one of the tools.
 
         A tool whose parameters cannot be held to takes any object. None where there are too many tools
         for a grammar, and for formats whose marks are control tokens: those are learnt well.
