@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from nexus.core.errors import InvalidInputError, NotFoundError
+from nexus.core.errors import InvalidInputError, NotFoundError, StorageError
 from nexus.core.paths import Home
 from nexus.core.settings import CortexSettings
 from nexus.cortex import extractor
@@ -310,12 +310,19 @@ class Cortex:
         frame = assemble(
             prompt, relevant, history, count, min(room, most or room), position=self.settings.position
         )
-        self.ledger.count_hits([source.point for source in frame.sources])
+        self._count_hits([source.point for source in frame.sources])
         return frame
 
     def used(self, results: Sequence[Result]) -> None:
         """Note that these were given to somebody: what is often asked for ranks a little higher."""
-        self.ledger.count_hits([result.chunk.point for result in results])
+        self._count_hits([result.chunk.point for result in results])
+
+    def _count_hits(self, points: Sequence[str]) -> None:
+        try:
+            self.ledger.count_hits(points)
+        except StorageError as error:
+            # A full disk must not keep anybody from what is known: ranking loses one count.
+            _log.warning("what was given is not counted: %s", error)
 
     # the index
 
