@@ -1,4 +1,4 @@
-"""A full disk: what cannot be stored is refused with the reason, everything else goes on, nothing is half there.
+"""A full disk: what cannot be stored is refused with the reason, all else goes on, nothing is half there.
 
 The disk is a small tmpfs of our own, which takes root; without it the tests say so and are skipped.
 """

@@ -71,7 +71,6 @@ class LearnerProcess:
                 continue
             if not self._learn():
                 self._inbox.wake.wait(min(0.5, max(0.0, self._next_metrics - time.monotonic())))
-        hurry()
         with suppress(NexusError):  # the disk may be why we stop; the last checkpoint stays
             self._loop.checkpoint()
         self._loop.close()
@@ -254,13 +253,6 @@ def give_way(settings: LearnerSettings) -> None:
     if settings.ram_mib:
         limit = settings.ram_mib << 20
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-
-
-def hurry() -> None:
-    """Save as fast as others work: on a busy machine the last class would take minutes for it, and the
-    service waits for seconds. Root may; who may not saves in the last class."""
-    with suppress(OSError, AttributeError):
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def _rss_bytes() -> int:
