@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from threading import Event, Thread
 from typing import IO, Any, Final
 
@@ -104,8 +105,8 @@ class LearnerLife:
         """
         pid = self.pid
         with suppress(OSError, AttributeError):  # it is gone, or another system
-            for thread in os.listdir(f"/proc/{pid}/task"):
-                os.sched_setscheduler(int(thread), os.SCHED_OTHER, os.sched_param(0))
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
 
     def ending(self) -> str:
         """Why it is gone, in words: `signal 9, SIGKILL`."""
