@@ -105,7 +105,8 @@ def test_a_full_disk_costs_what_is_new_and_nothing_else(disk, tmp_path, models_f
         assert '"added": 1' in added(service, early)
         disk.fill()
         refused = remember("the depot closes at nine in the evening, " + "every day " * 300)
-        print(error_of(refused))
+        shown = service.cli("remember", "x" * 3000)
+        assert (shown.returncode, "space" in shown.stderr) == (8, True), shown.stderr
         assert refused.status_code == 507
         assert "no space left" in error_of(refused)
         told = added(service, late)
@@ -126,6 +127,10 @@ def test_a_full_disk_costs_what_is_new_and_nothing_else(disk, tmp_path, models_f
         assert ask("When does the depot close?").status_code == 200
         until(lambda: http.get("/api/status").json()["health"]["healthy"])
         assert "Traceback" not in service.log()
+        # What was acknowledged then outlives what comes next.
+        service.kill()
+        service.start()
+        assert len(http.get("/api/memories").json()["memories"]) == 2
     with Cortex(Home(home), CortexSettings(), default_embedders(models_folder)) as cortex:
         assert cortex.verify().sound
         assert len(cortex.memories()) == 2
