@@ -67,11 +67,9 @@ class Instance:
 
     def _left(self) -> Running | None:
         self._file.seek(0)
-        text = self._file.read(_LARGEST)
-        if not text:
-            return None
         try:
-            return Running(**json.loads(text))
+            text = self._file.read(_LARGEST)
+            return Running(**json.loads(text)) if text else None
         except (ValueError, TypeError):
             return Running(0, "", "", "")  # killed while it wrote this
 
