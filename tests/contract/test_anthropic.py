@@ -25,10 +25,9 @@ WEATHER = {
 }
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory, models_folder, granite_folder, smollm2_path):
-    with running(tmp_path_factory.mktemp("anthropic") / "home", models_folder) as service:
-        yield service
+@pytest.fixture
+def service(plain_service):
+    return plain_service
 
 
 @pytest.fixture

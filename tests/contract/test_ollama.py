@@ -12,17 +12,14 @@ import numpy as np
 import ollama
 import pytest
 
-from tests.running import running
-
 ASK: list[Any] = [{"role": "user", "content": "Name three colours."}]
 EXACT = {"temperature": 0, "seed": 1, "num_predict": 16}
 MODEL = "smollm2-135m"
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory, models_folder, granite_folder, embedder_folder, smollm2_path):
-    with running(tmp_path_factory.mktemp("ollama") / "home", models_folder) as service:
-        yield service
+@pytest.fixture
+def service(plain_service):
+    return plain_service
 
 
 @pytest.fixture

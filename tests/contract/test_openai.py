@@ -5,13 +5,10 @@ from __future__ import annotations
 import openai
 import pytest
 
-from tests.running import running
 
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory, models_folder, granite_folder, smollm2_path):
-    with running(tmp_path_factory.mktemp("openai") / "home", models_folder) as service:
-        yield service
+@pytest.fixture
+def service(plain_service):
+    return plain_service
 
 
 @pytest.fixture

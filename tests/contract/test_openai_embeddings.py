@@ -9,16 +9,13 @@ import numpy as np
 import openai
 import pytest
 
-from tests.running import running
-
 GRANITE, MINILM = "granite-embedding-30m-english", "all-minilm-l6-v2"
 TEXTS = ["The cat sleeps on the sofa.", "A kitten naps on the couch.", "Interest rates rose in June."]
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory, models_folder, granite_folder, embedder_folder, smollm2_path):
-    with running(tmp_path_factory.mktemp("vectors") / "home", models_folder) as service:
-        yield service
+@pytest.fixture
+def service(plain_service):
+    return plain_service
 
 
 @pytest.fixture

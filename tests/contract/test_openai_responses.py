@@ -32,12 +32,9 @@ MODEL = "smollm2-135m"
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory, models_folder, granite_folder, smollm2_path):
-    home = tmp_path_factory.mktemp("responses") / "home"
-    with (
-        running(home, models_folder) as service,
-        openai.OpenAI(base_url=f"{service.url}/v1", api_key=service.token, max_retries=0) as client,
-    ):
+def real(plain_service):
+    url, key = f"{plain_service.url}/v1", plain_service.token
+    with openai.OpenAI(base_url=url, api_key=key, max_retries=0) as client:
         yield client
 
 

@@ -90,6 +90,8 @@ def status(as_json: output.JsonFlag = False) -> None:
         "requests": f"{state['metrics']['total_requests']} answered, {state['metrics']['queued']} waiting",
         "memory": f"{memory['current_mb']:g} MB, peak {memory['peak_mb']:g} MB",
     }
+    if state["recovery"]["killed"]:
+        rows["recovery"] = state["recovery"]["summary"]
     for name, text in rows.items():
         output.data(f"{name:<9} {text}")
     for issue in state["health"]["issues"]:

@@ -7,16 +7,20 @@ fsync of the folder. After `write_bytes` has returned, `kill -9` and power loss 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from contextlib import suppress
 from pathlib import Path
 
 from nexus.core.errors import StorageError
 
+# What `temporary` gives, and nothing that a person would call a file.
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+
 
 def write_bytes(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Replace `path` by `data`. Raises `StorageError`; the old file is then unchanged."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = temporary_for(path)
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
@@ -34,6 +38,11 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         raise StorageError.from_os(error, path) from error
 
 
+def temporary_for(path: Path) -> Path:
+    """A new name beside `path` for what will become it; `sweep` knows such names."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
 def write_text(path: Path, text: str, *, mode: int = 0o600) -> None:
     """Replace `path` by `text` in UTF-8. Raises `StorageError`."""
     write_bytes(path, text.encode("utf-8"), mode=mode)
@@ -49,6 +58,25 @@ def remove(path: Path) -> bool:
         raise StorageError.from_os(error, path) from error
     sync_folder(path.parent)
     return True
+
+
+def sweep(folder: Path) -> int:
+    """Remove what killed processes left of their writes. Returns how many files that were.
+
+    Only for whoever is alone in writing to `folder`: a write under way would lose its file. Raises
+    `StorageError`.
+    """
+    gone = 0
+    try:
+        for path in folder.iterdir():
+            if _TEMPORARY.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+                gone += 1
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise StorageError.from_os(error, folder) from error
+    return gone
 
 
 def sync_folder(folder: Path) -> None:

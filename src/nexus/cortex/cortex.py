@@ -16,12 +16,12 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from nexus.core.errors import InvalidInputError, NotFoundError
+from nexus.core.errors import InvalidInputError, NotFoundError, StorageError
 from nexus.core.paths import Home
 from nexus.core.settings import CortexSettings
 from nexus.cortex import extractor
@@ -60,6 +60,7 @@ class Recovered:
     points_removed: int
     memories_indexed: int
     problems: tuple[str, ...]
+    half_written: int = 0  # files that a killed process was writing, removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,8 @@ class Cortex:
             settings,
         )
         self.retriever = Retriever(self.ledger, embedders, self._index, self._vectors, settings.scoring)
-        count, problems = self._remembering.recover()
-        self.recovered = Recovered(0, 0, count, tuple(problems))
+        count, problems, half_written = self._remembering.recover()
+        self.recovered = Recovered(0, 0, count, problems, half_written)
         if repair:
             self.repair()
 
@@ -309,12 +310,19 @@ class Cortex:
         frame = assemble(
             prompt, relevant, history, count, min(room, most or room), position=self.settings.position
         )
-        self.ledger.count_hits([source.point for source in frame.sources])
+        self._count_hits([source.point for source in frame.sources])
         return frame
 
     def used(self, results: Sequence[Result]) -> None:
         """Note that these were given to somebody: what is often asked for ranks a little higher."""
-        self.ledger.count_hits([result.chunk.point for result in results])
+        self._count_hits([result.chunk.point for result in results])
+
+    def _count_hits(self, points: Sequence[str]) -> None:
+        try:
+            self.ledger.count_hits(points)
+        except StorageError as error:
+            # A full disk must not keep anybody from what is known: ranking loses one count.
+            _log.warning("what was given is not counted: %s", error)
 
     # the index
 
@@ -349,11 +357,10 @@ class Cortex:
         added, removed = len(difference.missing) + len(difference.unembedded), len(difference.stale)
         if added or removed:
             _log.info("index repaired: %d points added, %d removed", added, removed)
-        self.recovered = Recovered(
-            self.recovered.points_added + added,
-            self.recovered.points_removed + removed,
-            self.recovered.memories_indexed,
-            self.recovered.problems,
+        self.recovered = replace(
+            self.recovered,
+            points_added=self.recovered.points_added + added,
+            points_removed=self.recovered.points_removed + removed,
         )
         return self.recovered
 

@@ -124,11 +124,10 @@ class MemoryStore:
         """Every memory file, oldest id first."""
         yield from sorted(self.folder.glob("MEM-*.md"))
 
-    def sweep(self) -> None:
-        """Remove what a killed process left of a write."""
+    def sweep(self) -> int:
+        """Remove what a killed process left of a write. Returns how many files that were."""
         with self._alone():  # nobody else is in the middle of one
-            for path in self.folder.glob(".MEM-*.tmp"):
-                atomic.remove(path)
+            return sum(atomic.remove(path) for path in list(self.folder.glob(".MEM-*.tmp")))
 
     def _new_id(self) -> str:
         day = clock.now().date()

@@ -165,6 +165,7 @@ class QdrantIndex:
         for kind in KINDS:
             self._shards[kind] = self._load(self._folder / kind) or self._create(self._folder / kind)
             self._dense[kind] = Dense(self._folder / f"{kind}.vectors", self._size)
+        atomic.sweep(self._folder)  # a killed process leaves its half of a copy, as large as the copy
         # Written last: shards without their label are not complete.
         if not known:
             atomic.write_text(label, json.dumps(self._label))

@@ -247,12 +247,13 @@ class Remembering:
         with self._lock:
             return self._projects.sync(project)
 
-    def recover(self) -> tuple[int, tuple[str, ...]]:
+    def recover(self) -> tuple[int, tuple[str, ...], int]:
         """Make the ledger agree with the files, whatever a killed process or a person did to them.
 
-        Returns how many memories were indexed and what cannot be read.
+        Returns how many memories were indexed, what cannot be read, and how many half-written files were
+        removed.
         """
-        self._store.sweep()
+        half_written = self._store.sweep()
         problems, indexed = list[str](), 0
         files = {str(path): path for path in self._store.files()}
         for name, path in files.items():
@@ -270,7 +271,7 @@ class Remembering:
             count, troubles = self._projects.sync(project)
             indexed += count
             problems += troubles
-        return indexed, tuple(problems)
+        return indexed, tuple(problems), half_written
 
     def _all(self) -> Iterator[tuple[Memory, Path]]:
         """Every readable memory with its file: the user's own, then those of projects."""

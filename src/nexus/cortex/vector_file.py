@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import secrets
 import struct
 import zlib
 from collections.abc import Iterator
@@ -99,7 +98,7 @@ def write(path: Path, blocks: list[tuple[Block, NDArray[np.intp]]]) -> None:
                 out[own] = data[row[part][own]]
             yield out.tobytes()
 
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = atomic.temporary_for(path)
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:

@@ -40,15 +40,19 @@ from nexus.engine.turnstile import Turnstile
 from nexus.engine.wire import ConnectionLostError, ServerRefusedError
 from nexus.engine.worker_settings import WorkerSettings
 
+_Facts = tuple[int, int, int, int]
+
 
 class ChildEngine:
     """An `Engine` on one GGUF file. `kinds` are tried in order: the next one only where the model is
     none that the one before computes.
 
     `run_folder` takes the socket. `threads` 0 means: as many as others leave free, decided anew
-    when the load of the machine has changed. `verify` is called before each `start` and raises when
-    the file is not the one that was meant. A model that was missing or broken, or a store that could not
-    be opened, is looked for again at the next question, so that one mended meanwhile is found.
+    when the load of the machine has changed. `verify` is called before each `start`, and before a worker
+    begins with a file that has changed since; it raises when the file is not the one that was meant. A
+    model that was missing or broken, or a store that could not be opened, is looked for again at the next
+    question, so that one mended meanwhile is found. A file that is removed or replaced while a worker has
+    it is used until that one ends; one that is written to is loaded again.
     """
 
     def __init__(
@@ -68,7 +72,8 @@ class ChildEngine:
         self._last_used = time.monotonic()
         self._open = 0
         self._opened = Lock()
-        self._supervisor = Supervisor(kinds, name, run_folder, threads)
+        self._verified: _Facts | None = None
+        self._supervisor = Supervisor(kinds, name, run_folder, threads, self._check)
 
     @property
     def name(self) -> str:
@@ -86,9 +91,8 @@ class ChildEngine:
         `EngineError`.
         """
         try:
-            gguf.check(self._path, self._name)
-            if self._verify:
-                self._verify()
+            self._verified = None
+            self._check()
         except NexusError as error:
             self._supervisor.refuse(error)
             raise
@@ -103,8 +107,21 @@ class ChildEngine:
         return self._supervisor.health()
 
     def maintain(self) -> None:
+        known, now = self._verified, _facts(self._path)
+        # Another file under the name changes nothing in what is mapped; another content does.
+        if known and now and now != known and now[:2] == known[:2]:
+            self._supervisor.renew(f"{self._path} was written to while it was in use")
         idle = 0.0 if self._open else time.monotonic() - self._last_used
         self._supervisor.maintain(idle)
+
+    def _check(self) -> None:
+        """Raises when the file may not be loaded. What was read whole is not read again."""
+        gguf.check(self._path, self._name)
+        facts = _facts(self._path)
+        if facts is None or facts != self._verified:
+            if self._verify:
+                self._verify()
+            self._verified = facts
 
     def count_tokens(self, text: str) -> int:
         life = self._supervisor.require_life()
@@ -232,6 +249,15 @@ class ChildEngine:
             raise self._supervisor.explain(life, error) from error
         except ServerRefusedError as error:
             raise _in_our_words(error) from error
+
+
+def _facts(path: Path) -> _Facts | None:
+    """Device, number, size and time of change of a file; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _cancelled(prompt: int, started: float) -> Finish:

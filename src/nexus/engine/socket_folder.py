@@ -1,14 +1,15 @@
 """A private folder with a short path for one engine's Unix socket.
 
 The kernel takes socket paths of up to 107 bytes, and NEXUS_HOME may be longer than that; and
-llama.cpp makes the socket itself open to everybody. Invariant: the folder is 0700 and ours.
+llama.cpp makes the socket itself open to everybody. Invariants: the folder is 0700 and ours; however
+often a service is killed, one home leaves at most one folder behind, which its next start uses again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -31,8 +32,7 @@ class SocketFolder:
                 folder.chmod(0o700)
                 self._temporary = False
             else:
-                base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-                folder = Path(tempfile.mkdtemp(prefix="nexus-", dir=base))
+                folder = _elsewhere(run_folder)
                 self._temporary = True
         except OSError as error:
             raise StorageError.from_os(error, folder) from error
@@ -54,4 +54,19 @@ class SocketFolder:
         """Remove the socket, and the folder where it is a temporary one."""
         self.clear()
         if self._temporary:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            with suppress(OSError):  # another engine of this home may have its socket there
+                self._folder.rmdir()
+
+
+def _elsewhere(run_folder: Path) -> Path:
+    """A folder with a short path, the same for the same `run_folder` at every start."""
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    folder = base / f"nexus-{hashlib.sha256(os.fsencode(run_folder)).hexdigest()[:16]}"
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    facts = folder.lstat()
+    if stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid():
+        folder.chmod(0o700)
+        return folder
+    # The base may be open to all, and somebody else has taken the name.
+    return Path(tempfile.mkdtemp(prefix="nexus-", dir=base))

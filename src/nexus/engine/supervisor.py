@@ -1,7 +1,8 @@
 """Keeps one worker alive: starts it, notices its death, starts the next after a growing pause.
 
-Does not know what is asked of the model. Invariants: at most one worker lives; a worker that dies
-again and again without answering anything is given up after `START_LIMIT` tries, with the reason.
+Does not know what is asked of the model. Invariants: at most one worker lives; each begins with a file that
+`check` has just let pass; a worker that dies again and again without answering anything is given up after
+`START_LIMIT` tries, with the reason.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Condition, Event, Thread, current_thread
@@ -49,12 +50,21 @@ class Life:
 class Supervisor:
     """The state machine behind `ChildEngine`; all methods may be called from any thread."""
 
-    def __init__(self, kinds: Sequence[WorkerSettings], name: str, run_folder: Path, threads: int) -> None:
+    def __init__(
+        self,
+        kinds: Sequence[WorkerSettings],
+        name: str,
+        run_folder: Path,
+        threads: int,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`check` raises a `NexusError` when the model's file may not be loaded."""
         self.context = kinds[0].context
         self._kinds = list(kinds)
         self._name = name
         self._run_folder = run_folder
         self._fixed_threads = threads
+        self._check = check
         self._changed = Condition()
         self._state: EngineState = "stopped"
         self._failure: NexusError | None = None
@@ -181,8 +191,22 @@ class Supervisor:
             wanted = self._plan.observe(self._threads, others, idle_seconds, now)
             if wanted is None:
                 return
-            self._planned = wanted
-            self._set("restarting", f"the machine's load changed: {self._threads} to {wanted} threads")
+        self._replace(worker, wanted, f"the machine's load changed: {self._threads} to {wanted} threads")
+
+    def renew(self, reason: str) -> None:
+        """Have the worker end and another one begin, because of `reason`."""
+        with self._changed:
+            worker = self._worker
+            if self._state != "ready" or worker is None:
+                return
+        self._replace(worker, self._threads, reason)
+
+    def _replace(self, worker: WorkerProcess, threads: int, reason: str) -> None:
+        with self._changed:
+            if self._state != "ready" or self._worker is not worker:
+                return
+            self._planned = threads
+            self._set("restarting", reason)
         Thread(target=worker.stop, name="engine-stop", daemon=True).start()
 
     def _retry_when_due(self) -> None:
@@ -206,6 +230,17 @@ class Supervisor:
         threads = self._fixed_threads or planned
         if not threads:
             threads = threads_for(usable_cores(), self._meter.sample())
+        try:
+            self._check()
+        except NexusError as error:
+            with self._changed:
+                if self._tender is current_thread():
+                    self._tender = None
+                    if self._state != "stopped":
+                        self._failure = error
+                        self._set("failed", str(error))
+                self._changed.notify_all()
+            return
         with self._changed:
             folder = self._folder
             if self._state == "stopped" or folder is None:

@@ -28,6 +28,7 @@ from nexus.service.jobs import Job, JobQueue, Lane, Priority
 from nexus.service.learning import Learning
 from nexus.service.memory_manager import MemoryManager
 from nexus.service.metrics import Metrics
+from nexus.service.recovery import Recovery
 from nexus.service.resource import ResourceGovernor
 from nexus.service.watch import Watcher
 
@@ -45,10 +46,12 @@ class Daemon:
         open_cortex: Callable[[], Cortex],
         engine: Engine,
         breakers: Mapping[str, Breaker] | None = None,
+        recovery: Recovery | None = None,
     ) -> None:
         self.config = config
         self.engine = engine
         self.metrics = Metrics()
+        self.recovery = recovery or Recovery()
         # Before the model and before loading the embedder: what fails again and again is left alone.
         self._breakers = breakers or {"inference": Breaker("the model"), "embedder": Breaker("the embedder")}
         self.resources = ResourceGovernor(config.settings.background)
@@ -76,7 +79,9 @@ class Daemon:
 
     def start(self) -> None:
         """Begin; `state` becomes "ready" or "failed" while this returns at once."""
-        self.resources.start()
+        if self.recovery.killed:
+            _log.warning("%s", self.recovery.as_dict(None, None)["summary"])
+        self.recovery.control_groups = self.resources.start()
         self._thread.start()
 
     @property

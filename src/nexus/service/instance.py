@@ -1,6 +1,7 @@
 """One service per NEXUS_HOME: a locked file that says who it is.
 
 The lock dies with its process, however that ends, so the file itself is never stale and never deleted.
+Who stops in order empties it; so what stands in it when nobody holds it is of one that did not.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from nexus.core import clock
 from nexus.core.errors import AlreadyRunningError, StorageError
 from nexus.core.paths import Home
 
+_LARGEST = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -29,10 +32,15 @@ class Running:
 
 
 class Instance:
-    """Holds the lock of a home until `release`."""
+    """Holds the lock of a home until `release`.
+
+    `fresh` tells whether no service has used this home before; `killed` who used it last, where that one
+    did not stop in order.
+    """
 
     def __init__(self, home: Home, url: str) -> None:
         """Raises `AlreadyRunningError` naming the holder's URL, or `StorageError`."""
+        self.fresh = not home.lock_file.exists()
         try:
             self._file: IO[str] = open(home.lock_file, "a+", encoding="utf-8")  # noqa: SIM115
         except OSError as error:
@@ -48,6 +56,7 @@ class Instance:
                 else f"another process holds {home.lock_file}",
                 hint="stop it with `nexus down`",
             ) from None
+        self.killed = self._left()
         self._write(Running(os.getpid(), url, nexus.__version__, clock.iso(clock.now())))
 
     def release(self) -> None:
@@ -55,6 +64,14 @@ class Instance:
         if not self._file.closed:
             self._file.truncate(0)
             self._file.close()
+
+    def _left(self) -> Running | None:
+        self._file.seek(0)
+        try:
+            text = self._file.read(_LARGEST)
+            return Running(**json.loads(text)) if text else None
+        except (ValueError, TypeError):
+            return Running(0, "", "", "")  # killed while it wrote this
 
     def _write(self, me: Running) -> None:
         self._file.seek(0)

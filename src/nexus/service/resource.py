@@ -107,10 +107,12 @@ class ResourceGovernor:
         percent = settings.active_memory_percent if self.mode == "active" else settings.idle_memory_percent
         return int(self.memory_bytes * percent / 100)
 
-    def start(self) -> None:
-        """Remove what a killed service left behind."""
-        if removed := self._group.remove_stale() if self._settings.cgroup else []:
+    def start(self) -> int:
+        """Remove what a killed service left behind. Returns how many control groups that were."""
+        removed = self._group.remove_stale() if self._settings.cgroup else []
+        if removed:
             _log.info("removed %d control groups that a killed service had left", len(removed))
+        return len(removed)
 
     def govern(self, pid: int) -> None:
         """Hold this child from now on, by all means that the system allows.

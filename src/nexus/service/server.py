@@ -53,6 +53,7 @@ from nexus.service.dashboard import pages
 from nexus.service.guard import LocalGuard, TokenGate, is_loopback
 from nexus.service.instance import Instance
 from nexus.service.notify import Notifier, Supervised
+from nexus.service.recovery import Recovery
 from nexus.service.token import load_or_create
 
 
@@ -81,7 +82,11 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
                 "embedder": Breaker("loading the embedder", reset_seconds=30),
             }
             daemon = Daemon(
-                config, lambda: open_cortex(config, breakers["embedder"]), make_engine(config), breakers
+                config,
+                lambda: open_cortex(config, breakers["embedder"]),
+                make_engine(config),
+                breakers,
+                Recovery.of(instance),
             )
             app.state.daemon = daemon
             daemon.start()

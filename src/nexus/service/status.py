@@ -7,6 +7,7 @@ from typing import Any
 import nexus
 from nexus.core.errors import NexusError
 from nexus.core.parts import optional_parts
+from nexus.cortex.cortex import Recovered
 from nexus.service.daemon import Daemon
 
 
@@ -18,6 +19,7 @@ def status(daemon: Daemon) -> dict[str, Any]:
         issues.append(f"model {daemon.engine.name}: {health.state}: {health.detail}".rstrip(": "))
     issues.extend(daemon.memory.issues())
     knowledge: dict[str, Any] = {}
+    recovered: Recovered | None = None
     try:
         cortex = daemon.cortex
         recovered = cortex.recovered
@@ -39,6 +41,7 @@ def status(daemon: Daemon) -> dict[str, Any]:
     except NexusError as error:
         if not daemon.failure:
             issues.append(str(error))
+    learning = daemon.learning.as_dict()
     requests = daemon.metrics.requests()
     word = "healthy" if not issues else "starting" if daemon.state == "starting" else "degraded"
     return {
@@ -70,7 +73,8 @@ def status(daemon: Daemon) -> dict[str, Any]:
         },
         "circuit_breakers": {**daemon.breakers(), **daemon.learning.breakers()},
         "checkpoints": daemon.learning.checkpoints(),
-        "learning": daemon.learning.as_dict(),
+        "learning": learning,
+        "recovery": daemon.recovery.as_dict(recovered, learning.get("restored")),
         "memory": daemon.memory.as_dict(),
         "resources": daemon.resources.as_dict(),
         "knowledge": knowledge,

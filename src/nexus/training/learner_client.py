@@ -86,6 +86,9 @@ class Learner:
             tender, self._tender = self._tender, None
             self._ended.set()
             self._order({"do": "stop"})
+            life = self._life
+        if life is not None:
+            life.hurry()
         if tender is None:
             return
         tender.join(timeout)

@@ -66,6 +66,16 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
 
 
+def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path):
+    left = [atomic.temporary_for(tmp_path / name) for name in ("a.json", "b.vectors")]
+    kept = [tmp_path / name for name in ("a.json", ".hidden.tmp", "notes.0a1b2c3d.tmp", ".x.0A1B2C3D.tmp")]
+    for path in (*left, *kept):
+        path.write_text("x")
+    assert atomic.sweep(tmp_path) == 2
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+    assert atomic.sweep(tmp_path / "missing") == 0
+
+
 def test_killed_writers_leave_the_old_or_the_new_file(tmp_path):
     path = tmp_path / "x"
     code = (

@@ -90,7 +90,7 @@ def test_a_file_that_was_edited_by_hand_is_named_and_not_used(home: Home) -> Non
         path = first.store.path(memory.id)
         path.write_text(path.read_text().replace("context: ''", f"context: 'with {TOKEN}'"))
     with opened(home) as second:
-        _, problems = second.it.recover()
+        _, problems, _ = second.it.recover()
         assert problems == (
             f"{path}: holds a credential (github-token); it is not used"
             " (say where the secret is kept, not what it is)",

@@ -204,14 +204,14 @@ def test_a_start_agrees_with_whatever_happened_to_the_files(home: Home) -> None:
     (home.memories / f".{changed.id}.md.0123.tmp").write_text("half a write")
     with opened(home) as sample:
         sample.indexed = {str(path(m.id)): m for m in (changed, gone, damaged)}
-        count, problems = sample.it.recover()
-        assert count == 1
+        count, problems, half_written = sample.it.recover()
+        assert (count, half_written) == (1, 1)
         assert len(problems) == 1
         assert str(path(damaged.id)) in problems[0]
         assert "fact number 7" in sample.texts()
         assert str(path(gone.id)) not in sample.indexed
         assert list(home.memories.glob(".*.tmp")) == []
-        assert sample.it.recover() == (0, problems)
+        assert sample.it.recover() == (0, problems, 0)
 
 
 def test_an_unknown_field_is_named(sample: Sample) -> None:

@@ -43,5 +43,44 @@ def test_a_long_home_gets_a_short_private_folder_that_is_removed(
     assert list(runtime.iterdir()) == []
 
 
+def test_killed_services_leave_one_folder_behind_however_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = tmp_path / "r"
+    runtime.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    home = tmp_path / ("x" * 100)
+    first = SocketFolder(home, "model")
+    bind(first.path)
+    for _ in range(3):  # nobody called `remove`
+        again = SocketFolder(home, "model")
+        assert again.path == first.path
+        again.clear()
+        bind(again.path)
+    other = SocketFolder(home, "another model")
+    bind(other.path)
+    other.remove()
+    assert again.path.exists()
+    again.remove()
+    assert list(runtime.iterdir()) == []
+
+
+def test_a_name_that_somebody_took_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime, open_to_all = tmp_path / "r", tmp_path / "open"
+    runtime.mkdir()
+    open_to_all.mkdir(mode=0o777)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    home = tmp_path / ("x" * 100)
+    taken = SocketFolder(home, "model").path.parent
+    taken.rmdir()
+    taken.symlink_to(open_to_all)
+    folder = SocketFolder(home, "model")
+    assert folder.path.parent != taken
+    assert stat.S_IMODE(folder.path.parent.stat().st_mode) == 0o700
+    assert list(open_to_all.iterdir()) == []
+    folder.remove()
+    assert list(runtime.iterdir()) == [taken]
+
+
 def test_two_models_have_two_sockets(tmp_path: Path) -> None:
     assert SocketFolder(tmp_path, "a").path != SocketFolder(tmp_path, "b").path

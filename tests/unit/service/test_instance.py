@@ -9,7 +9,9 @@ import sys
 import pytest
 
 from nexus.core.errors import AlreadyRunningError, StorageError
+from nexus.cortex.cortex import Recovered
 from nexus.service.instance import Instance, running
+from nexus.service.recovery import Recovery
 from nexus.service.token import load_or_create
 
 
@@ -41,6 +43,36 @@ def test_the_lock_dies_with_its_process(home):
     holder.wait()
     holder.stdout.close()
     assert running(home) is None
+    # Who comes next knows that it was killed, and who it was; the one after that, that it stopped in order.
+    after = Instance(home, "http://y")
+    assert after.killed is not None
+    assert (after.killed.pid, after.killed.url, after.fresh) == (holder.pid, "http://x", False)
+    told = Recovery.of(after).as_dict(Recovered(2, 1, 1, (), half_written=1), None)
+    assert told["last_stop"] == "killed"
+    assert f"process {holder.pid}" in told["summary"]
+    assert "3 points of the index were repaired" in told["summary"]
+    after.release()
+    last = Instance(home, "http://z")
+    assert last.killed is None
+    assert Recovery.of(last).as_dict(None, None)["last_stop"] == "in order"
+    last.release()
+
+
+@pytest.mark.parametrize("left", [b"{", b"[1]", b'{"pid": 1}', b"\xff\xfe"])
+def test_killed_while_it_wrote_who_it_is(home, left):
+    home.lock_file.write_bytes(left)
+    after = Instance(home, "http://y")
+    assert after.killed is not None
+    assert after.killed.pid == 0
+    assert "killed" in Recovery.of(after).as_dict(None, None)["summary"]
+    after.release()
+
+
+def test_a_home_that_was_never_used(home):
+    first = Instance(home, "http://x")
+    assert (first.fresh, first.killed) == (True, None)
+    assert Recovery.of(first).as_dict(None, None)["last_stop"] == "none"
+    first.release()
 
 
 def test_the_token_is_made_once_and_is_private(home):

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,19 @@ def test_a_damaged_newest_one_is_named_and_the_one_before_it_used(tmp_path: Path
     # The next start is not troubled again, and numbers are not used twice for different things.
     assert checkpoints.restore(read)[1].skipped == ()
     assert (tmp_path / "damaged").is_dir()
+
+
+def test_a_clock_that_went_back_changes_neither_the_order_nor_the_age_below_zero(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints, now = Checkpoints(tmp_path), time.time()
+    save(checkpoints, "first")
+    monkeypatch.setattr(time, "time", lambda: now - 30 * 86_400)
+    save(checkpoints, "second")
+    monkeypatch.setattr(time, "time", lambda: now - 60 * 86_400)
+    content, report = checkpoints.restore(read)
+    assert (content, report.age_seconds) == ("second", 0.0)
+    assert checkpoints.as_dict()["last_seconds_ago"] == 0.0
 
 
 def test_what_the_reader_refuses_counts_as_damaged(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from nexus.core.atomic import write_text
+from nexus.core.atomic import sweep, write_text
 from nexus.core.errors import InvalidInputError, StorageError
 from nexus.engine.local.desk import ChatDesk
 from nexus.engine.local.names import BLOCK_TOKENS, Names, root_name
@@ -59,6 +59,7 @@ class LocalWorker:
         blocks = min(MOST_BLOCKS, max(LEAST_BLOCKS, settings.store_disk_bytes // model.block_bytes))
         # Names only after the store: its lock says that nobody else has them.
         store = opened(folder, model, model_id, settings.store_ram_bytes, blocks)
+        sweep(folder)
         self._streams = Streams(
             model,
             store,
