@@ -11,6 +11,7 @@ import hmac
 import ipaddress
 import json
 import os
+from functools import lru_cache
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,6 +33,7 @@ _FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x
 OPEN_ON_LOOPBACK = frozenset({"/metrics"})
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Whether binding to `host` keeps the service on this machine."""
     if host == "localhost":

@@ -13,6 +13,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 Address = tuple[str, int]
@@ -93,6 +94,11 @@ def _address(text: str) -> Address:
 
 def _plain(address: Address) -> Address:
     """An IPv4 address that is written as IPv6 is that IPv4 address."""
-    host = ipaddress.ip_address(address[0])
+    return _plain_host(address[0]), address[1]
+
+
+@lru_cache(maxsize=64)
+def _plain_host(text: str) -> str:
+    host = ipaddress.ip_address(text)
     mapped = host.ipv4_mapped if isinstance(host, ipaddress.IPv6Address) else None
-    return str(mapped or host), address[1]
+    return str(mapped or host)
