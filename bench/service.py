@@ -31,6 +31,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ import record
 from nexus.cortex.evaluation.running_service import INITIALIZE, RunningService, request
 from nexus.training.replay import Replay
 
-MODELS = Path(os.environ.get("NEXUS_MODELS_FOLDER", "build/models"))
+MODELS = Path(os.environ.get("NEXUS_MODELS_FOLDER") or os.environ.get("NEXUS_TEST_MODELS") or "build/models")
 CONNECTIONS = 8
 EVERY_SECONDS = 0.005
 LEARNT_FROM = 12 << 20  # bytes; more than is read while this measures
@@ -127,7 +128,7 @@ def latency(rounds: int, seconds: float) -> dict[str, Any]:
         learning = number % 2 == 0
         with service(learning) as (running, _):
             if learning:
-                wait_until(lambda running=running: bytes_learned(running) > 0)
+                wait_until(partial(bytes_learned, running))
             before = bytes_learned(running)
             taken[learning].append(ask(running, seconds))
             if learning:
@@ -139,20 +140,20 @@ def latency(rounds: int, seconds: float) -> dict[str, Any]:
     if min(learnt) <= 0:
         raise SystemExit("the learner did not learn: nothing was measured")
     ratios = {
-        name: interval(rounds, lambda drawn, at=at: ratio(taken, drawn, at))
+        name: {"is": of(range(rounds)), "95_percent": interval(rounds, of)}
         for name, at in (("median", 50), ("p99", 99))
+        for of in [partial(ratio, taken, at)]
     }
     return {
         "off": summed(taken[False]),
         "learning": summed(taken[True]),
-        "ratio": {name: {"is": ratio(taken, range(rounds), at), "95_percent": ratios[name]}
-                  for name, at in (("median", 50), ("p99", 99))},
+        "ratio": ratios,
         "bytes_learnt_a_second": round(statistics.median(learnt) / (seconds + 1.2)),
         "learner_percent_of_the_machine": statistics.median(shares),
-    }  # fmt: skip
+    }
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 120) -> None:
+def wait_until(true: Callable[[], object], seconds: float = 120) -> None:
     """Raises `SystemExit` when it does not come true."""
     deadline = time.monotonic() + seconds
     while not true():
@@ -204,7 +205,7 @@ def summed(rounds: list[list[float]]) -> dict[str, Any]:
     }
 
 
-def ratio(taken: dict[bool, list[list[float]]], rounds: Sequence[int], at: int) -> float:
+def ratio(taken: dict[bool, list[list[float]]], at: int, rounds: Sequence[int]) -> float:
     """A percentile while learning by that without, of these rounds."""
     both = [percentile([v for n in rounds for v in taken[side][n]], at) for side in (True, False)]
     return round(both[0] / both[1], 3)
@@ -304,15 +305,17 @@ def relay(times: int) -> dict[str, Any]:
     asked = [
         request("initialize", INITIALIZE),
         request("tools/list", {}),
-        request("tools/call", {"name": "nexus_status", "arguments": {}}),
+        request("tools/call", {"name": "memory_status", "arguments": {}}),
     ]
     command = [str(Path(sysconfig.get_path("scripts")) / "nexus"), "mcp"]
-    resident, own = [], []
+    resident, own, program = [], [], ""
     with service(False) as (running, _):
+        # As for most users: the key lies in its file, not in the settings.
+        env = {name: value for name, value in running.env.items() if name != "NEXUS_SERVICE_TOKEN"}
+        key = str(running.http.headers["authorization"]).removeprefix("Bearer ")
+        (Path(env["NEXUS_HOME"]) / "run" / "token").write_text(key)
         for _ in range(times):
-            with subprocess.Popen(
-                command, env=running.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            ) as process:
+            with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
                 assert process.stdin
                 assert process.stdout
                 for each in asked:
@@ -323,11 +326,12 @@ def relay(times: int) -> dict[str, Any]:
                 memory = psutil.Process(process.pid).memory_full_info()
                 resident.append(memory.rss / 1e6)
                 own.append(memory.uss / 1e6)
+                program = Path(psutil.Process(process.pid).exe()).name
                 process.stdin.close()
     return {
         "resident_mb": round(statistics.median(resident), 2),
         "own_mb": round(statistics.median(own), 2),
-        "program": Path(command[0]).name,
+        "program": program,
     }
 
 

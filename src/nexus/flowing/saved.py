@@ -57,7 +57,7 @@ def writing(
         for array in arrays.values():
             # The length stands before what is packed, and the sum goes over both: so one array waits.
             parts, packer = [], zlib.compressobj(_EFFORT)
-            data = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+            data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
             for at in range(0, len(data), SLICE):
                 parts.append(packer.compress(data[at : at + SLICE]))
                 yield

@@ -40,7 +40,7 @@ class Student(Protocol):
         """Forget the context, not what was learnt: a new text begins."""
 
     def saving(self, path: Path) -> Iterator[None]:
-        """Write everything learnt to `path`, atomically, a slice at each step; meanwhile nothing is learnt."""
+        """Write everything learnt to `path`, atomically, a slice at each step; meanwhile learn nothing."""
 
 
 Birth = Callable[[], Student]
