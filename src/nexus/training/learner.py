@@ -2,8 +2,9 @@
 
 Order: our own base text once; then the user's new passages; then a lesson that came; then dreams, until
 they teach nothing more. Held-out passages are measured in between and never learnt. Invariants: `step`
-does one slice; a checkpoint is written in slices too, and nothing is learnt before it is whole; what is learnt and what says how far (`Progress`) are saved together, so after a kill
-nothing is learnt twice or left out that the replay still has; to forget is to begin anew from what is left.
+does one slice; a checkpoint is written in slices too, and nothing is learnt before it is whole; what is
+learnt and what says how far (`Progress`) are saved together, so after a kill nothing is learnt twice or left
+out that the replay still has; to forget is to begin anew from what is left.
 """
 
 from __future__ import annotations
