@@ -65,7 +65,7 @@ def optional_parts() -> list[Part]:
 
 
 class RecentParts:
-    """The parts as they were at most `seconds` ago. Any thread may ask; one looks, the others get what was."""
+    """The parts as they were at most `seconds` ago. Any thread may ask; one looks, the others wait for it."""
 
     def __init__(
         self,

@@ -1,8 +1,9 @@
 """Saved: the file that a Flow is kept in. The format is written down in docs/formats/flow.md.
 
 Knows arrays by name, not what they mean. Written slice by slice, so that who writes can stop for others in
-between. Invariants: no slice takes longer than `SLICE` bytes do, and at its end the disk; a file is used only when its checksum holds, its
-version is ours and every array has exactly the size that its settings ask for; nothing in it is code.
+between. Invariants: no slice takes longer than `SLICE` bytes do, the last one as long as the disk; a file is
+used only when its checksum holds, its version is ours and every array has exactly the size that its settings
+ask for; nothing in it is code.
 """
 
 from __future__ import annotations
