@@ -39,7 +39,7 @@ class Relay:
     """Reads messages, writes answers."""
 
     def __init__(self, home: Home, write: Callable[[bytes], None], folder: Path, revision: str = "") -> None:
-        """`write` takes one line at a time; `folder` is where the agent works; `revision` was settled before."""
+        """`write` takes one line; `folder` is where the agent works; `revision` was settled before."""
         self._home, self._write = home, write
         self._project = pending.project_header(folder)
         self._revision, self._configured = revision, ""
