@@ -1,4 +1,4 @@
-"""What the compiled relay leaves to the one in Python: requests without an answer, and the handshake's revision.
+"""What the compiled relay leaves to the one in Python: requests without an answer, and the settled revision.
 
 The compiled relay (native/relay) does what a session is made of, and becomes this process when anything else
 is to be done. Invariant: what it had read and not answered comes before the rest of stdin, and a line that
@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from nexus.core.paths import find_project
 
-# Set by the compiled relay when it leaves the rest: a descriptor, and the revision that the handshake settled.
+# Set by the compiled relay when it leaves the rest: a descriptor, and what the handshake settled.
 PENDING, REVISION = "NEXUS_RELAY_PENDING", "NEXUS_RELAY_REVISION"
 
 
