@@ -1,4 +1,4 @@
-"""What the compiled relay leaves to the one in Python: requests without an answer, and the settled revision.
+"""What the compiled relay leaves to the one in Python: what has no answer yet, and the settled revision.
 
 The compiled relay (native/relay) does what a session is made of, and becomes this process when anything else
 is to be done. Invariant: what it had read and not answered comes before the rest of stdin, and a line that
