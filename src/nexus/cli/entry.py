@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 
 def main() -> None:
@@ -39,19 +41,16 @@ def main() -> None:
 def _become_small() -> None:
     """Go on as the compiled relay; returns where there is none, or where it has left the rest to Python."""
     from nexus.cli.pending import PENDING, project_header
+    from nexus.core.paths import Home
 
     if PENDING in os.environ:
         return
-    beside = (os.path.dirname(path) for path in (sys.executable, sys.argv[0]) if path)
-    program = next(
-        (p for folder in beside if os.access(p := os.path.join(folder, "nexus-relay"), os.X_OK)), ""
-    )
+    # Beside this Python or this command, never in the folder where the agent happens to work.
+    beside = (Path(path).parent for path in (sys.executable, sys.argv[0]) if Path(path).is_absolute())
+    programs = (str(folder / "nexus-relay") for folder in beside)
+    program = next((path for path in programs if os.access(path, os.X_OK)), "")
     if not program:
         return
-    from nexus.core.paths import Home
-
     python = [sys.executable, "-P", "-m", "nexus", "mcp"]
-    try:
-        os.execv(program, [program, str(Home.from_env().root), project_header(), *python])
-    except OSError:
-        return  # built for another machine
+    with suppress(OSError):  # built for another machine
+        os.execv(program, [program, str(Home.from_env().root), project_header(), *python])  # noqa: S606
