@@ -9,8 +9,8 @@ passage is held out. Bits per byte of the held-out passages:
 rehearsal   passages of 300 and of 2,000 bytes: frozen base, after one reading, after one night and four in
             which everything is read again, and beside it in which only what was forgotten is (what we do)
 forgetting  then a novel is learnt: how many passages were forgotten, what the held-out ones cost, fresh,
-            then, and after a night, in which a passage is looked at when its turn comes (what we do); beside it a
-            night that learns again all that were forgotten when it began; and what both cost the newer text
+            then, and after a night, in which a passage is looked at when its turn comes (what we do); beside
+            it a night that learns again all that were forgotten when it began; and what both cost the novel
 
 NEXUS_DATA holds books/eval and agents (docs/guides/benchmarks.md). Takes about a minute for each user.
 """

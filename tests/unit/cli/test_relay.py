@@ -175,7 +175,10 @@ def test_a_program_in_the_folder_of_the_agent_is_not_taken_for_the_compiled_rela
     trap = tmp_path / "nexus-relay"
     trap.write_text("#!/bin/sh\necho trapped\n")
     trap.chmod(0o755)
-    program = "import sys; sys.argv = ['nexus', 'mcp']; sys.executable = ''; from nexus.cli.entry import main; main()"
+    program = (
+        "import sys; sys.argv = ['nexus', 'mcp']; sys.executable = '';"
+        "from nexus.cli.entry import main; main()"
+    )
     done = subprocess.run(
         [sys.executable, "-P", "-c", program],
         cwd=tmp_path,
