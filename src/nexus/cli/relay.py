@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import nexus
+from nexus.cli import pending
 from nexus.cli.plain_http import PlainConnection
-from nexus.core.paths import Home, find_project
+from nexus.core.paths import Home
 from nexus.service.instance import running
 from nexus.service.tool_schemas import INSTRUCTIONS, TOOLS
 
@@ -37,11 +38,11 @@ Message = dict[str, Any]
 class Relay:
     """Reads messages, writes answers."""
 
-    def __init__(self, home: Home, write: Callable[[bytes], None], folder: Path) -> None:
-        """`write` takes one line at a time; `folder` is where the agent works."""
+    def __init__(self, home: Home, write: Callable[[bytes], None], folder: Path, revision: str = "") -> None:
+        """`write` takes one line; `folder` is where the agent works; `revision` was settled before."""
         self._home, self._write = home, write
-        self._project = urllib.parse.quote(str(find_project(folder) or ""))
-        self._revision = self._configured = ""
+        self._project = pending.project_header(folder)
+        self._revision, self._configured = revision, ""
         self._writing = threading.Lock()
         self._idle: list[PlainConnection] = []
         self._places = threading.Semaphore(_AT_ONCE)
@@ -200,7 +201,8 @@ def relay_stdio() -> None:
         sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
 
-    Relay(Home.from_env(), write, Path.cwd()).run(sys.stdin.buffer)
+    relay = Relay(Home.from_env(), write, Path.cwd(), pending.revision())
+    relay.run(pending.lines(sys.stdin.buffer))
 
 
 def _connect(url: str) -> PlainConnection:

@@ -1,7 +1,8 @@
 """Files that are either the old one or the new one, never a part of either.
 
 Every write that matters goes through here: a temporary file in the same folder, fsync, rename,
-fsync of the folder. After `write_bytes` has returned, `kill -9` and power loss keep the new content.
+fsync of the folder. After `write_bytes` or the block of `replacing`, `kill -9` and power loss keep the new
+content.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from nexus.core.errors import StorageError
 
@@ -20,12 +23,22 @@ _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 def write_bytes(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Replace `path` by `data`. Raises `StorageError`; the old file is then unchanged."""
+    with replacing(path, mode=mode) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """A file that becomes `path` at the end of the block; where the block fails, the old file stays.
+
+    Raises `StorageError`.
+    """
     temporary = temporary_for(path)
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)

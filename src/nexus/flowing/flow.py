@@ -7,7 +7,7 @@ and learning the user's text (mixer 1) changes nothing that base text (mixer 0) 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -102,7 +102,15 @@ class Flow:
 
         The context is not kept. Raises `StorageError`.
         """
-        saved.write(path, self.settings, self._core.totals, self._core.arrays())
+        for _ in self.saving(path):
+            pass
+
+    def saving(self, path: Path) -> Iterator[None]:
+        """`save`, a slice of about ten milliseconds at each step. Nothing may be learnt before it ends.
+
+        Whoever gives up half-way closes the generator: the old file stays. Raises `StorageError`.
+        """
+        return saved.writing(path, self.settings, self._core.totals, self._core.arrays())
 
     @classmethod
     def load(cls, path: Path, *, core: Callable[[FlowSettings], Core] = compiled) -> Flow:

@@ -11,6 +11,7 @@ import hmac
 import ipaddress
 import json
 import os
+from functools import lru_cache
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -26,12 +27,13 @@ OPEN_PREFIX = "/dashboard/static/"
 # (the lines of seed 002). Nothing here tells what is known or remembered.
 OWN_PATHS = frozenset({"/api/status", "/api/metrics", "/api/control"})
 # A proxy of the user's may speak for anybody.
-_KEYS = (b"authorization", b"x-api-key")
-_FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
+_FORWARDED = {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"}
+_SPEAKS_FOR = frozenset({b"authorization", b"x-api-key"} | _FORWARDED)
 # Counters without names of the user's things: open to who reaches loopback, as collectors expect.
 OPEN_ON_LOOPBACK = frozenset({"/metrics"})
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Whether binding to `host` keeps the service on this machine."""
     if host == "localhost":
@@ -117,7 +119,7 @@ class TokenGate:
         return path in OPEN_PATHS or path.startswith(OPEN_PREFIX)
 
     def _is_own(self, scope: Scope) -> bool:
-        if scope["path"] not in OWN_PATHS or any(headers(scope, name) for name in (*_FORWARDED, *_KEYS)):
+        if scope["path"] not in OWN_PATHS or any(name in _SPEAKS_FOR for name, _ in scope["headers"]):
             return False
         client, server = scope.get("client"), scope.get("server")
         if not (client and server and is_loopback(client[0]) and is_loopback(server[0])):

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 import anyio.to_thread
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import nexus
@@ -54,6 +55,8 @@ from nexus.service.guard import LocalGuard, TokenGate, is_loopback
 from nexus.service.instance import Instance
 from nexus.service.notify import Notifier, Supervised
 from nexus.service.recovery import Recovery
+from nexus.service.status import status
+from nexus.service.together import Together
 from nexus.service.token import load_or_create
 
 
@@ -89,6 +92,7 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
                 Recovery.of(instance),
             )
             app.state.daemon = daemon
+            app.state.status = Together(lambda: JSONResponse(status(daemon)).body)
             daemon.start()
             supervised = Supervised(
                 Notifier(), lambda: (daemon.state, daemon.failure), lambda: daemon.still_seconds
@@ -119,8 +123,9 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
         middleware=[*(guards if guarded else []), Middleware(Activity)],
     )
     errors.install(app)
-    house = (control, knowledge, memory, hooks, metrics, pages)
-    for module in (*house, openai, completions, responses, embeddings, rerank, anthropic, ollama):
+    house = (control, openai, metrics, knowledge, memory, hooks, pages)
+    # Routes are tried in turn, and most requests are for the first.
+    for module in (*house, completions, responses, embeddings, rerank, anthropic, ollama):
         app.include_router(module.router)
     return app
 

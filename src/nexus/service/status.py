@@ -6,7 +6,7 @@ from typing import Any
 
 import nexus
 from nexus.core.errors import NexusError
-from nexus.core.parts import optional_parts
+from nexus.core.parts import recent_parts
 from nexus.cortex.cortex import Recovered
 from nexus.service.daemon import Daemon
 
@@ -78,5 +78,5 @@ def status(daemon: Daemon) -> dict[str, Any]:
         "memory": daemon.memory.as_dict(),
         "resources": daemon.resources.as_dict(),
         "knowledge": knowledge,
-        "parts": [part.as_dict() for part in optional_parts()],
+        "parts": recent_parts(),
     }

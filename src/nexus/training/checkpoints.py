@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -68,6 +68,25 @@ class Checkpoints:
 
         Raises `StorageError`; what was there is then unchanged.
         """
+
+        def at_once(folder: Path) -> Iterator[None]:
+            write(folder)
+            return iter(())
+
+        saving = self.saving(at_once, facts)
+        while True:
+            try:
+                next(saving)
+            except StopIteration as end:
+                return Path(end.value)
+
+    def saving(
+        self, write: Callable[[Path], Iterator[None]], facts: Mapping[str, Any]
+    ) -> Generator[None, None, Path]:
+        """`save` in slices: those of `write`, then a block of a file at each step. Returns the checkpoint.
+
+        Whoever gives up half-way closes the generator: nothing of it is left.
+        """
         names = self.names()
         number = int(names[-1][-8:]) + 1 if names else 1
         new = self.folder / f".writing-{number:08d}"
@@ -75,8 +94,10 @@ class Checkpoints:
         try:
             shutil.rmtree(new, ignore_errors=True)
             new.mkdir(mode=0o700)
-            write(new)
-            files = {path.name: _sum(path, sync=True) for path in sorted(new.iterdir())}
+            yield from write(new)
+            files = {}
+            for path in sorted(new.iterdir()):
+                files[path.name] = yield from _summing(path, sync=True)
             manifest = {"saved": time.time(), "files": files, "facts": dict(facts)}
             atomic.write_text(new / MANIFEST, json.dumps(manifest))
             os.replace(new, target)
@@ -165,13 +186,23 @@ def verified(path: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def _sum(path: Path, *, sync: bool = False) -> list[Any]:
-    """Size and SHA-256; with `sync` the file is on the disk afterwards."""
+def _sum(path: Path) -> list[Any]:
+    summing = _summing(path)
+    while True:
+        try:
+            next(summing)
+        except StopIteration as end:
+            return list(end.value)
+
+
+def _summing(path: Path, *, sync: bool = False) -> Generator[None, None, list[Any]]:
+    """Size and SHA-256, a block at each step; with `sync` the file is on the disk afterwards."""
     digest, size = hashlib.sha256(), 0
     with open(path, "rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
             size += len(block)
+            yield
         if sync:
             os.fsync(file.fileno())
     return [size, digest.hexdigest()]

@@ -2,14 +2,15 @@
 
 Order: our own base text once; then the user's new passages; then a lesson that came; then dreams, until
 they teach nothing more. Held-out passages are measured in between and never learnt. Invariants: `step`
-does one slice; what is learnt and what says how far (`Progress`) are saved together, so after a kill
-nothing is learnt twice or left out that the replay still has; to forget is to begin anew from what is left.
+does one slice; a checkpoint is written in slices too, and nothing is learnt before it is whole; what is
+learnt and what says how far (`Progress`) are saved together, so after a kill nothing is learnt twice or left
+out that the replay still has; to forget is to begin anew from what is left.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,6 +63,7 @@ class LearningLoop:
         self._measured: list[Task] = []
         self._unmeasured = 0  # bytes learnt since the last measure
         self._unsaved = False
+        self._saving: Generator[None, None, object] | None = None
         self.restored = self._restore()
         self._slices = Slices(self._student)
         self.lessons = Lessons(settings, self._taught, self._own)
@@ -89,6 +91,7 @@ class LearningLoop:
         gone = self.replay.forget(source)
         if source is not None and not gone:
             return 0
+        self._give_up_saving()
         self.checkpoints.clear()
         self.progress = Progress()
         self.dream = Dream()
@@ -99,11 +102,38 @@ class LearningLoop:
         return gone
 
     def checkpoint(self) -> bool:
-        """Save, where something was learnt since the last one. Returns whether it was written."""
-        if not self._unsaved:
+        """Save at once, where something was learnt since the last one. Returns whether it was written."""
+        if not self.begin_checkpoint():
             return False
-        self._save()
+        while self.saving:
+            self.save_on()
         return True
+
+    def begin_checkpoint(self) -> bool:
+        """The next steps save, where something was learnt since the last one. Returns whether they do."""
+        if self._unsaved and self._saving is None:
+            self._saving = self.checkpoints.saving(self._write, self.progress.as_dict())
+        return self.saving
+
+    @property
+    def saving(self) -> bool:
+        """Whether a checkpoint is begun and not whole."""
+        return self._saving is not None
+
+    def save_on(self) -> None:
+        """One slice of the checkpoint. Raises `StorageError`; it is then given up, and the old ones stay."""
+        if self._saving is None:
+            return
+        self.steps += 1
+        try:
+            next(self._saving)
+        except StopIteration:
+            self._saving, self._unsaved = None, False
+        except BaseException:
+            self._saving = None
+            # Without it there is no way back from a night that does harm.
+            self.dream.disturbed()
+            raise
 
     def metrics(self) -> dict[str, Any]:
         """What the service shows."""
@@ -135,14 +165,20 @@ class LearningLoop:
 
     def close(self) -> None:
         """End lessons and files. Nothing is saved."""
+        self._give_up_saving()
         self.lessons.close()
         self.replay.close()
 
     # One step
 
     def step(self) -> bool:
-        """Read one slice of what is due. False where there is nothing to do."""
-        task = self._task = self._task or self._next()
+        """Read or save one slice of what is due. False where there is nothing to do."""
+        if self._task is None and not self.saving:
+            self._task = self._next()
+        if self.saving:
+            self.save_on()
+            return True
+        task = self._task
         if task is None:
             return False
         before = task.steps
@@ -183,7 +219,8 @@ class LearningLoop:
             if self.dream.rested or not self.dream.fall_asleep(self.replay, self.progress.read_upto, held):
                 return None
             # A night that does harm is undone by going back to here.
-            self.checkpoint()
+            if self.begin_checkpoint():
+                return None
         while (number := self.dream.next()) is not None:
             if piece := self.replay.get(number):
                 return Task("recall", piece.text, False, USER_MIXER, piece)
@@ -271,14 +308,16 @@ class LearningLoop:
 
     # Keeping
 
-    def _save(self) -> None:
-        def write(folder: Path) -> None:
-            self._student.save(folder / "flow")
-            (folder / "taught").write_bytes(self._taught.dump())
-            (folder / "own").write_bytes(self._own.dump())
+    def _write(self, folder: Path) -> Iterator[None]:
+        yield from self._student.saving(folder / "flow")
+        (folder / "taught").write_bytes(self._taught.dump())
+        yield
+        (folder / "own").write_bytes(self._own.dump())
 
-        self.checkpoints.save(write, self.progress.as_dict())
-        self._unsaved = False
+    def _give_up_saving(self) -> None:
+        if self._saving is not None:
+            self._saving.close()
+            self._saving = None
 
     def _restore(self) -> Restored:
         found, report = self.checkpoints.restore(self._read)

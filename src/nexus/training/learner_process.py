@@ -77,6 +77,8 @@ class LearnerProcess:
 
     def _learn(self) -> bool:
         """One slice. False where there is nothing to do, or not now."""
+        if self._loop.saving:
+            return self._save_on()
         if self._held or not self._breaker.allow():
             return False
         try:
@@ -88,6 +90,20 @@ class LearnerProcess:
         self._breaker.succeeded()
         self._inbox.steps = self._loop.steps
         return worked
+
+    def _save_on(self) -> bool:
+        """One slice of a checkpoint: when told to pause, too, but not while somebody is served."""
+        if self._inbox.yielded.is_set():
+            return False
+        for_a_dream = self._loop.dream.asleep
+        try:
+            self._loop.save_on()
+        except NexusError as error:
+            if for_a_dream:
+                self._breaker.failed(error)
+            self._warn(f"no checkpoint: {error}")
+        self._inbox.steps = self._loop.steps
+        return True
 
     def _answer_all(self) -> None:
         while not self._ended and (message := self._inbox.take()) is not None:
@@ -180,10 +196,7 @@ class LearnerProcess:
 
     def _checkpoint(self) -> None:
         self._next_checkpoint = time.monotonic() + self._settings.checkpoint_seconds
-        try:
-            self._loop.checkpoint()
-        except NexusError as error:
-            self._warn(f"no checkpoint: {error}")
+        self._loop.begin_checkpoint()
 
     def _warn(self, message: str) -> None:
         if message != self._trouble:  # a full disk would say so a hundred times

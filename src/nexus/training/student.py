@@ -5,7 +5,7 @@ Knows nothing of how it learns. Invariant: nothing here needs gradients or torch
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,8 +39,8 @@ class Student(Protocol):
     def begin(self) -> None:
         """Forget the context, not what was learnt: a new text begins."""
 
-    def save(self, path: Path) -> None:
-        """Write everything learnt to `path`, atomically."""
+    def saving(self, path: Path) -> Iterator[None]:
+        """Write everything learnt to `path`, atomically, a slice at each step; meanwhile learn nothing."""
 
 
 Birth = Callable[[], Student]

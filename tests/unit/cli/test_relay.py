@@ -169,3 +169,22 @@ def test_the_process_ends_with_its_input_and_finds_a_service_that_came_up_later(
         given.close()
         assert process.wait(20) == 0
         assert taken.read() == b""
+
+
+def test_a_program_in_the_folder_of_the_agent_is_not_taken_for_the_compiled_relay(home, tmp_path):
+    trap = tmp_path / "nexus-relay"
+    trap.write_text("#!/bin/sh\necho trapped\n")
+    trap.chmod(0o755)
+    program = (
+        "import sys; sys.argv = ['nexus', 'mcp']; sys.executable = '';"
+        "from nexus.cli.entry import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        cwd=tmp_path,
+        input=json.dumps(request(1, "ping")).encode(),
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    assert json.loads(done.stdout) == {"jsonrpc": "2.0", "id": 1, "result": {}}

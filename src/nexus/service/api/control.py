@@ -80,6 +80,14 @@ async def readyz(request: Request) -> Response:
     return JSONResponse(body, 200 if daemon.state == "ready" else 503)
 
 
+# Early among the routes, which are tried in turn: this is what is asked most.
+@router.get("/api/status", response_model=dict[str, Any])
+async def get_status(request: Request) -> Response:
+    """The state of everything."""
+    # Bytes already: not to be walked over once more by what makes data of models.
+    return Response(await request.app.state.status.get(), media_type="application/json")
+
+
 @router.post("/api/interact", response_model=None)
 async def interact(request: Request, body: InteractBody) -> Response | dict[str, Any]:
     """Ask. The answer names its sources; what was learnt is proposed, not stored."""
@@ -139,12 +147,6 @@ async def forget_learnt(request: Request) -> dict[str, Any]:
     found = daemon_of(request).learning
     found.forget()
     return found.as_dict()
-
-
-@router.get("/api/status")
-async def get_status(request: Request) -> dict[str, Any]:
-    """The state of everything."""
-    return await asyncio.to_thread(status, daemon_of(request))
 
 
 @router.get("/api/events")
