@@ -132,7 +132,7 @@ def table(rows: Sequence[Line]) -> dict[str, Any]:
     scores = {name: np.array([row[name] for row in rows], np.float64) for name in SCORES}
     files = sorted({row["file"] for row in rows})
     places = [np.flatnonzero([row["file"] == file for row in rows]) for file in files]
-    draw, drawn = np.random.default_rng(0), []
+    draw, drawn = np.random.default_rng(0), list[dict[str, float]]()
     while len(drawn) < DRAWS:
         chosen = np.concatenate([places[n] for n in draw.integers(0, len(places), len(places))])
         if 0 < good[chosen].sum() < len(chosen):
