@@ -5,8 +5,8 @@
 The labelled sentences of `nexus bench cortex --only extractor` come from real sessions, which lie in
 NEXUS_DATA (agents/specstory-claude-code). The sessions are read one after the other as the learner reads what
 is said: our own base text first, then every passage from its beginning, every eighth held out; nothing is
-dreamt. A labelled line is judged right before the turn that holds it is learnt, or, where it stands in what is
-not read (a thought, the output of a tool), before its session.
+dreamt. A labelled line is judged right before the turn that holds it is learnt, or, where it stands in what
+is not read (a thought, the output of a tool), before its session.
 
 AUC is the share of pairs of a good line and another in which the good one scores higher: 1 always, .5 chance,
 below .5 the other way round. Intervals draw whole sessions anew, for lines of one session are alike. Scores:

@@ -1,4 +1,4 @@
-"""A proposal gets its surprise from a real learner; a learner that is off, dead or stuck changes nothing else."""
+"""A proposal gets its surprise from a real learner; one that is off, dead or stuck changes nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What could be forgotten: named with a reason, never what is verified, never the last that says something."""
+"""What could be forgotten: named with a reason, never what is verified or the last that says something."""
 
 from __future__ import annotations
 
