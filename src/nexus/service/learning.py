@@ -155,7 +155,12 @@ class Learning:
         """For `/api/status`."""
         metrics = self._learner.metrics
         process = metrics.pop("state")
-        return {**metrics, "state": self._state(process, metrics), "detail": self._detail(process)}
+        return {
+            **metrics,
+            "state": self._state(process, metrics),
+            "detail": self._detail(process),
+            "judged": self.novelty.as_dict(),
+        }
 
     def checkpoints(self) -> dict[str, Any]:
         """For `/api/status`, as the seed has it."""

@@ -107,6 +107,10 @@ class Novelty:
         with self._changed:
             return len(self._waiting) + (self._working is not None)
 
+    def as_dict(self) -> dict[str, int]:
+        """For `/api/status`: sentences that were judged and that were not, and texts that wait."""
+        return {"asked": self.asked, "unasked": self.unasked, "waiting": self.waiting}
+
     def _start(self) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="nexus-novelty", daemon=True)
