@@ -145,6 +145,8 @@ def _show_proposal(proposal: dict[str, Any]) -> None:
     ]
     lines += [f"  {line}" for line in proposal["learning"].splitlines()]
     lines.append(f"  why: {proposal['why']}")
+    if proposal["surprise_means"]:
+        lines.append(f"  surprise {proposal['surprise']:.2f}: {proposal['surprise_means']}")
     if proposal["session"]:
         lines.append(f"  session: {proposal['session']}")
     if proposal["project"]:

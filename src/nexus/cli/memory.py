@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode
 
 import typer
@@ -73,21 +73,29 @@ def list_memories(
     project: ProjectOption = "",
     domain: DomainOption = "",
     all_times: AllFlag = False,
+    by: Annotated[
+        Literal["time", "regret"],
+        typer.Option(help="regret: what could be forgotten first, and why. Nothing is deleted."),
+    ] = "time",
     as_json: output.JsonFlag = False,
 ) -> None:
-    """List memories and proposals, newest first."""
+    """List memories and proposals, newest first; or memories by what their loss would cost."""
     from nexus.cli.client import Client
 
-    asked = {"project": project_folder(project), "domain": domain.upper(), "all": all_times}
+    asked = {"project": project_folder(project), "domain": domain.upper(), "all": all_times, "by": by}
     known: dict[str, Any] = Client().call("GET", f"/api/memories?{urlencode(asked)}")
     if as_json:
         output.as_json(known)
+        return
+    if by == "regret":
+        _list_by_regret(known["memories"])
         return
     for memory in known["memories"]:
         output.data(_line(memory))
     for proposal in known["proposals"]:
         learning = output.harmless(" ".join(proposal["learning"].split()))
-        output.data(f"{proposal['id']}  proposed ({proposal['confidence']})  {learning}")
+        surprise = f", {proposal['surprise_means']}" if proposal["surprise_means"] else ""
+        output.data(f"{proposal['id']}  proposed ({proposal['confidence']}{surprise})  {learning}")
     if not known["memories"] and not known["proposals"]:
         output.talk('nothing is remembered yet; try: nexus remember "..."')
 
@@ -199,6 +207,17 @@ def import_memories(
         output.data(f"{len(report['added'])} added, {len(report['unchanged'])} unchanged{left}")
     if report["problems"]:
         raise typer.Exit(1)
+
+
+def _list_by_regret(memories: list[dict[str, Any]]) -> None:
+    for memory in memories:
+        output.data(_line(memory))
+        could = "could go" if memory["forgettable"] else "keep"
+        output.data(output.harmless(f"  {could}, regret {memory['regret']:.2f}: {memory['why']}"))
+    if any(memory["forgettable"] for memory in memories):
+        output.talk("nothing is forgotten by itself; nexus forget ID... does it")
+    else:
+        output.talk("nothing here could go without a loss" if memories else "nothing is remembered yet")
 
 
 def _line(memory: dict[str, Any]) -> str:

@@ -45,6 +45,16 @@ class Approvals:
         )
         return [(row[0], row[1], json.loads(row[2])) for row in rows]
 
+    def note_on_proposal(self, key: str, **notes: Any) -> bool:
+        """Write `notes` into the body of an open proposal. False when there is none."""
+        with self._db.transaction() as db:
+            row = db.execute("SELECT body FROM proposals WHERE id = ? AND state = 'open'", (key,)).fetchone()
+            if row is None:
+                return False
+            body = json.dumps({**json.loads(row[0]), **notes}, ensure_ascii=False)
+            db.execute("UPDATE proposals SET body = ? WHERE id = ?", (body, key))
+        return True
+
     def close_proposal(self, key: str, *, rejected: bool) -> bool:
         """Take a proposal off the queue; a rejected one is remembered so that it does not return."""
         sql = (

@@ -110,6 +110,16 @@ def contradicts(one: str, other: str) -> bool:
     return _differ_in_setting(a, b)
 
 
+def adds(one: str, other: str) -> bool:
+    """Whether `one` names a number, a name, a kind or a denial that `other` does not.
+
+    Then the two are not the same, however near their vectors are: two ports of two services.
+    """
+    a, b = _take_apart(one), _take_apart(other)
+    telling = a.numbers | a.names | a.subjects | (a.about & _KINDS) | _settings_words(a.about)
+    return bool(telling - b.words) or (a.denies, a.denied) != (b.denies, b.denied)
+
+
 def _same_subject(a: _Statement, b: _Statement) -> bool:
     if _differ(a.subjects, b.subjects):
         return False

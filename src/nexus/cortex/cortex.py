@@ -36,6 +36,7 @@ from nexus.cortex.filters import Filter
 from nexus.cortex.indexer import compare
 from nexus.cortex.indexes import open_index
 from nexus.cortex.ingest import Ingest
+from nexus.cortex.keeping import Keeping
 from nexus.cortex.ledger import KINDS, Ledger, ObjectKind
 from nexus.cortex.listener import Listener
 from nexus.cortex.memory import Memory, MemoryStore
@@ -110,15 +111,17 @@ class Cortex:
         self._ingest = Ingest(self.ledger, self._store, self._listener, embedders.documents, sizes, limits)
         self.memory_store = MemoryStore(home.memories)
         indexed = MemoryIndex(self.ledger, self._store, self._index, embedders.talk)
+        approvals = Approvals(self._database)
         self._remembering = Remembering(
             self.memory_store,
             self.ledger,
-            Approvals(self._database),
+            approvals,
             indexed.put,
             indexed.drop,
             indexed.similar,
             settings,
         )
+        self.keeping = Keeping(self._remembering, self.memory_store, approvals, self.ledger, self._vectors)
         self.retriever = Retriever(self.ledger, embedders, self._index, self._vectors, settings.scoring)
         count, problems, half_written = self._remembering.recover()
         self.recovered = Recovered(0, 0, count, problems, half_written)
@@ -248,7 +251,7 @@ class Cortex:
         self._remembering.shown(session, texts)
 
     def proposals(self) -> list[ProposedMemory]:
-        """What waits for approval, newest first."""
+        """What waits for approval, the newest day first (`nexus.cortex.proposal.in_order`)."""
         return self._remembering.proposals()
 
     def approve(self, proposal_id: str, *, supersede: bool | None = None) -> Memory:

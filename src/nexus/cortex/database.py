@@ -59,6 +59,11 @@ CREATE TABLE IF NOT EXISTS terms (
 ) WITHOUT ROWID;
 -- Folders and files that a person added, to be followed.
 CREATE TABLE IF NOT EXISTS roots (path TEXT PRIMARY KEY, added TEXT NOT NULL) WITHOUT ROWID;
+-- What the keeping of a memory is judged by and its file does not tell: when it was last given to somebody,
+-- and how surprising its words were when they were said.
+CREATE TABLE IF NOT EXISTS keeping (
+    path TEXT PRIMARY KEY, used TEXT NOT NULL DEFAULT '', surprise REAL
+) WITHOUT ROWID;
 -- Sessions that a person has taken out: a client that goes on writing does not bring them back.
 CREATE TABLE IF NOT EXISTS left_out (path TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS proposals (

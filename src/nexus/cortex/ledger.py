@@ -168,6 +168,7 @@ class Ledger:
         """Forget the object at `path`. Returns its points; empty when it was not known."""
         with self._db.transaction() as db:
             gone = list(self._remove(db, path))
+            db.execute("DELETE FROM keeping WHERE path = ?", (path,))
         self._places.refresh(gone)
         return gone
 
@@ -278,7 +279,28 @@ class Ledger:
         """Note that these chunks were put into a frame."""
         with self._db.transaction() as db:
             db.executemany("UPDATE chunks SET hits = hits + 1 WHERE point = ?", [(p,) for p in points])
+            now = clock.iso(clock.now())
+            db.executemany(
+                f"INSERT INTO keeping (path, used) SELECT o.path, ? {_JOINED} WHERE c.point = ?"
+                " AND o.kind = 'memory' ON CONFLICT (path) DO UPDATE SET used = excluded.used",
+                [(now, point) for point in points],
+            )
         self._places.refresh(points)
+
+    def note_surprise(self, path: str, surprise: float) -> bool:
+        """Note how surprising the words of the memory at `path` were when said. False where there is none."""
+        with self._db.transaction() as db:
+            cursor = db.execute(
+                "INSERT INTO keeping (path, surprise) SELECT ?, ? WHERE EXISTS"
+                " (SELECT 1 FROM objects WHERE path = ? AND kind = 'memory')"
+                " ON CONFLICT (path) DO UPDATE SET surprise = excluded.surprise",
+                (path, surprise, path),
+            )
+            return cursor.rowcount == 1
+
+    def keeping(self) -> dict[str, tuple[str, float | None]]:
+        """By path of a memory: when it was last given to somebody ("" never), and its surprise."""
+        return {row[0]: (row[1], row[2]) for row in self._db.rows("SELECT path, used, surprise FROM keeping")}
 
     def counts(self) -> dict[str, int]:
         """Documents, memories, transcripts, chunks and open proposals."""

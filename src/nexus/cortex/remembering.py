@@ -27,7 +27,7 @@ from nexus.cortex.ledger import Ledger
 from nexus.cortex.memory import Memory, MemoryStore, moment, parse
 from nexus.cortex.project_memories import SOURCE, ProjectMemory, ProjectScan
 from nexus.cortex.projects import Projects
-from nexus.cortex.proposal import ProposedMemory, bare, key, normal
+from nexus.cortex.proposal import ProposedMemory, bare, in_order, key, normal
 from nexus.cortex.recalled import Recalled
 
 __all__ = ["ImportReport", "ProposedMemory", "Remembering", "Rules"]
@@ -163,8 +163,8 @@ class Remembering:
         self._recalled.note(session, texts)
 
     def proposals(self) -> list[ProposedMemory]:
-        """What waits for approval, newest first."""
-        return [ProposedMemory.queued(*row) for row in self._approvals.proposals()]
+        """What waits for approval, the newest day first."""
+        return in_order(ProposedMemory.queued(*row) for row in self._approvals.proposals())
 
     def approve(self, proposal_id: str, *, supersede: bool | None = None) -> Memory:
         """Make a proposal a memory. Raises `NotFoundError`.
@@ -183,6 +183,8 @@ class Remembering:
                 memory = self.supersede(olds, proposal.learning, **proposal.fields())
             else:
                 memory = self.remember(proposal.learning, **proposal.fields())
+            if proposal.surprise is not None:
+                self._ledger.note_surprise(str(self._store.path(memory.id)), proposal.surprise)
             self._approvals.close_proposal(proposal_id, rejected=False)
         return memory
 

@@ -20,6 +20,7 @@ from nexus.cortex.filters import Filter
 from nexus.engine.base import ChatMessage, ChatRequest, Delta, Finish, FinishReason, ToolCall
 from nexus.engine.completion import CompletionRequest
 from nexus.engine.worker_settings import PEER_CONTEXT
+from nexus.service import approval
 from nexus.service.daemon import Daemon
 from nexus.service.jobs import Job
 from nexus.service.stream import Emitter, Stream
@@ -75,8 +76,9 @@ def answer(daemon: Daemon, question: Question, stream: Stream, job: Job) -> None
             temperature=question.temperature,
         )
         done = generate(daemon, request, stream, job, began)
-        daemon.learning.observe(f"{question.prompt}\n\n{done['reply']}")
-        proposals = daemon.cortex.consider(question.prompt)
+        proposals = approval.hear(
+            daemon.cortex, daemon.learning, question.prompt, learnt=f"{question.prompt}\n\n{done['reply']}"
+        )
         return {
             **done,
             "answerable": answerable,

@@ -1,25 +1,53 @@
-"""What waits for the user's word, with what stands against it, and one memory taking another's place.
+"""What waits for the user's word, how it comes there, and one memory taking another's place.
 
-Shared by the JSON interface and the dashboard; knows nothing of HTTP. Invariant: a memory that is named
-in a proposal and gone since is left out, never shown from the proposal's own words.
+Shared by the JSON interface, the hooks and the dashboard; knows nothing of HTTP. Invariants: a memory that is
+named in a proposal and gone since is left out, never shown from the proposal's own words; no proposal waits
+for the learner to say how new it is.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from nexus.core import clock
 from nexus.core.errors import InvalidInputError, NotFoundError
 from nexus.cortex.cortex import Cortex
+from nexus.cortex.extractor import Role
 from nexus.cortex.memory import Memory
 from nexus.cortex.memory_file import ID
 from nexus.cortex.project_memories import SOURCE
+from nexus.cortex.proposal import ProposedMemory, meaning
+from nexus.service.learning import Learning
+from nexus.service.novelty import Sentence
+
+
+def hear(
+    cortex: Cortex,
+    learning: Learning,
+    text: str,
+    *,
+    learnt: str,
+    role: Role = "user",
+    session: str = "",
+    project: str = "",
+) -> list[ProposedMemory]:
+    """Propose what `text` seems to teach, and let the learner judge that before it reads `learnt`."""
+    proposed: list[ProposedMemory] = []
+    try:
+        proposed = cortex.consider(text, role, session=session, project=project)
+    finally:
+        note = cortex.keeping.note_surprise
+        unjudged = [Sentence(p.learning, partial(note, p)) for p in proposed if p.surprise is None]
+        learning.observe(learnt, session, unjudged)
+    return proposed
 
 
 def waiting(cortex: Cortex) -> list[dict[str, Any]]:
-    """The proposals, newest first; `against` and `alike` are the memories they contradict or repeat.
+    """The proposals, newest day first; `against` and `alike` are the memories they contradict or repeat.
 
-    `why` is the reason without naming once more what is in `against`.
+    `why` is the reason without naming once more what is in `against`; `surprise_means` is the number in
+    words.
     """
     found = []
     for proposal in cortex.proposals():
@@ -27,6 +55,7 @@ def waiting(cortex: Cortex) -> list[dict[str, Any]]:
             "against": _held(cortex, proposal.contradicts),
             "alike": _held(cortex, proposal.similar),
             "why": proposal.reason.partition("; contradicts ")[0],
+            "surprise_means": meaning(proposal.surprise),
         }
         found.append({**proposal.as_dict(), **named})
     return found

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from nexus.core.errors import InvalidInputError, NexusError
 from nexus.cortex.extractor import Role
+from nexus.service import approval
 from nexus.service.daemon import Daemon
 
 _log = logging.getLogger(__name__)
@@ -148,10 +149,16 @@ class Capture:
             self._changed.wait(wait)
 
     def _consider(self, said: Said) -> None:
-        if self._daemon.config.settings.cortex.capture == "sessions":
-            self._daemon.learning.observe(said.text, said.session)
-        cortex = self._daemon.cortex
-        cortex.consider(said.text, said.role, session=said.session, project=said.project)
+        learnt = said.text if self._daemon.config.settings.cortex.capture == "sessions" else ""
+        approval.hear(
+            self._daemon.cortex,
+            self._daemon.learning,
+            said.text,
+            learnt=learnt,
+            role=said.role,
+            session=said.session,
+            project=said.project,
+        )
 
     def _listen(self, path: Path) -> None:
         self._daemon.cortex.hear(path)

@@ -1,20 +1,22 @@
 """Learning beside serving: when the learner may run, what it hears, what is known of it (seed 002).
 
-Knows neither the model nor how it learns; the learner's process does the work. Invariants: nothing here
-waits for it; it holds while somebody is served; only what has passed the gate for secrets reaches it; its
-process is there only while there is something to learn.
+Knows neither the model nor how it learns; the learner's process does the work. Invariants: nobody who calls
+this waits for it; it holds while somebody is served; only what has passed the gate for secrets reaches it;
+its process is there only while there is something to learn; a sentence is judged before it is learnt.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from nexus.core.buffers import Buffer, History
 from nexus.core.config import Config
-from nexus.core.errors import InvalidInputError
+from nexus.core.errors import BusyError, InvalidInputError
 from nexus.cortex import secrets
+from nexus.service.novelty import Novelty, Sentence
 from nexus.service.resource import ResourceGovernor
 from nexus.training.learner_client import Learner
 from nexus.training.learner_settings import learner_settings
@@ -23,6 +25,8 @@ Action = Literal["pause", "resume", "train_start", "train_stop"]
 # A learner that has nothing more to learn ends after so long: it holds some 60 MB.
 REST_SECONDS = 600.0
 HISTORY_SECONDS, HISTORY_POINTS = 10.0, 720
+# A process that starts reads its checkpoint first; one that is asked runs only when nobody else does.
+READY_SECONDS, ASK_SECONDS = 20.0, 10.0
 _CURVES = ("experience_factor", "flow_depth", "bits_per_byte")
 _THOUGHTS = 60
 
@@ -38,6 +42,7 @@ class Learning:
         self._learner = Learner(
             learner_settings(settings, config.home), gate=secrets.blacked_out, on_event=self._heard
         )
+        self.novelty = Novelty(self._newness, self._learn)
         self._lock = threading.Lock()
         self._started = self._resting = self._stopped = False
         self._told = 0  # how often there was something for the process
@@ -82,22 +87,26 @@ class Learning:
 
     def stop(self) -> None:
         """Let it save and end, for good."""
+        self.novelty.stop()
         with self._lock:
             self._stopped = True
         self._learner.close()
 
-    def observe(self, text: str, source_id: str = "") -> None:
-        """What was said in the conversation `source_id`."""
-        if self._settings.enabled and text.strip():
-            self._learner.observe(text, "conversation", source_id)
-            self._begin()
+    def observe(self, text: str, source_id: str = "", sentences: Sequence[Sentence] = ()) -> None:
+        """What was said in the conversation `source_id`; how new `sentences` are is found out before."""
+        if self._settings.enabled and (text.strip() or sentences):
+            self.novelty.put(text, source_id, sentences)
 
     def forget(self, source_id: str | None = None) -> None:
         """Delete what was said in `source_id`, or everything, and what was learnt from it."""
         known = self._home.training / "replay.db"
-        if self._started or known.exists():
-            self._learner.forget(source_id)
-            self._begin()
+
+        def forget() -> None:
+            if self._started or known.exists():
+                self._learner.forget(source_id)
+                self._begin()
+
+        self.novelty.forget(source_id, forget)
 
     def control(self, action: Action, topic: str = "") -> None:
         """What `POST /api/control` may ask for. Raises `InvalidInputError` where it cannot be done."""
@@ -146,7 +155,12 @@ class Learning:
         """For `/api/status`."""
         metrics = self._learner.metrics
         process = metrics.pop("state")
-        return {**metrics, "state": self._state(process, metrics), "detail": self._detail(process)}
+        return {
+            **metrics,
+            "state": self._state(process, metrics),
+            "detail": self._detail(process),
+            "judged": self.novelty.as_dict(),
+        }
 
     def checkpoints(self) -> dict[str, Any]:
         """For `/api/status`, as the seed has it."""
@@ -155,6 +169,24 @@ class Learning:
     def breakers(self) -> dict[str, str]:
         """State of the learner's own breakers, by name."""
         return {"learning": "CLOSED", "teacher": "CLOSED", **self._learner.metrics.get("breakers", {})}
+
+    def _learn(self, text: str, source_id: str) -> None:
+        if text.strip():
+            self._learner.observe(text, "conversation", source_id)
+            self._begin()
+
+    def _newness(self, sentence: str) -> float | None:
+        """How new it is to the learner; None where that has learnt nothing yet. Waits, within bounds."""
+        if not (self._home.training / "replay.db").exists():
+            return None
+        self._begin()
+        deadline = time.monotonic() + READY_SECONDS
+        while self._learner.state != "running":
+            if time.monotonic() >= deadline:
+                raise BusyError(f"the learner is not ready after {READY_SECONDS:g} s")
+            if self.novelty.stopping.wait(0.05):
+                return None
+        return self._learner.surprise(sentence, ASK_SECONDS).novelty
 
     def _begin(self) -> None:
         with self._lock:

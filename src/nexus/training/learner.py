@@ -82,6 +82,13 @@ class LearningLoop:
         self._slices.interrupted()
         return [round(float(bits), 3) for bits in found.bits]
 
+    def base_surprise(self, text: str) -> float:
+        """Bits per byte of `text` to the base, which has read nothing of the user; 0 of no text."""
+        self._student.begin()
+        found = self._student.read(text.encode("utf-8", "replace"), learn=False, mixer=BASE_MIXER)
+        self._slices.interrupted()
+        return float(np.mean(found.bits, dtype=np.float64)) if len(found.bits) else 0.0
+
     def forget(self, source: str | None) -> int:
         """Delete what was said in `source` (None: everything) and begin anew from what is left.
 

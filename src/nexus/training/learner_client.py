@@ -19,6 +19,7 @@ from typing import Any, Final, Literal
 from nexus.core.errors import BusyError, InvalidInputError, NotRunningError
 from nexus.training.learner_life import LearnerLife
 from nexus.training.learner_settings import LearnerSettings
+from nexus.training.novelty import novelty
 
 WAITING_BYTES: Final = 4 << 20
 MOST_TEXT: Final = 256 << 10  # characters of one text; JSON may need four times as many bytes
@@ -34,10 +35,20 @@ OnEvent = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class Surprise:
-    """Bits of every byte of a text in UTF-8, and their mean."""
+    """Bits of every byte of a text in UTF-8, and their mean; `base` is the mean for the base alone.
+
+    `known` says whether anything of the user's was read before.
+    """
 
     bits: Sequence[float]
     mean: float
+    base: float
+    known: bool
+
+    @property
+    def novelty(self) -> float | None:
+        """How new the text is to who has read the user; None where nothing was read, or no text given."""
+        return novelty(self.mean, self.base) if self.known and self.bits else None
 
 
 class Learner:
@@ -167,12 +178,13 @@ class Learner:
         """How surprising `text` is to the learner. Not for an event loop: it waits.
 
         Raises `InvalidInputError` for a text that is too long, `NotRunningError` when there is no
-        learner, `BusyError` after `timeout` seconds.
+        learner, `BusyError` after `timeout` seconds, and what the gate raises.
         """
         if len(text) > MOST_SURPRISE:
             raise InvalidInputError(
                 f"{len(text)} characters are too many to judge", hint=f"at most {MOST_SURPRISE}"
             )
+        text = self._gate(text)
         with self._changed:
             if self.state != "running":
                 raise NotRunningError(f"the learner is {self.state}", hint="ask again in a while")
@@ -270,7 +282,7 @@ class Learner:
             elif kind == "surprise":
                 future = self._questions.pop(event["id"], None)
                 if future is not None:
-                    future.set_result(Surprise(event["bits"], event["mean"]))
+                    future.set_result(Surprise(event["bits"], event["mean"], event["base"], event["known"]))
             self._changed.notify_all()
         if kind == "warning":
             self._warn(str(event["message"]))

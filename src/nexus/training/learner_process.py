@@ -143,9 +143,7 @@ class LearnerProcess:
             case "train_stop":
                 loop.lessons.stop()
             case "surprise":
-                bits = loop.surprise(str(message["text"]))
-                mean = sum(bits) / len(bits) if bits else 0.0
-                self._send({"event": "surprise", "id": message["id"], "bits": bits, "mean": round(mean, 4)})
+                self._surprise(message["id"], str(message["text"]))
             case "forget":
                 what = message.get("id")
                 gone = loop.forget(None if what is None else str(what))
@@ -156,6 +154,14 @@ class LearnerProcess:
                 self._ended = True
             case other:
                 self._warn(f"the learner does not know {str(other)[:40]!r}")
+
+    def _surprise(self, number: int, text: str) -> None:
+        bits = self._loop.surprise(text)
+        mean = sum(bits) / len(bits) if bits else 0.0
+        base = self._loop.base_surprise(text)
+        known = self._loop.progress.read_upto > 0
+        figures = {"mean": round(mean, 4), "base": round(base, 4), "known": known}
+        self._send({"event": "surprise", "id": number, "bits": bits, **figures})
 
     def _train(self, topic: str) -> None:
         lessons = self._loop.lessons

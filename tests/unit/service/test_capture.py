@@ -36,16 +36,21 @@ class Notes:
     def learning(self) -> Any:
         return self
 
-    def observe(self, text: str, session: str) -> None:
+    @property
+    def keeping(self) -> Any:
+        return SimpleNamespace(note_surprise=None)
+
+    def observe(self, text: str, session: str, sentences: list[Any]) -> None:
         """What was said may be learnt from; how is not this test's."""
 
-    def consider(self, text: str, role: str, *, session: str, project: str) -> None:
+    def consider(self, text: str, role: str, *, session: str, project: str) -> list[Any]:
         self.gate.wait(20)
         if text == "full":
             raise StorageError("no space left")
         if text == "bug":
             raise ZeroDivisionError
         self.done.append(text)
+        return []
 
     def hear(self, path: Path) -> int:
         self.done.append(path)

@@ -179,6 +179,40 @@ def test_memory_that_runs_out_is_a_restart_with_a_warning(
     assert learner.state == "stopped"
 
 
+def test_how_new_a_text_is_is_said_once_something_was_read(learner: Learner) -> None:
+    eventually(lambda: learner.state == "running")
+    first = learner.surprise(SENTENCE.format(3), 120)
+    assert (first.known, first.novelty) == (False, None)
+    talk(learner)
+    eventually(lambda: learner.metrics.get("dreams", {}).get("rested"))
+    known = learner.surprise(SENTENCE.format(3), 120)
+    new = learner.surprise("Seven quick wizards jumped over completely unknown vocabulary.", 120)
+    assert known.base == pytest.approx(8.0, abs=0.5)  # this base has read nothing
+    assert known.novelty is not None
+    assert new.novelty is not None
+    assert known.novelty < 0.5 < new.novelty
+    assert learner.surprise("", 120).novelty is None
+
+
+def test_what_is_asked_passes_the_gate_too(settings: LearnerSettings) -> None:
+    asked: list[str] = []
+
+    def gate(text: str) -> str:
+        asked.append(text)
+        if "refused" in text:
+            raise InvalidInputError("a secret")
+        return text.replace("hush", "****")
+
+    learner = Learner(settings, gate=gate)
+    learner.start()
+    eventually(lambda: learner.state == "running")
+    assert len(learner.surprise("hush hush", 120).bits) == 9
+    with pytest.raises(InvalidInputError, match="a secret"):
+        learner.surprise("refused", 120)
+    assert asked == ["hush hush", "refused"]
+    learner.close(60)
+
+
 def test_what_is_too_much_is_dropped_and_counted_and_nobody_waits(settings: LearnerSettings) -> None:
     learner = Learner(settings, gate=blacked_out)  # not started: nobody takes anything
     assert not learner.observe("x" * (MOST_TEXT + 1))

@@ -1,4 +1,4 @@
-"""The measures of retrieval: recall, nDCG, recall within a budget, and how sure a mean is.
+"""The measures of retrieval and of scores: recall, nDCG, recall within a budget, AUC, how sure a mean is.
 
 A ranking is a sequence of results, best first; a result is the ids that it shows, because one passage
 may hold two turns. Knows no data and no index.
@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 Ranking = Sequence[Sequence[str]]
 _DRAWS = 2000
@@ -67,3 +68,12 @@ def interval(values: Sequence[float]) -> Interval:
 def percentile(values: Sequence[float], share: float) -> float:
     """The value that `share` percent of `values` (not empty) do not exceed."""
     return float(np.percentile(np.asarray(values, np.float64), share))
+
+
+def auc(scores: NDArray[np.float64], good: NDArray[np.bool_]) -> float:
+    """The share of pairs of a good and another one in which the good one scores higher; ties count half.
+
+    Both kinds must be there.
+    """
+    difference = scores[good][:, None] - scores[~good]
+    return float((difference > 0).mean() + (difference == 0).mean() / 2)

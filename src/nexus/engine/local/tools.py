@@ -49,7 +49,8 @@ class ToolText:
     """Reads one answer. `names` are the tools on offer; what calls another one is text.
 
     A call stands behind the mark of the format, or in a block of code of its own, or is the whole
-    answer, also in double braces, or stands on lines of its own behind text: models that learnt their own format badly do all of it.
+    answer, also in double braces, or stands on a line of its own behind text: models that learnt their
+    own format badly do all of it.
     """
 
     def __init__(self, format_name: str, names: Sequence[str]) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from nexus.cortex.memory import Confidence, Domain, MemoryType
+from nexus.cortex.keeping import Judged
+from nexus.cortex.memory import Confidence, Domain, Memory, MemoryType
 from nexus.service import approval
 from nexus.service.api import projects
 from nexus.service.api.streaming import daemon_of
@@ -62,6 +64,12 @@ class ApproveBody(BaseModel):
     keep_old: bool = False
 
 
+class ListBody(WhereBody):
+    """What to list, and in which order."""
+
+    by: Literal["time", "regret"] = "time"
+
+
 class PlaceBody(BaseModel):
     """An absolute path on this machine."""
 
@@ -70,10 +78,18 @@ class PlaceBody(BaseModel):
 
 
 @router.get("/memories")
-async def list_memories(request: Request, body: Annotated[WhereBody, Query()]) -> dict[str, Any]:
-    """Memories and what waits for approval, newest first. Restrictions stand in the query."""
+async def list_memories(request: Request, body: Annotated[ListBody, Query()]) -> dict[str, Any]:
+    """Memories and what waits for approval, newest first. Restrictions stand in the query.
+
+    `by=regret` gives each memory the `regret` of losing it, least first, and says in `forgettable` and
+    `why` what could go. Nothing is deleted.
+    """
     cortex, where = daemon_of(request).cortex, body.filter()
-    memories = await asyncio.to_thread(cortex.memories, where)
+    memories: Sequence[Memory | Judged]
+    if body.by == "regret":
+        memories = await asyncio.to_thread(cortex.keeping.judged, where)
+    else:
+        memories = await asyncio.to_thread(cortex.memories, where)
     proposals = await asyncio.to_thread(approval.waiting, cortex)
     if where.project:
         proposals = [p for p in proposals if p["project"] in ("", where.project)]
@@ -142,7 +158,7 @@ async def supersede(request: Request, memory_id: str, body: SupersedeBody) -> di
 
 @router.get("/proposals")
 async def list_proposals(request: Request) -> dict[str, Any]:
-    """What waits for approval, newest first, with the memories it contradicts."""
+    """What waits for approval, newest day first, with the memories it contradicts."""
     return {"proposals": await asyncio.to_thread(approval.waiting, daemon_of(request).cortex)}
 
 

@@ -109,10 +109,15 @@ def queue(request: Request) -> Response:
 
 
 @router.get("/memories")
-def memories(request: Request, q: str = "", ended: bool = False) -> Response:
-    """What is remembered, as a fragment; `q` narrows it down, `ended` adds what was superseded."""
+def memories(request: Request, q: str = "", ended: bool = False, regret: bool = False) -> Response:
+    """What is remembered, as a fragment; `q` narrows it down, `ended` adds what was superseded.
+
+    With `regret` what would be missed least comes first, with the reason.
+    """
     cortex = _cortex(request)
-    known = cortex.memories(Filter(include_expired=ended))
+    where = Filter(include_expired=ended)
+    judged = cortex.keeping.judged(where) if regret else []
+    known = [j.memory for j in judged] if regret else cortex.memories(where)
     found = [m for m in known if _has_words(m, q)]
     closest: list[Memory] = []
     if known and not found:
@@ -127,6 +132,7 @@ def memories(request: Request, q: str = "", ended: bool = False) -> Response:
         total=len(known),
         memories=found,
         closest=closest,
+        judged={j.memory.id: j for j in judged},
         ended={m.id for m in known if not m.valid_at(now)},
         domains=get_args(Domain),
         confidences=get_args(Confidence),

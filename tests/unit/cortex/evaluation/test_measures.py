@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
-from nexus.cortex.evaluation.measures import interval, ndcg, percentile, recall, recall_within
+from nexus.cortex.evaluation.measures import auc, interval, ndcg, percentile, recall, recall_within
 
 RANKING = [("a",), ("b", "c"), ("d",), ("a",), ("e",)]
 
@@ -26,6 +27,20 @@ def test_recall_within_a_budget_ends_at_the_first_result_that_does_not_fit(budge
 
 def test_a_small_result_behind_one_too_large_is_not_given():
     assert recall_within([("a",), ("b",)], [100, 1], {"b"}, 50) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([3, 4, 1, 2], 1.0),
+        ([1, 2, 3, 4], 0.0),
+        ([1, 1, 1, 1], 0.5),
+        ([1, 3, 2, 2], 0.5),
+        ([2, 3, 2, 1], 0.875),
+    ],
+)
+def test_auc_by_hand(scores, expected):
+    assert auc(np.array(scores, float), np.array([True, True, False, False])) == expected
 
 
 def test_ndcg_by_hand():
