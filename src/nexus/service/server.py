@@ -42,12 +42,14 @@ from nexus.service.api import (
     mcp,
     memory,
     metrics,
+    models,
     ollama,
     openai,
     rerank,
     responses,
 )
 from nexus.service.body_limit import BodyLimit
+from nexus.service.counting import Counting
 from nexus.service.daemon import Daemon
 from nexus.service.dashboard import pages
 from nexus.service.guard import LocalGuard, TokenGate, is_loopback
@@ -111,10 +113,10 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         # What the guards refuse is nobody's activity.
-        middleware=[*(guards if guarded else []), Middleware(Activity)],
+        middleware=[*(guards if guarded else []), Middleware(Activity), Middleware(Counting)],
     )
     errors.install(app)
-    house = (control, knowledge, memory, hooks, metrics, pages)
+    house = (control, knowledge, memory, hooks, metrics, models, pages)
     for module in (*house, openai, completions, responses, embeddings, rerank, anthropic, ollama):
         app.include_router(module.router)
     return app
