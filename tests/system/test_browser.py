@@ -219,7 +219,7 @@ def test_a_folder_is_removed_after_asking(page: Page, service: DashboardService,
     (tmp_path / "note.md").write_text("# Note\n\nThe ferry leaves at noon.\n")
     add(page, tmp_path)
     entry = page.locator("#roots .entry", has_text=str(tmp_path))
-    entry.get_by_role("button", name="Remove").click()
+    entry.get_by_role("button", name=f"Remove {tmp_path}", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     expect(entry).to_have_count(0)
     roots = [r["path"] for r in service.call("GET", "/api/knowledge")["roots"]]

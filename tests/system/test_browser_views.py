@@ -69,7 +69,7 @@ def test_documents_are_found_by_name_and_their_passages_read(page: Page, folder:
     expect(documents).to_contain_text("harbour-059.md")
     # The button that was pressed is gone; the keyboard goes on in the list.
     page.wait_for_function("document.querySelector('#documents').contains(document.activeElement)")
-    page.get_by_label("Search documents by name").fill("harbour 017")
+    page.get_by_label("Search by name").fill("harbour 017")
     expect(documents.locator("details")).to_have_count(1)
     documents.locator("summary").focus()
     page.keyboard.press("Enter")
@@ -77,7 +77,7 @@ def test_documents_are_found_by_name_and_their_passages_read(page: Page, folder:
     expect(documents).to_contain_text(str(folder))
     expect(documents.locator(".passages pre")).to_contain_text(EVIL)
     expect(documents.locator(".passages .meta")).to_contain_text("Crane 17 · lines 1–3")
-    page.get_by_label("Search documents by name").fill("nothing of the kind")
+    page.get_by_label("Search by name").fill("nothing of the kind")
     expect(documents).to_contain_text("No document has these words")
 
 

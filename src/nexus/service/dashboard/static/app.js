@@ -78,8 +78,10 @@ byId("unlock-form").addEventListener("submit", (event) => {
 addEventListener("hashchange", () => {
   const before = token();
   takeToken();
-  if (token() !== before) unlock();
-  else if (open) view();
+  if (token() !== before) return unlock();
+  if (!open) return;
+  view();
+  scrollTo(0, 0); // the browser goes to the section, whose title would lie below the header
 });
 
 takeToken();
