@@ -67,7 +67,8 @@ class Service:
         assert self.process
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        # The learner goes last: where others take the whole machine, it saves late.
+        return self.process.wait(120)
 
     def kill(self) -> None:
         """kill -9 and wait: what a crash does to the process."""

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from nexus.service.counting import Counting, interface_of, program_of
 from nexus.service.traffic import CALLER, MOST_PROGRAMS, NAMELESS, OTHERS, TITLES, Caller, Traffic
 
-CALLERS = st.builds(Caller, st.sampled_from(sorted(TITLES)), st.text(max_size=3))  # type: ignore[arg-type]
+CALLERS = st.builds(Caller, st.sampled_from(sorted(TITLES)), st.text(max_size=3))
 
 
 @given(st.lists(st.tuples(CALLERS, st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)), max_size=300))
