@@ -182,6 +182,23 @@ def test_every_control_of_every_page_is_named_and_reached_by_keyboard(page: Page
         assert unseen == [], f"{name}: the focus cannot be seen"
 
 
+@pytest.mark.parametrize("options", [{"viewport": {"width": 360, "height": 740}}], ids=["360px"])
+def test_every_page_is_opened_by_keyboard_at_its_top(page: Page) -> None:
+    for number, name in enumerate(VIEWS[1:], 1):
+        link = page.get_by_role("navigation").get_by_role("link").nth(number)
+        link.focus()
+        page.keyboard.press("Enter")
+        title = page.locator(f"#{name}-title")
+        expect(title).to_be_focused()
+        header, place = page.locator(".top").bounding_box(), title.bounding_box()
+        assert header
+        assert place
+        assert place["y"] >= header["y"] + header["height"], f"{name}: its title lies below the header"
+        if name != "status":  # which has nothing to press while no part is missing
+            page.keyboard.press("Tab")
+            assert page.evaluate(f"document.querySelector('#{name}').contains(document.activeElement)"), name
+
+
 @pytest.mark.parametrize("options", [{"reduced_motion": "reduce"}], ids=["reduced motion"])
 def test_nothing_moves_on_any_page_for_those_who_asked(page: Page) -> None:
     for name in filled(page):

@@ -82,6 +82,12 @@ addEventListener("hashchange", () => {
   if (!open) return;
   view();
   scrollTo(0, 0); // the browser goes to the section, whose title would lie below the header
+  if (byId("chat").hidden) {
+    // The keyboard begins at the top of the view, and a screen reader says which one it is.
+    const title = document.querySelector("main > section:not([hidden]) > h2");
+    title.tabIndex = -1;
+    title.focus({ preventScroll: true });
+  }
 });
 
 takeToken();
