@@ -66,6 +66,7 @@ class Service:
         assert self.process
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
+        # The learner goes last: where others take the whole machine, it saves late.
         return self.process.wait(120)
 
     def kill(self) -> None:

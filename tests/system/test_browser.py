@@ -68,7 +68,7 @@ def reading(page: Page, service: DashboardService, documents: Path) -> Page:
 
 
 def add(page: Page, folder: Path) -> None:
-    view(page, "Knowledge")
+    view(page, "Files")
     page.get_by_label("Add a folder or a file").fill(str(folder))
     page.get_by_role("button", name="Add", exact=True).click()
     page.locator("#add-report p").first.wait_for(timeout=60_000)
@@ -89,7 +89,7 @@ def test_a_folder_is_added_and_each_file_left_out_is_named(
 
 
 def test_a_folder_that_does_not_exist_is_reported(page: Page, tmp_path: Path) -> None:
-    view(page, "Knowledge")
+    view(page, "Files")
     page.get_by_label("Add a folder or a file").fill(str(tmp_path / "nowhere"))
     page.keyboard.press("Enter")
     expect(page.locator("#add-report")).to_contain_text("nowhere")
@@ -98,7 +98,7 @@ def test_a_folder_that_does_not_exist_is_reported(page: Page, tmp_path: Path) ->
 def test_a_relative_path_is_refused_with_a_hint(chromium: Browser, service: DashboardService) -> None:
     page = chromium.new_page()
     page.goto(service.page)
-    view(page, "Knowledge")
+    view(page, "Files")
     page.get_by_label("Add a folder or a file").fill("docs")
     page.keyboard.press("Enter")
     expect(page.locator("#add-report .problem")).to_contain_text("not an absolute path")
@@ -219,7 +219,7 @@ def test_a_folder_is_removed_after_asking(page: Page, service: DashboardService,
     (tmp_path / "note.md").write_text("# Note\n\nThe ferry leaves at noon.\n")
     add(page, tmp_path)
     entry = page.locator("#roots .entry", has_text=str(tmp_path))
-    entry.get_by_role("button", name="Remove").click()
+    entry.get_by_role("button", name=f"Remove {tmp_path}", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     expect(entry).to_have_count(0)
     roots = [r["path"] for r in service.call("GET", "/api/knowledge")["roots"]]

@@ -178,7 +178,7 @@ def test_sessions_are_imported_and_removed(warned: Page, service: DashboardServi
         {"role": "assistant", "content": "Vermilion."},
     ]
     (tmp_path / "talk.json").write_text(json.dumps(talk))
-    view(page, "Knowledge")
+    view(page, "Agents")
     page.get_by_label("Import sessions of agents").fill(str(tmp_path / "talk.json"))
     page.keyboard.press("Enter")
     expect(page.locator("#import [data-report]")).to_contain_text("1 added")

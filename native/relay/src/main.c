@@ -31,6 +31,7 @@
 #define TIMEOUT_SECONDS 60
 #define STACK_BYTES (128 << 10)
 #define VERSION_KEY "io.modelcontextprotocol/protocolVersion"
+#define CLIENT_KEY "io.modelcontextprotocol/clientInfo"
 
 static const char *home, *project;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -39,6 +40,7 @@ static struct nx_span job;        /* the message that waits for a thread; NULL w
 static int threads, idle;
 static int left_over = -1, woken; /* what Python has to do, and what wakes the reader of stdin */
 static char revision[64];
+static char agent[64] = "nexus-mcp"; /* what it calls itself in the handshake */
 
 /* For Python: only ever appended to, whole messages. */
 static void leave(struct nx_span text)
@@ -101,15 +103,34 @@ static int find_service(char *url, size_t capacity)
     return size > 0 ? nx_plain_string(nx_member((struct nx_span){text, (size_t)size}, "url"), url, capacity) : -1;
 }
 
+/* What the agent calls itself in this message, as a header may hold it; what it did in the handshake where it
+ * says nothing. */
+static void agent_of(struct nx_span params, struct nx_span meta, char *out, size_t capacity)
+{
+    struct nx_span client = nx_member(params, "clientInfo");
+    char name[256] = "";
+    if (nx_plain_string(nx_member(client.at ? client : nx_member(meta, CLIENT_KEY), "name"), name, sizeof name) != 0
+        || !*name)
+        strcpy(name, agent);
+    for (char *at = name; *at; at++)
+        if (*at == ' ')
+            *at = '-';
+    name[capacity - 1] = 0;
+    strcpy(out, name);
+}
+
 /* The headers of one message. Returns 0, or -1 where they cannot be said here. */
 static int headers_of(struct nx_span message, const char *url, char *out, size_t capacity)
 {
-    char token[512], method[256] = "", name[512] = "", asked[64] = "", more[1024] = "";
+    char token[512], method[256] = "", name[512] = "", asked[64] = "", more[1024] = "", client[61];
     struct nx_span params = nx_member(message, "params"), found = nx_member(params, "name");
-    struct nx_span version = nx_member(nx_member(params, "_meta"), VERSION_KEY);
+    struct nx_span meta = nx_member(params, "_meta"), version = nx_member(meta, VERSION_KEY);
     read_file("token", token, sizeof token, 0);
     token[strcspn(token, "\r\n")] = 0;
     nx_plain_string(nx_member(message, "method"), method, sizeof method);
+    agent_of(params, meta, client, sizeof client);
+    if (strcmp(method, "initialize") == 0)
+        strcpy(agent, client); /* nothing else is under way */
     if (version.at && version.at[0] == '"') {
         if (nx_plain_string(version, asked, sizeof asked) != 0
             || (found.at && found.at[0] == '"' && nx_plain_string(found, name, sizeof name) != 0))
@@ -120,10 +141,10 @@ static int headers_of(struct nx_span message, const char *url, char *out, size_t
         snprintf(more, sizeof more, "mcp-protocol-version: %s\r\n", revision);
     }
     int size = snprintf(out, capacity,
-                        "host: %s\r\ncontent-type: application/json\r\n"
+                        "host: %s\r\nuser-agent: %s\r\ncontent-type: application/json\r\n"
                         "accept: application/json, text/event-stream\r\n"
                         "authorization: Bearer %s\r\nnexus-project: %s\r\n%s",
-                        url + strlen("http://"), token, project, more);
+                        url + strlen("http://"), client, token, project, more);
     return size < 0 || (size_t)size >= capacity ? -1 : 0;
 }
 

@@ -10,11 +10,11 @@ import typer
 from nexus.cli import output, weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from nexus.core.config import Config
-    from nexus.core.models import Manifest, Model, ModelStore, Progress
+    from nexus.core.models import Converter, ModelStore, Progress
 
 app = typer.Typer(no_args_is_help=True)
 weights.register(app)
@@ -25,24 +25,21 @@ Name = Annotated[str, typer.Argument(metavar="NAME")]
 @app.command("list")
 def list_models(as_json: output.JsonFlag = False) -> None:
     """Show every model of the catalog, what it needs, and whether it is here."""
-    from nexus.core.models import CATALOG
+    from nexus.core.models.inventory import inventory, used_by
 
     config, store = _open()
-    used = _used(config, lambda _: None)
-    rows = [_row(model, store, model.name in used) for model in CATALOG.values()]
-    rows += [_stranger(store, name) for name in store.names() if name not in CATALOG]
+    rows = inventory(store, used_by(config.settings))
     if as_json:
-        output.as_json(rows)
+        output.as_json([row.as_dict() for row in rows])
         return
     for row in rows:
-        mark = "*" if row["used"] else " "
-        size = _megabytes(row["bytes"])
+        mark = "*" if row.used else " "
         output.data(
-            f"{mark} {row['name']:<30} {row['kind']:<10} {size:>9}  {row['licence']:<11} "
-            f"{row['state']:<14} {row['summary']}"
+            f"{mark} {row.name:<30} {row.kind:<10} {_megabytes(row.bytes):>9}  {row.licence:<11} "
+            f"{row.state:<14} {row.summary}"
         )
     output.talk(f"* is in use. Models lie in {store.folder}")
-    if unpinned := [row["name"] for row in rows if not row["pinned"]]:
+    if unpinned := [row.name for row in rows if not row.pinned]:
         output.talk(
             f"The catalog does not know the bytes of {', '.join(unpinned)}: the first installation "
             "is trusted, and verify compares with it."
@@ -57,17 +54,22 @@ def pull(
 ) -> None:
     """Install models; without a name those that the configuration uses."""
     from nexus.core.models import Installer, find
+    from nexus.core.models.inventory import used_by
+    from nexus.cortex.conversions import CONVERTERS
 
     config, store = _open()
     settings = config.settings.models
-    wanted = names or _used(config, output.talk)
+    used = used_by(config.settings)
+    if used.note and not names:
+        output.talk(used.note)
+    wanted = names or used.names
     for name in wanted:
         find(name)  # a misspelt name is told before a long download
     installer = Installer(
         store,
         search_path=settings.search_path,
         order=settings.sources,
-        converters={"granite-pack": _convert_granite},
+        converters={kind: _told(convert) for kind, convert in CONVERTERS.items()},
     )
     results = []
     for name in wanted:
@@ -141,83 +143,16 @@ def _open() -> tuple[Config, ModelStore]:
     return config, ModelStore(config.settings.models.folder or config.home.models)
 
 
-def _used(config: Config, say: Callable[[str], None]) -> list[str]:
-    """The names of the catalog models that the configuration uses."""
-    settings = config.settings
-    names = list(dict.fromkeys((settings.cortex.embedder, settings.cortex.talk_embedder)))
-    if settings.engine.kind == "remote":
-        say(f"engine.kind is {settings.engine.kind}: no chat model is needed here")
-    elif settings.engine.model.endswith(".gguf") or "/" in settings.engine.model:
-        say(f"engine.model is the file {settings.engine.model}: it is used where it lies")
-    else:
-        names.append(settings.engine.model)
-    return names
+def _told(convert: Converter) -> Converter:
+    def run(pack: Path, folder: Path) -> None:
+        output.talk("converting the model")
+        convert(pack, folder)
 
-
-def _row(model: Model, store: ModelStore, used: bool) -> dict[str, Any]:
-    state = _state(store, model.name)
-    return {
-        "name": model.name,
-        "kind": model.kind,
-        "bytes": model.download_size,
-        "licence": model.licence,
-        "context": model.context,
-        "dimensions": model.dimensions,
-        "pinned": model.pinned,
-        "used": used,
-        "state": state,
-        "folder": store.path_of(model.name) if state == "installed" else None,
-        "summary": model.summary,
-    }
-
-
-def _stranger(store: ModelStore, name: str) -> dict[str, Any]:
-    """A folder that the catalog does not name: put there by another release or by hand."""
-    state = _state(store, name)
-    manifest: Manifest | None = store.manifest(name) if state == "installed" else None
-    return {
-        "name": name,
-        "kind": "?",
-        "bytes": sum(file.size for file in manifest.files) if manifest else None,
-        "licence": manifest.licence if manifest else "?",
-        "context": None,
-        "dimensions": None,
-        "pinned": True,
-        "used": False,
-        "state": state,
-        "folder": store.path_of(name),
-        "summary": "not in this release's catalog",
-    }
-
-
-def _state(store: ModelStore, name: str) -> str:
-    from nexus.core.errors import ModelCorruptError, ModelMissingError
-
-    try:
-        store.manifest(name)
-    except ModelMissingError:
-        return "not installed"
-    except ModelCorruptError:
-        return "damaged"
-    return "installed"
+    return run
 
 
 def _megabytes(size: int | None) -> str:
     return "? MB" if size is None else f"{size / 1e6:,.1f} MB"
-
-
-def _convert_granite(pack: Path, folder: Path) -> None:
-    # Imported here: numpy and onnx take longer to load than everything else a pull needs.
-    try:
-        from nexus.cortex.granite import convert
-    except ImportError as error:
-        from nexus.core.errors import MissingPartError
-
-        raise MissingPartError(
-            f"{error.name} is not installed", hint="pip install numpy onnx onnxruntime"
-        ) from error
-    output.talk("converting the model")
-    convert(pack, folder)
 
 
 def _bar(name: str) -> AbstractContextManager[Progress]:

@@ -1,15 +1,16 @@
 """MCP over stdin and stdout, passed on to the running service: one JSON-RPC message a line.
 
 For agents that start their servers as processes: no token in anyone's settings, no second store. It
-holds nothing but the protocol's revision. While the service is down the agent still gets the handshake
-and the list of tools, from plain data; a call is answered with what to do, and the next call finds the
-service if it has come up. Invariants: every request gets exactly one answer; nothing but answers is
-written to stdout; the end of stdin ends the process.
+holds nothing but the protocol's revision and the agent's name. While the service is down the agent still
+gets the handshake and the list of tools, from plain data; a call is answered with what to do, and the next
+call finds the service if it has come up. Invariants: every request gets exactly one answer; nothing but
+answers is written to stdout; the end of stdin ends the process.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 import urllib.parse
@@ -28,6 +29,7 @@ _AT_ONCE = 16
 _LARGEST_LINE = 2**20
 _DOWN = "NexusOS is not running (start it with `nexus up --detach`)"
 _VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
+_CLIENT_KEY = "io.modelcontextprotocol/clientInfo"
 _PARSE_ERROR, _INVALID_REQUEST, _NOT_FOUND, _OTHER = -32700, -32600, -32601, -32000
 # With a handshake, newest first; the revision without one needs no answer while the service is down.
 _REVISIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
@@ -43,6 +45,7 @@ class Relay:
         self._home, self._write = home, write
         self._project = pending.project_header(folder)
         self._revision, self._configured = revision, ""
+        self._agent = "nexus-mcp"
         self._writing = threading.Lock()
         self._idle: list[PlainConnection] = []
         self._places = threading.Semaphore(_AT_ONCE)
@@ -133,8 +136,11 @@ class Relay:
         params = message.get("params")
         params = params if isinstance(params, dict) else {}
         meta = params.get("_meta")
-        revision = meta.get(_VERSION_KEY) if isinstance(meta, dict) else None
+        meta = meta if isinstance(meta, dict) else {}
+        revision = meta.get(_VERSION_KEY)
+        self._agent = _named(params.get("clientInfo")) or _named(meta.get(_CLIENT_KEY)) or self._agent
         headers = {
+            "user-agent": self._agent,
             "content-type": "application/json",
             "accept": "application/json, text/event-stream",
             "authorization": f"Bearer {self._token()}",
@@ -227,3 +233,9 @@ def _answer(message: Message, status: int, body: bytes) -> Message:
 
 def _error(identifier: Any, code: int, text: str) -> Message:
     return {"jsonrpc": "2.0", "id": identifier, "error": {"code": code, "message": text}}
+
+
+def _named(client: object) -> str:
+    """What an agent calls itself, as a header may hold it; "" where it says nothing."""
+    name = client.get("name") if isinstance(client, dict) else None
+    return re.sub(r"[^!-~]+", "-", name)[:60] if isinstance(name, str) else ""

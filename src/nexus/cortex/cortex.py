@@ -1,9 +1,7 @@
 """Cortex: knowledge and memory behind one object.
 
     with Cortex(home, settings, embedder) as cortex:
-        cortex.add([Path("docs")])
         cortex.remember("staging Postgres listens on port 6543")
-        cortex.recall("which port is the staging database on?")
 
 Invariant: what a method has returned from is on disk. Files and the ledger are the truth; opening
 compares them with the index and repairs whatever a killed process left.
@@ -39,12 +37,14 @@ from nexus.cortex.ingest import Ingest
 from nexus.cortex.keeping import Keeping
 from nexus.cortex.ledger import KINDS, Ledger, ObjectKind
 from nexus.cortex.listener import Listener
+from nexus.cortex.listing import Listing
 from nexus.cortex.memory import Memory, MemoryStore
 from nexus.cortex.memory_index import MemoryIndex
 from nexus.cortex.reader import ReadLimits
 from nexus.cortex.remembering import ProposedMemory, Remembering
 from nexus.cortex.reporting import AddReport, Progress
 from nexus.cortex.retriever import Result, Retriever
+from nexus.cortex.skipped import Skipped
 from nexus.cortex.store import Store
 from nexus.cortex.transcripts.turns import TurnSizes
 from nexus.cortex.vectors import Vectors
@@ -100,7 +100,8 @@ class Cortex:
         embedders = embedder if isinstance(embedder, Embedders) else Embedders.both(embedder)
         self._embedders = embedders
         self._database = Database(home.store)
-        self.ledger = Ledger(self._database)
+        self.ledger, self.listing = Ledger(self._database), Listing(self._database)
+        self.skipped = Skipped(self._database)
         self._cache = EmbeddingCache(home.cache / "embeddings.db")
         self._vectors = Vectors(embedders, self._cache)
         self._index = open_index(home, settings, embedders)
@@ -161,11 +162,16 @@ class Cortex:
         report = self._ingest.add(resolved, on_progress, cancel)
         for path in resolved:
             self.ledger.follow(str(path))
-        return report
+        return self._noted(report, resolved)
 
     def refresh(self, root: Path, cancel: threading.Event | None = None) -> AddReport:
         """Bring a followed folder or file up to date after a change."""
-        return self._ingest.add([root], cancel=cancel)
+        return self._noted(self._ingest.add([root], cancel=cancel), [root])
+
+    def _noted(self, report: AddReport, roots: Sequence[Path]) -> AddReport:
+        for root in () if report.cancelled else roots:
+            self.skipped.note(str(root), report.files)
+        return report
 
     def import_sessions(
         self,
@@ -185,6 +191,7 @@ class Cortex:
         rows = [row for row in self.ledger.objects(under=str(path)) if row.kind != "memory"]
         if not self.ledger.unfollow(str(path)) and not rows:
             raise NotFoundError(f"{path} is not known", hint="see `nexus index status` for what is")
+        self.skipped.forget(str(path))
         for row in rows:
             if row.kind == "transcript":
                 self.ledger.leave_out(row.path)

@@ -64,6 +64,11 @@ CREATE TABLE IF NOT EXISTS roots (path TEXT PRIMARY KEY, added TEXT NOT NULL) WI
 CREATE TABLE IF NOT EXISTS keeping (
     path TEXT PRIMARY KEY, used TEXT NOT NULL DEFAULT '', surprise REAL
 ) WITHOUT ROWID;
+-- Files below them that were not taken in, and why.
+CREATE TABLE IF NOT EXISTS skipped (
+    path TEXT NOT NULL, root TEXT NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL, hint TEXT NOT NULL,
+    PRIMARY KEY (root, path)
+) WITHOUT ROWID;
 -- Sessions that a person has taken out: a client that goes on writing does not bring them back.
 CREATE TABLE IF NOT EXISTS left_out (path TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS proposals (

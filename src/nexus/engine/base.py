@@ -162,7 +162,10 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class EngineHealth:
-    """How an engine is. `pid`, `threads` and `rss_bytes` are None without a child process."""
+    """How an engine is. `pid`, `threads` and `rss_bytes` are None without a child process.
+
+    `kind` is what computes in the child: "local" (our own engine), "llamacpp", or "" for neither.
+    """
 
     state: EngineState
     detail: str = ""
@@ -170,6 +173,7 @@ class EngineHealth:
     threads: int | None = None
     restarts: int = 0
     rss_bytes: int | None = None
+    kind: str = ""
 
 
 AnswerEvent = Delta | ToolCall | Finish

@@ -170,7 +170,8 @@ class Supervisor:
             pid = worker.pid if worker else None
             rss = worker.rss_bytes if worker else None
             threads = self._threads if pid else None
-            return EngineHealth(self._state, self._detail, pid, threads, self._restarts, rss)
+            kind = worker.settings.kind if worker else ""
+            return EngineHealth(self._state, self._detail, pid, threads, self._restarts, rss, kind)
 
     def maintain(self, idle_seconds: float) -> None:
         """Restart when due, end a worker that never gets ready, follow the machine's load."""

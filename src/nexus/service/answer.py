@@ -205,7 +205,10 @@ def _generate(
                 stream.emit("token", {"text": piece.text})
     usage = finish.usage if finish else None
     if usage:
-        daemon.metrics.tokens(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
+        tokens = (usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
+        daemon.metrics.tokens(*tokens)
+        if job.caller:
+            daemon.traffic.took(job.caller, *tokens)
     return {
         "reply": "".join(parts),
         "thoughts": "".join(thoughts),

@@ -187,6 +187,14 @@ def session_folders(claude: str = "", codex: str = "") -> tuple[Path, ...]:
     return tuple(dict.fromkeys(path / kept for path, kept in paths if path.is_absolute()))
 
 
+def agent_of(path: str, folders: Iterable[Path]) -> str:
+    """Whose session a transcript is, by the folder where it lies; "" where that says nothing."""
+    for folder in folders:
+        if Path(path).is_relative_to(folder):
+            return "Claude Code" if folder.name == "projects" else "Codex"
+    return ""
+
+
 def session_file(path: str, folders: Iterable[Path]) -> Path:
     """The transcript that an event names. Raises `InvalidInputError` for what is none of this user's.
 

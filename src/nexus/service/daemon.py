@@ -30,6 +30,7 @@ from nexus.service.memory_manager import MemoryManager
 from nexus.service.metrics import Metrics
 from nexus.service.recovery import Recovery
 from nexus.service.resource import ResourceGovernor
+from nexus.service.traffic import Traffic
 from nexus.service.watch import Watcher
 
 State = Literal["starting", "ready", "draining", "stopped", "failed"]
@@ -52,6 +53,7 @@ class Daemon:
         self.engine = engine
         self.metrics = Metrics()
         self.recovery = recovery or Recovery()
+        self.traffic = Traffic()
         # Before the model and before loading the embedder: what fails again and again is left alone.
         self._breakers = breakers or {"inference": Breaker("the model"), "embedder": Breaker("the embedder")}
         self.resources = ResourceGovernor(config.settings.background)
@@ -66,7 +68,7 @@ class Daemon:
         self._open_cortex = open_cortex
         self._cortex: Cortex | None = None
         self._queue = JobQueue(config.settings.service.queue)
-        self._places = {Lane.ENGINE: answers_at_once(config.settings.engine), Lane.KNOWLEDGE: 1}
+        self._places = dict.fromkeys(Lane, 1) | {Lane.ENGINE: answers_at_once(config.settings.engine)}
         self._lanes = {lane: ThreadPoolExecutor(n, f"nexus-{lane}") for lane, n in self._places.items()}
         self._busy: dict[Lane, list[Job]] = {lane: [] for lane in Lane}
         self._lock = threading.Lock()
@@ -130,6 +132,11 @@ class Daemon:
         with self._lock:
             running = sum(1 for other in self._busy[job.lane] if other is not job)
         return max(0, ahead + running + 1 - self._places[job.lane])
+
+    def load_model(self) -> None:
+        """Start the model again where it has failed: its files may be here now. Raises `BusyError`."""
+        if self.engine.health().state == "failed":
+            self.submit(Job(Lane.ENGINE, Priority.INTERACTIVE, lambda _: self._start_engine()))
 
     def drain(self, seconds: float) -> bool:
         """Take no more work and wait for what runs. Returns whether all of it ended by itself."""

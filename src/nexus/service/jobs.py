@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from nexus.core.errors import BusyError
+from nexus.service.traffic import Caller
 
 
 class Lane(StrEnum):
@@ -21,6 +22,7 @@ class Lane(StrEnum):
 
     ENGINE = "engine"
     KNOWLEDGE = "knowledge"
+    DOWNLOAD = "download"
 
 
 class Priority(IntEnum):
@@ -33,12 +35,16 @@ class Priority(IntEnum):
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """One piece of work. `run` is called in a lane's thread and is expected to watch `cancel`."""
+    """One piece of work. `run` is called in a lane's thread and is expected to watch `cancel`.
+
+    `caller` is the program that asked, where one did.
+    """
 
     lane: Lane
     priority: Priority
     run: Callable[[Job], None]
     cancel: threading.Event = field(default_factory=threading.Event)
+    caller: Caller | None = None
 
 
 class JobQueue:

@@ -43,12 +43,14 @@ from nexus.service.api import (
     mcp,
     memory,
     metrics,
+    models,
     ollama,
     openai,
     rerank,
     responses,
 )
 from nexus.service.body_limit import BodyLimit
+from nexus.service.counting import Counting
 from nexus.service.daemon import Daemon
 from nexus.service.dashboard import pages
 from nexus.service.guard import LocalGuard, TokenGate, is_loopback
@@ -120,10 +122,10 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         # What the guards refuse is nobody's activity.
-        middleware=[*(guards if guarded else []), Middleware(Activity)],
+        middleware=[*(guards if guarded else []), Middleware(Activity), Middleware(Counting)],
     )
     errors.install(app)
-    house = (control, openai, metrics, knowledge, memory, hooks, pages)
+    house = (control, openai, metrics, knowledge, memory, hooks, models, pages)
     # Routes are tried in turn, and most requests are for the first.
     for module in (*house, completions, responses, embeddings, rerank, anthropic, ollama):
         app.include_router(module.router)

@@ -6,22 +6,27 @@ import html
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.middleware import Middleware
 
+from nexus.core import config
+from nexus.core.config import Config
 from nexus.core.paths import Home
 from nexus.core.settings import CortexSettings
 from nexus.cortex.cortex import Cortex
 from nexus.cortex.embedder import OnnxEmbedder
+from nexus.engine.base import EngineHealth
 from nexus.service.api import errors
 from nexus.service.dashboard import pages
 from nexus.service.guard import TokenGate
+from nexus.service.traffic import Caller, Traffic
 
 TOKEN = "a-token-of-the-dashboard-tests-0123456789"
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>"
@@ -31,10 +36,16 @@ MODULES = sorted(name for name in OWN if name.endswith(".js"))
 
 @dataclass
 class Holder:
-    """Stands where the daemon does: the pages ask it for the cortex, and whether that is mended."""
+    """Stands where the daemon does: the pages ask it for the cortex, the model, and who has asked."""
 
     cortex: Cortex
+    config: Config
     repairing: tuple[int, int] | None = None
+    watcher: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(problem=""))
+    traffic: Traffic = field(default_factory=Traffic)
+    engine: SimpleNamespace = field(
+        default_factory=lambda: SimpleNamespace(name="none", health=lambda: EngineHealth("stopped"))
+    )
 
 
 @pytest.fixture
@@ -49,7 +60,7 @@ def client(cortex: Cortex) -> TestClient:
     app = FastAPI(middleware=[Middleware(TokenGate, token=TOKEN)])
     errors.install(app)
     app.include_router(pages.router)
-    app.state.daemon = Holder(cortex)
+    app.state.daemon = Holder(cortex, config.load())
     return TestClient(app, headers={"authorization": f"Bearer {TOKEN}"})
 
 
@@ -150,7 +161,13 @@ def test_no_module_turns_text_into_markup_or_code(name: str) -> None:
         assert way not in text
 
 
-@pytest.mark.parametrize("name", ["memories", "queue", "knowledge", "sessions", "index"])
+FRAGMENTS = (
+    *("memories", "queue", "knowledge", "sessions", "index", "documents", "agents", "traffic", "models"),
+    *("passages?path=x", "skipped?root=x"),
+)
+
+
+@pytest.mark.parametrize("name", FRAGMENTS)
 def test_data_needs_the_token(client: TestClient, name: str) -> None:
     assert client.get(f"/dashboard/{name}").status_code == 200
     for key in ("", "Bearer wrong"):
@@ -259,3 +276,50 @@ def test_sessions_and_the_index_are_shown(client: TestClient, cortex: Cortex, tm
     assert "1 session" in shown
     assert not [tag for tag, _ in Elements(shown).tags if tag in ("script", "img")]
     assert f"{cortex.indexed()} points, exact" in client.get("/dashboard/index").text
+
+
+def test_documents_come_by_the_page_and_what_was_left_out_with_its_reason(
+    client: TestClient, cortex: Cortex, tmp_path: Path
+) -> None:
+    folder = tmp_path / "notes <b>"
+    folder.mkdir()
+    for number in range(52):
+        (folder / f"note-{number:02}.md").write_text(f"# {HOSTILE}\n\nThe harbour has {number} cranes.\n")
+    (folder / f"{HOSTILE[:20].replace('/', '_')}.bin").write_bytes(bytes(range(256)))
+    cortex.add([folder])
+    first = client.get("/dashboard/documents").text
+    assert ("note-00.md" in first, "note-51.md" in first) == (True, False)
+    assert "1 to 50 of 52 documents" in first
+    last = client.get("/dashboard/documents?page=1").text
+    assert ("note-00.md" in last, "note-51.md" in last) == (False, True)
+    # More was on the page than there is now.
+    assert "note-51.md" in client.get("/dashboard/documents?page=9").text
+    found = client.get("/dashboard/documents", params={"q": "NOTE 17"}).text
+    assert "1 document with" in found
+    shown = client.get("/dashboard/passages", params={"path": str(folder / "note-17.md")}).text
+    assert "17 cranes" in shown
+    roots = client.get("/dashboard/knowledge").text
+    assert "1 file left out" in roots
+    left = client.get("/dashboard/skipped", params={"root": str(folder)}).text
+    assert "binary" in left
+    for text in (first, shown, roots, left):
+        assert not [tag for tag, _ in Elements(text).tags if tag in ("script", "img", "b")]
+
+
+def test_who_has_asked_is_listed_and_a_name_stays_a_name(client: TestClient) -> None:
+    assert "No agent has talked" in client.get("/dashboard/traffic").text
+    traffic = client.app.state.daemon.traffic  # type: ignore[attr-defined]
+    caller = Caller("openai", HOSTILE)
+    traffic.met(caller)
+    traffic.took(caller, 1200, 1000, 34)
+    shown = client.get("/dashboard/traffic").text
+    for words in ("OpenAI", "1,200", "1,000 stored", "34", "just now"):
+        assert words in shown
+    assert not [tag for tag, _ in Elements(shown).tags if tag in ("script", "img")]
+
+
+def test_models_say_whether_they_are_here_and_what_for(client: TestClient) -> None:
+    shown = client.get("/dashboard/models").text
+    assert "not here" in shown
+    assert 'data-fetch="smollm2-135m"' in shown
+    assert "Used for answers" in shown

@@ -26,10 +26,11 @@ from nexus.cortex.filters import Filter
 from nexus.cortex.ledger import KINDS
 from nexus.cortex.memory import Memory
 from nexus.cortex.words import question
-from nexus.service.capture import Capture, Said, session_file, session_folders
+from nexus.service.capture import Capture, Said, agent_of, session_file, session_folders
 from nexus.service.daemon import Daemon
 from nexus.service.hook_socket import Call
 from nexus.service.quoting import block, quote, quote_memories
+from nexus.service.traffic import NAMELESS, Caller
 
 router = APIRouter(prefix="/api")
 _log = logging.getLogger(__name__)
@@ -78,6 +79,8 @@ class Hooks:
     def answer(self, event: Mapping[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
         """What the agent is given, in the form of Claude Code's hooks; {} for nothing."""
         name = _text(event, "hook_event_name")
+        agent = agent_of(_text(event, "transcript_path"), folders) or NAMELESS
+        self._daemon.traffic.met(Caller("hooks", agent))
         for missing in event.get("left_out") or ():
             _log.warning("%s: %s is too large and was not read", name, missing)
         try:

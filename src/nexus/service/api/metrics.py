@@ -62,6 +62,13 @@ def families(daemon: Daemon) -> Iterator[Family]:
     )
     yield by_label(
         "counter",
+        "nexus_interface_requests_total",
+        "Requests of agents and other programs by the interface they use.",
+        "interface",
+        daemon.traffic.requests(),
+    )
+    yield by_label(
+        "counter",
         "nexus_api_unknown_fields_total",
         "Requests with a field that is accepted and not acted on.",
         "field",

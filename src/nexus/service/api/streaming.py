@@ -12,6 +12,7 @@ from nexus.core.errors import NexusError, revived
 from nexus.service.daemon import Daemon
 from nexus.service.jobs import Job, Lane, Priority
 from nexus.service.stream import Event, Stream
+from nexus.service.traffic import CALLER
 
 SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
@@ -35,7 +36,7 @@ def submit(
         finally:
             stream.finish()
 
-    job = Job(lane, priority, run, stream.cancel)
+    job = Job(lane, priority, run, stream.cancel, request.scope.get(CALLER))
     return stream, daemon_of(request).submit(job)
 
 

@@ -111,6 +111,11 @@ def connected(env: Mapping[str, str]) -> list[str]:
     return tools + [names[name] for name in sorted(there)]
 
 
+def files(env: Mapping[str, str]) -> tuple[Path, ...]:
+    """Where something of ours may be: its settings, and its registry of MCP servers."""
+    return folder(env) / "settings.json", _registry(env)
+
+
 def folder(env: Mapping[str, str]) -> Path:
     """Where it keeps its settings."""
     return Path(env.get("CLAUDE_CONFIG_DIR") or Path(env.get("HOME", "~")).expanduser() / ".claude")
@@ -151,14 +156,13 @@ def _scope(wish: Wish) -> str:
 
 def _registered(wish: Wish, env: Mapping[str, str]) -> Any:
     """The registration of our name as Claude Code has it, or None."""
-    if wish.project:
-        path = wish.project / ".mcp.json"
-    elif env.get("CLAUDE_CONFIG_DIR"):
-        path = folder(env) / ".claude.json"
-    else:
-        path = folder(env).parent / ".claude.json"
+    path = wish.project / ".mcp.json" if wish.project else _registry(env)
     text = read(path)
     return JsonText(text, str(path)).at(["mcpServers", NAME]) if text else None
+
+
+def _registry(env: Mapping[str, str]) -> Path:
+    return (folder(env) if env.get("CLAUDE_CONFIG_DIR") else folder(env).parent) / ".claude.json"
 
 
 def _is_ours(known: Any, programs: Programs) -> bool:

@@ -11,14 +11,17 @@ from typing import Any
 from nexus.core.errors import InvalidInputError, NexusError
 from nexus.service.connectors import claude_code, codex
 from nexus.service.connectors.mcp_clients import MCP_CLIENTS
-from nexus.service.connectors.plan import Plan, Wish
+from nexus.service.connectors.plan import Plan, Wish, records
 
 Env = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client under its name, with the programs that start it and what it can be given."""
+    """A client under its name, with the programs that start it and what it can be given.
+
+    `files` are those of its settings that may hold something of ours.
+    """
 
     name: str
     title: str
@@ -27,6 +30,7 @@ class Client:
     connect: Callable[[Wish, Env], Plan]
     disconnect: Callable[[Wish, Env], Plan]
     connected: Callable[[Env], list[str]]
+    files: Callable[[Env], tuple[Path, ...]]
     local: bool = False
 
     def found(self, env: Env) -> str:
@@ -44,11 +48,15 @@ class Client:
             ways, problem = self.connected(env), ""
         except NexusError as error:
             ways, problem = [], str(error)
+        files = self.files(env)
+        since = [moment for moment in map(records(env).since, files) if moment]
         return {
             "name": self.name,
             "title": self.title,
             "found": self.found(env),
             "connected": ways,
+            "files": [str(path) for path in files],
+            "since": min(since, default="") if ways else "",
             "problem": problem,
         }
 
@@ -62,6 +70,7 @@ CLIENTS: dict[str, Client] = {
         claude_code.connect,
         claude_code.disconnect,
         claude_code.connected,
+        claude_code.files,
         local=True,
     ),
     "codex": Client(
@@ -72,6 +81,7 @@ CLIENTS: dict[str, Client] = {
         codex.connect,
         codex.disconnect,
         codex.connected,
+        codex.files,
         local=True,
     ),
     **{
@@ -83,6 +93,7 @@ CLIENTS: dict[str, Client] = {
             row.connect,
             row.disconnect,
             row.connected,
+            row.files,
         )
         for name, row in MCP_CLIENTS.items()
     },

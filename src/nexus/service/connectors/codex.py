@@ -194,6 +194,11 @@ def connected(env: Mapping[str, str]) -> list[str]:
     return [name for part, name in names.items() if part in there]
 
 
+def files(env: Mapping[str, str]) -> tuple[Path, ...]:
+    """Where something of ours may be."""
+    return folder(env) / "config.toml", folder(env) / "hooks.json"
+
+
 def folder(env: Mapping[str, str]) -> Path:
     """Where it keeps its settings."""
     return Path(env.get("CODEX_HOME") or Path(env.get("HOME", "~")).expanduser() / ".codex")

@@ -66,6 +66,10 @@ class McpClient:
         """A folder that is there where the client has been used."""
         return self.settings(env).parent
 
+    def files(self, env: Env) -> tuple[Path, ...]:
+        """Where an entry of ours may be."""
+        return (self.settings(env),)
+
     def _file(self, wish: Wish, env: Env) -> Path:
         if wish.project is None:
             return self.settings(env)

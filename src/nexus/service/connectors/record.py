@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from nexus.core import atomic
+from nexus.core import atomic, clock
 from nexus.core.errors import StorageError
 
 
@@ -50,6 +51,13 @@ class Records:
                 f"{place}, which says how {path} was before, cannot be read: {error}",
                 hint="delete it: then only what is recognised as ours is taken out",
             ) from error
+
+    def since(self, path: Path) -> str:
+        """The ISO time of the record of a path; "" where there is none."""
+        try:
+            return clock.iso(datetime.fromtimestamp(self._place(path).stat().st_mtime, UTC))
+        except OSError:
+            return ""
 
     def keep(self, record: Record) -> None:
         """Store a record. Raises `StorageError`."""

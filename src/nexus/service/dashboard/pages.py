@@ -5,7 +5,7 @@ are data, and the token gate in front of the application guards them like any ot
 of streams: the page's own modules read those from the JSON interface.
 
 Invariants: every text of the user or of a document reaches HTML through Jinja2's escaping, and the page
-may run no script and load no style but the files in `static` (`CONTENT_SECURITY_POLICY`).
+may run no script and load no style but the files in `static` (`rendering.CONTENT_SECURITY_POLICY`).
 """
 
 from __future__ import annotations
@@ -18,29 +18,21 @@ from importlib.resources.abc import Traversable
 from typing import get_args
 
 from fastapi import APIRouter, Request, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from nexus.core import clock
 from nexus.core.errors import NotFoundError
-from nexus.cortex.cortex import Cortex
 from nexus.cortex.filters import Filter
 from nexus.cortex.memory import Confidence, Domain, Memory
 from nexus.service import approval
+from nexus.service.dashboard import agents, files, models
+from nexus.service.dashboard.rendering import HEADERS, cortex_of, html
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 _CLOSEST = 3
-_SESSIONS = 100
 # Not `mimetypes`: what that says depends on the machine, and a module of a wrong type is not run.
 _MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-_HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
-
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
+for part in (files, agents, models):
+    router.include_router(part.router)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +64,10 @@ def static_files() -> dict[str, StaticFile]:
     return files
 
 
-@cache
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("nexus.service.dashboard"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
 @router.get("")
 def shell() -> Response:
     """The page. It holds no data: its modules fetch that with the token."""
-    return _html("dashboard.html", caching="no-cache")
+    return html("dashboard.html", caching="no-cache")
 
 
 @router.get("/static/{name:path}")
@@ -96,7 +77,7 @@ def static(name: str, request: Request) -> Response:
     if file is None:
         raise NotFoundError(f"the dashboard has no file {name!r}")
     # Revalidated each time: after an update no page mixes old modules with new ones.
-    headers = {**_HEADERS, "Cache-Control": "no-cache", "ETag": file.etag}
+    headers = {**HEADERS, "Cache-Control": "no-cache", "ETag": file.etag}
     if request.headers.get("if-none-match") == file.etag:
         return Response(status_code=304, headers=headers)
     return Response(file.content, media_type=file.media_type, headers=headers)
@@ -105,7 +86,7 @@ def static(name: str, request: Request) -> Response:
 @router.get("/queue")
 def queue(request: Request) -> Response:
     """What waits for the user's word, beside what it contradicts, as a fragment."""
-    return _html("queue.html", proposals=approval.waiting(_cortex(request)))
+    return html("queue.html", proposals=approval.waiting(cortex_of(request)))
 
 
 @router.get("/memories")
@@ -114,7 +95,7 @@ def memories(request: Request, q: str = "", ended: bool = False, regret: bool = 
 
     With `regret` what would be missed least comes first, with the reason.
     """
-    cortex = _cortex(request)
+    cortex = cortex_of(request)
     where = Filter(include_expired=ended)
     judged = cortex.keeping.judged(where) if regret else []
     known = [j.memory for j in judged] if regret else cortex.memories(where)
@@ -126,7 +107,7 @@ def memories(request: Request, q: str = "", ended: bool = False, regret: bool = 
         names = [r.chunk.path.rpartition("/")[2].removesuffix(".md") for r in near]
         closest = [by_id[name] for name in names if name in by_id]
     now = clock.now()
-    return _html(
+    return html(
         "memories.html",
         query=q.strip(),
         total=len(known),
@@ -139,25 +120,11 @@ def memories(request: Request, q: str = "", ended: bool = False, regret: bool = 
     )
 
 
-@router.get("/knowledge")
-def knowledge(request: Request) -> Response:
-    """The folders and files that were added, as a fragment."""
-    roots = _cortex(request).roots()
-    return _html("knowledge.html", roots=sorted(roots.items()), documents=sum(roots.values()))
-
-
-@router.get("/sessions")
-def sessions(request: Request) -> Response:
-    """The latest sessions that were taken in, as a fragment."""
-    known = _cortex(request).sessions()
-    return _html("sessions.html", sessions=known[:_SESSIONS], total=len(known))
-
-
 @router.get("/index")
 def index(request: Request) -> Response:
     """What the index holds, as a fragment."""
-    daemon, cortex = request.app.state.daemon, _cortex(request)
-    return _html(
+    daemon, cortex = request.app.state.daemon, cortex_of(request)
+    return html(
         "index.html",
         counts=cortex.counts(),
         points=cortex.indexed(),
@@ -168,18 +135,7 @@ def index(request: Request) -> Response:
     )
 
 
-def _cortex(request: Request) -> Cortex:
-    cortex: Cortex = request.app.state.daemon.cortex
-    return cortex
-
-
 def _has_words(memory: Memory, query: str) -> bool:
     """Whether each word of `query` occurs in the memory; true for no words."""
     text = " ".join((memory.learning, memory.context, memory.domain, memory.type, *memory.keywords))
     return all(word in text.lower() for word in query.lower().split())
-
-
-def _html(template: str, *, caching: str = "no-store", **values: object) -> Response:
-    text = _templates().get_template(template).render(**values)
-    headers = {**_HEADERS, "Cache-Control": caching}
-    return Response(text, media_type="text/html; charset=utf-8", headers=headers)

@@ -1,17 +1,21 @@
 /** Starts the page: takes the token out of the address, opens the view the address names. */
 
 import { ApiError, call, setToken, token } from "./api.js";
+import * as agents from "./agents.js";
 import * as chat from "./chat.js";
 import { byId } from "./dom.js";
+import * as files from "./files.js";
 import * as forms from "./forms.js";
 import * as knowledge from "./knowledge.js";
 import * as learning from "./learning.js";
+import * as models from "./models.js";
 import * as queue from "./queue.js";
 import * as search from "./search.js";
 import * as status from "./status.js";
 
-const VIEWS = ["chat", "remembered", "knowledge", "learning", "status"];
-const REFRESH = { remembered: "memories-changed", knowledge: "knowledge-changed" };
+const VIEWS = ["chat", "remembered", "knowledge", "files", "agents", "models", "learning", "status"];
+// What a view that is opened reads again.
+const REFRESH = { remembered: ["memories"], knowledge: ["knowledge"], files: ["knowledge"], agents: ["agents", "knowledge"], models: ["models"] };
 let open = false;
 
 /** `#token=...` never stays in the address bar or the history. */
@@ -31,7 +35,7 @@ function view() {
   }
   document.title = `${byId(`${name}-title`).textContent} · NexusOS`;
   if (!open) return;
-  if (REFRESH[name]) document.body.dispatchEvent(new Event(REFRESH[name]));
+  for (const list of REFRESH[name] ?? []) document.body.dispatchEvent(new Event(`${list}-changed`));
   if (name === "chat") byId("prompt").focus({ preventScroll: true });
 }
 
@@ -74,15 +78,26 @@ byId("unlock-form").addEventListener("submit", (event) => {
 addEventListener("hashchange", () => {
   const before = token();
   takeToken();
-  if (token() !== before) unlock();
-  else if (open) view();
+  if (token() !== before) return unlock();
+  if (!open) return;
+  view();
+  scrollTo(0, 0); // the browser goes to the section, whose title would lie below the header
+  if (byId("chat").hidden) {
+    // The keyboard begins at the top of the view, and a screen reader says which one it is.
+    const title = document.querySelector("main > section:not([hidden]) > h2");
+    title.tabIndex = -1;
+    title.focus({ preventScroll: true });
+  }
 });
 
 takeToken();
 forms.start();
+agents.start();
 chat.start();
+files.start();
 knowledge.start();
 learning.start();
+models.start();
 queue.start();
 search.start();
 // htmx wires the page when the document is ready; only then do the lists hear that they should load.

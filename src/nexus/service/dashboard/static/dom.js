@@ -15,18 +15,21 @@ export function el(name, attributes = {}, ...children) {
 /** The element with this id. */
 export const byId = (id) => document.getElementById(id);
 
+/** Put text on the clipboard; the button that was pressed says so. */
+export async function copied(button, text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Not allowed";
+  }
+  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+}
+
 /** A button that puts text on the clipboard and says so. */
 export function copyButton(text) {
   const button = el("button", { type: "button", class: "quiet copy" }, "Copy");
-  button.addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(typeof text === "function" ? text() : text);
-      button.textContent = "Copied";
-    } catch {
-      button.textContent = "Not allowed";
-    }
-    setTimeout(() => { button.textContent = "Copy"; }, 1500);
-  });
+  button.addEventListener("click", () => copied(button, typeof text === "function" ? text() : text));
   return button;
 }
 

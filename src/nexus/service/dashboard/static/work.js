@@ -9,8 +9,10 @@ import { ApiError, stream } from "./api.js";
 import { el, plural } from "./dom.js";
 
 export class Work {
-  constructor(box) {
+  /** `changes` names the lists that are read again when a work has ended. */
+  constructor(box, changes = "knowledge") {
     this.box = box;
+    this.changes = changes;
     this.running = null;
     this.part("stop").addEventListener("click", () => this.running?.abort());
   }
@@ -40,6 +42,7 @@ export class Work {
       for await (const [name, data] of stream("POST", path, body, mine.signal)) {
         if (name === "queued") this.progress(`Waiting for ${plural(data.ahead, "other request")}`, null);
         else if (name === "progress") this.progress(tells(data), data);
+        else if (name === "note") this.progress(data.text, null);
         else if (name === "error") throw new ApiError(data.error, data.status);
         else if (name === "done") return data;
       }
@@ -51,7 +54,7 @@ export class Work {
     } finally {
       this.running = null;
       this.busy(false);
-      document.body.dispatchEvent(new Event("knowledge-changed"));
+      document.body.dispatchEvent(new Event(`${this.changes}-changed`));
     }
   }
 
