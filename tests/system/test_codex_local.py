@@ -45,11 +45,14 @@ class Codex:
         (self.work / "notes.txt").write_text(f"{NOTE}\n")
         self.home = folder / "codex"
         self.home.mkdir()
+        (folder / "temporary").mkdir()
         self.env = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
             "LANG": "C.UTF-8",
             "CODEX_HOME": str(self.home),
+            # Codex does not make its sandbox's programs in a home that lies in the temporary folder.
+            "TMPDIR": str(folder / "temporary"),
         }
 
     def point_at(self, service: Service, model: str) -> None:

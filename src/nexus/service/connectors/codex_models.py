@@ -15,13 +15,12 @@ from nexus.service.connectors.record import Record
 
 FILE = "nexus-models.json"
 _OURS = "The model of this machine, by NexusOS"
-# Written so that Qwen2.5-Coder 1.5B calls the tool: of 20 requests that need it 15, of 10 that do not 4.
-# Without the example it is 4 and 2 (docs/log.md).
+# Written so that Qwen2.5-Coder 1.5B calls the tool: at 18 of 20 requests that need it, and at 6 of 10 that do
+# not; without the example at 8 and 1 (docs/log.md).
 _INSTRUCTIONS = """You are a coding agent in the user's terminal. For any question about files or the \
 machine, answer first with a call of exec_command and nothing else, like this:
 {"name": "exec_command", "arguments": {"cmd": "ls"}}
-When the output holds the answer, say it in one sentence. What has nothing to do with files or the machine \
-you answer at once, without a call."""
+When the output holds the answer, say it in one sentence."""
 # Of the window, what the output of one command may fill.
 _OUTPUT_SHARE = 8
 _MOST_OUTPUT = 10_000
