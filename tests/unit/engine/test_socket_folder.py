@@ -5,11 +5,21 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from nexus.engine.socket_folder import SocketFolder
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """As short as a user's own: pytest's folders have names of half the length a socket's may have."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield Path(folder)
 
 
 def bind(path: Path) -> None:
@@ -28,12 +38,7 @@ def test_the_folder_is_private_and_the_socket_goes_at_the_end(tmp_path: Path) ->
     assert not folder.path.exists()
 
 
-def test_a_long_home_gets_a_short_private_folder_that_is_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    runtime = tmp_path / "r"
-    runtime.mkdir()
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+def test_a_long_home_gets_a_short_private_folder_that_is_removed(tmp_path: Path, runtime: Path) -> None:
     folder = SocketFolder(tmp_path / ("x" * 100), "model")
     assert len(os.fsencode(folder.path)) <= 107
     assert folder.path.parent.parent == runtime
@@ -43,12 +48,7 @@ def test_a_long_home_gets_a_short_private_folder_that_is_removed(
     assert list(runtime.iterdir()) == []
 
 
-def test_killed_services_leave_one_folder_behind_however_often(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    runtime = tmp_path / "r"
-    runtime.mkdir()
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+def test_killed_services_leave_one_folder_behind_however_often(tmp_path: Path, runtime: Path) -> None:
     home = tmp_path / ("x" * 100)
     first = SocketFolder(home, "model")
     bind(first.path)
@@ -65,11 +65,9 @@ def test_killed_services_leave_one_folder_behind_however_often(
     assert list(runtime.iterdir()) == []
 
 
-def test_a_name_that_somebody_took_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runtime, open_to_all = tmp_path / "r", tmp_path / "open"
-    runtime.mkdir()
+def test_a_name_that_somebody_took_is_not_used(tmp_path: Path, runtime: Path) -> None:
+    open_to_all = tmp_path / "open"
     open_to_all.mkdir(mode=0o777)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     home = tmp_path / ("x" * 100)
     taken = SocketFolder(home, "model").path.parent
     taken.rmdir()
