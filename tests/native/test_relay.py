@@ -239,9 +239,13 @@ def test_a_request_of_the_newest_revision_says_in_headers_what_it_is_about(home:
 
 @pytest.mark.parametrize(
     ("client", "said"),
-    [({"name": "claude code", "version": "2"}, "claude-code"), ({"name": "x" * 99}, "x" * 60), (7, "nexus-mcp"),
-     ({"name": "a\r\nb: c"}, "nexus-mcp")],
-)  # fmt: skip
+    [
+        ({"name": "claude code", "version": "2"}, "claude-code"),
+        ({"name": "x" * 99}, "x" * 60),
+        ({"name": "a\r\nb: c"}, "nexus-mcp"),
+        (7, "nexus-mcp"),
+    ],
+)
 def test_the_service_hears_which_agent_asks(home: Home, relay: Relay, client: Any, said: str) -> None:
     with running(home, Service()) as service:
         relay.ask(request(0, "initialize", protocolVersion="2025-06-18", clientInfo=client))
