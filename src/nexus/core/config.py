@@ -33,7 +33,8 @@ from nexus.core.settings import (
 )
 
 # NEXUS_ variables that are not settings: the home itself and what tests and benches read.
-_OTHER_VARIABLES = {"NEXUS_HOME", "NEXUS_DATA", "NEXUS_TEST_MODELS"}
+_OTHER_VARIABLES = {"NEXUS_HOME", "NEXUS_DATA", "NEXUS_SOAK_HOURS", "NEXUS_STORM_KILLS"}
+_OF_TESTS = "NEXUS_TEST_"
 _LAYERS = ("flag", "environment", "file", "default")
 
 
@@ -179,7 +180,8 @@ def _parse(path: Path, text: str) -> dict[str, dict[str, Any]]:
 def _environment(env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     names = {variable(key): key for key in fields()}
     for name in env:
-        if name.startswith("NEXUS_") and name not in names and name not in _OTHER_VARIABLES:
+        other = name in _OTHER_VARIABLES or name.startswith(_OF_TESTS)
+        if name.startswith("NEXUS_") and name not in names and not other:
             raise ConfigError(f"unknown variable {name}", hint=_suggest(name, list(names)))
     return _nested({names[n]: v for n, v in env.items() if n in names})
 
