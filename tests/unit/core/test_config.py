@@ -78,6 +78,7 @@ def test_a_mistake_in_the_environment_names_the_variable(env):
         load(env={**env, "NEXUS_SERVICE_PORT": "http"})
     with pytest.raises(ConfigError, match="did you mean NEXUS_ENGINE_MODEL"):
         load(env={**env, "NEXUS_ENGINE_MODLE": "x"})
+    assert load(env={**env, "NEXUS_TEST_CLAUDE": "/bin/claude"}).settings == load(env=env).settings
 
 
 def test_lists_are_written_as_in_the_shell(env):
