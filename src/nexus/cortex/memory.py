@@ -119,6 +119,7 @@ class MemoryStore:
         with self._alone():
             if not atomic.remove(self.path(memory_id)):
                 raise NotFoundError(f"no memory {memory_id}", hint="see `nexus memories list`")
+        memory_file.drop_parsed()
 
     def files(self) -> Iterator[Path]:
         """Every memory file, oldest id first."""

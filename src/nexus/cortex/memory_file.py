@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -26,6 +27,8 @@ Confidence = Literal["high", "medium", "low"]
 MAX_FILE_BYTES = 256 * 1024
 ID = re.compile(r"MEM(?:-[A-Za-z0-9]{1,32}){1,8}")
 _MAX_CHARS = 4000
+# Memories up to this size are not read from YAML again while their bytes are the same: 4 MiB at the most.
+_USUAL_BYTES, _MOST_KEPT = 4096, 1024
 _MAX_DEPTH = 8
 _FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?\n)---[ \t]*\r?(?:\n|\Z)", re.DOTALL)
 # Found out or counted elsewhere: a file is not rewritten for being read.
@@ -140,7 +143,20 @@ def parse(path: Path) -> Memory:
 
 def parse_bytes(data: bytes, path: Path) -> Memory:
     """Read the content of the memory file `path`. Raises as `parse` does."""
+    return _parsed_before(data, path) if len(data) <= _USUAL_BYTES else _parsed(data, path)
+
+
+def _parsed(data: bytes, path: Path) -> Memory:
     return _from_header(_header(data, path)[0], path, lambda what: _wrong(path, what))
+
+
+# The same bytes are the same memory: a list of all of them is asked for again and again.
+_parsed_before = lru_cache(maxsize=_MOST_KEPT)(_parsed)
+
+
+def drop_parsed() -> None:
+    """Keep no memory in this process's own memory: one was forgotten."""
+    _parsed_before.cache_clear()
 
 
 def remainder(path: Path) -> Remainder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import subprocess
 import sys
 import threading
@@ -297,3 +298,13 @@ def test_what_a_killed_writer_left_is_swept(store):
     (store.folder / f".{memory.id}.md.0123abcd.tmp").write_text("half")
     store.sweep()
     assert [path.name for path in store.folder.iterdir()] == [f"{memory.id}.md"]
+
+
+def test_a_file_that_was_written_to_by_hand_is_read_anew_and_a_forgotten_one_is_kept_nowhere(store):
+    memory_id = store.add("the port is 6543").id
+    path = store.path(memory_id)
+    path.write_text(path.read_text().replace("6543", "6544"))
+    assert store.get(memory_id).learning == store.get(memory_id).learning == "the port is 6544"
+    store.remove(memory_id)
+    gc.collect()
+    assert not [each for each in gc.get_objects() if isinstance(each, Memory) and each.id == memory_id]
