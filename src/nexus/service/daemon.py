@@ -61,6 +61,7 @@ class Daemon:
             config.settings.housekeeping, model_pid=lambda: engine.health().pid, relieve=self._relieve
         )
         self.learning = Learning(config, self.resources)
+        self._learning_ends: threading.Thread | None = None
         for name, buffer in self.learning.buffers.items():
             self.memory.keep(name, buffer)
         self.state: State = "starting"
@@ -142,6 +143,7 @@ class Daemon:
         """Take no more work and wait for what runs. Returns whether all of it ended by itself."""
         if self.state in ("starting", "ready"):
             self.state = "draining"
+        self._end_learning()
         for job in self._queue.clear():
             job.cancel.set()
             self._run_quietly(job)
@@ -166,11 +168,19 @@ class Daemon:
         for pool in self._lanes.values():
             pool.shutdown(wait=True)
         self.engine.stop()
-        self.learning.stop()
+        self._end_learning().join()
         self.resources.stop()
         if self._cortex:
             self._cortex.close()
         self.state = "stopped"
+
+    def _end_learning(self) -> threading.Thread:
+        """The learner saves while open answers end: where others want the processor, that takes long."""
+        with self._lock:
+            if self._learning_ends is None:
+                self._learning_ends = threading.Thread(target=self.learning.stop, name="learning-ends")
+                self._learning_ends.start()
+            return self._learning_ends
 
     def _conduct(self) -> None:
         opening = self._lanes[Lane.KNOWLEDGE].submit(self._open)
