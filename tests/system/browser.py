@@ -78,9 +78,12 @@ class Complaints:
 
 
 @contextmanager
-def opened(chromium: Browser, service: DashboardService) -> Iterator[Page]:
-    """The opened dashboard on a wide screen. Fails a test during which the page complained."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+def opened(chromium: Browser, service: DashboardService, **options: Any) -> Iterator[Page]:
+    """The opened dashboard, on a wide screen unless `options` of the browser say otherwise.
+
+    Fails a test during which the page complained.
+    """
+    context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
     page = context.new_page()
     complaints = Complaints(page)
     page.goto(service.page)

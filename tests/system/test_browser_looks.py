@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.system.browser import Complaints, DashboardService, ask
+from tests.system.browser import DashboardService, ask, opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -85,15 +85,9 @@ def service(tmp_path_factory: pytest.TempPathFactory, models_folder: Path) -> It
 
 @pytest.fixture
 def page(chromium: Browser, service: DashboardService, options: dict[str, Any]) -> Iterator[Page]:
-    context = chromium.new_context(**options)
-    page = context.new_page()
-    complaints = Complaints(page)
-    page.goto(service.page)
-    page.locator("#prompt").wait_for()
-    page.locator("#state[data-state=ready]").wait_for(timeout=60_000)
-    yield page
-    context.close()
-    assert complaints.found == []
+    with opened(chromium, service, **options) as page:
+        page.locator("#state[data-state=ready]").wait_for(timeout=60_000)
+        yield page
 
 
 def filled(page: Page) -> Iterator[str]:

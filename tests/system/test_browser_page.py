@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.system.browser import Complaints, DashboardService, ask, view
+from tests.system.browser import DashboardService, ask, opened, view
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -59,15 +59,8 @@ def options() -> dict[str, Any]:
 
 @pytest.fixture
 def page(chromium: Browser, service: DashboardService, options: dict[str, Any]) -> Iterator[Page]:
-    """The opened dashboard. Fails a test during which the page complained."""
-    context = chromium.new_context(**options)
-    page = context.new_page()
-    complaints = Complaints(page)
-    page.goto(service.page)
-    page.locator("#prompt").wait_for()
-    yield page
-    context.close()
-    assert complaints.found == []
+    with opened(chromium, service, **options) as page:
+        yield page
 
 
 def test_the_token_leaves_the_address_and_stays_in_this_origin(page: Page, service: DashboardService) -> None:

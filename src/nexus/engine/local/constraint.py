@@ -36,6 +36,8 @@ _LAYOUTS = {
     "mistral": ('"[" call (", " call)* "]"', "arguments"),
     "json": ("call", "arguments"),
 }
+# Sets of tools whose grammars are kept.
+_MOST_OFFERS = 8
 # While a vocabulary is prepared, answers that are being written get a token in.
 _OTHERS_TURN = 0.05
 # How a call begins that models write who learnt the marks badly, up to the tool's name: <tools> or double
@@ -57,6 +59,7 @@ class Grammars:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._prepared: LLTokenizer | None = None
+        self._offers: dict[str, LLMatcher] = {}  # by the tools, the oldest first
         self._lock = Lock()
 
     def json_schema(
@@ -91,6 +94,22 @@ class Grammars:
         """
         if tool_format not in ("hermes", "json") or not tools:
             return None
+        # A client sends the same tools with every request; building takes a millisecond for each of them.
+        key = json.dumps([(tool.name, dict(tool.parameters)) for tool in tools])
+        if (matcher := self._offers.get(key)) is None:
+            try:
+                matcher = self._matcher(self._offer(tools), "the tools")
+            except InvalidInputError as error:
+                log.info("calls of %d tools are not held to any form: %s", len(tools), error)
+                return None
+            with self._lock:
+                self._offers[key] = matcher
+                while len(self._offers) > _MOST_OFFERS:
+                    del self._offers[next(iter(self._offers))]
+        return Grammar(matcher.deep_copy(), self._tokenizer.size)
+
+    def _offer(self, tools: Sequence[Tool]) -> str:
+        """The rules of `offered`."""
         names = [json.dumps(tool.name, ensure_ascii=False) for tool in tools]
         any_name = "|".join(_literally(name) for name in names)
         # JSON that begins with a name may be what was asked for, unless it is the name of a tool.
@@ -115,11 +134,7 @@ class Grammars:
                 f" arguments_{number}"
             )
             rules.append(f"arguments_{number}: {self._arguments(tool)}")
-        try:
-            return self._grammar("\n".join(rules) + "\n", "the tools")
-        except InvalidInputError as error:
-            log.info("calls of %d tools are not held to any form: %s", len(tools), error)
-            return None
+        return "\n".join(rules) + "\n"
 
     def _arguments(self, tool: Tool) -> str:
         """As a rule; of any object where the schema cannot be held to."""
@@ -145,12 +160,15 @@ class Grammars:
         return "\n".join(rules) + "\n"
 
     def _grammar(self, rules: str, what: str) -> Grammar:
+        return Grammar(self._matcher(rules, what), self._tokenizer.size)
+
+    def _matcher(self, rules: str, what: str) -> LLMatcher:
         from llguidance import LLMatcher
 
         matcher = LLMatcher(self._vocabulary(), LLMatcher.grammar_from_lark(rules), log_level=0)
         if matcher.is_error():
             raise _refusal(what, matcher.get_error())
-        return Grammar(matcher, self._tokenizer.size)
+        return matcher
 
     def _check(self, rules: str, what: str) -> None:
         from llguidance import LLMatcher

@@ -22,7 +22,6 @@ _LLAMA = "<|python_tag|>"
 _MARKS = {"hermes": (_TAG,), "mistral": (_MISTRAL,), "llama3": (_LLAMA,), "json": (_TAG,)}
 _FENCE_HEAD = re.compile(r"```[ \t]*(?:json|tool_call)?[ \t]*\r?\n?\s*(?=[{\[])")
 _FENCE_HEAD_BEGUN = re.compile(r"```[ \t]*(?:j|js|jso|json|t\w{0,8})?[ \t]*\r?\n?\s*")
-_AT_LINE = re.compile(r"\n\s*\Z")
 _FENCE_END = re.compile(r"\s*```")
 _NAMED = re.compile(r"\s*([\w.-]+)\s*(?:\[CALL_ID\]\w*)?\s*(?:\[ARGS\])?\s*(?=\{)")
 _NAMED_BEGUN = re.compile(r"\s*[\w.-]*\s*(?:\[[A-Z_]*\]?\w*)*\s*")
@@ -121,7 +120,7 @@ class ToolText:
     def _find(self, mark: str, start: int) -> int:
         """Where the next one is; -1 for nowhere."""
         at = self._held.find(mark, start)
-        while mark == _LINE and at >= 0 and not _AT_LINE.search(self._held, 0, at):
+        while mark == _LINE and at >= 0 and not _ends_a_line(self._held[:at]):
             at = self._held.find(mark, at + 1)
         return at
 
@@ -160,8 +159,7 @@ class ToolText:
         size, calls = found
         if calls and size == len(text):
             return (size, calls) if last else None
-        ended = "\n" in text[len(text[:size].rstrip()) : size]
-        return (size, calls) if calls and ended else (1, [])
+        return (size, calls) if calls and _ends_a_line(text[:size]) else (1, [])
 
     def _doubled(self, text: str, last: bool) -> _Found | None:
         found = self._calls.read(text[1:], last)
@@ -232,3 +230,8 @@ class ToolText:
         if not last and may_follow and (calls or not text[start:].strip()):
             return None
         return max(start, 1), []
+
+
+def _ends_a_line(text: str) -> bool:
+    """Whether the white space at its end holds the end of a line."""
+    return "\n" in text[len(text.rstrip()) :]

@@ -264,6 +264,22 @@ def test_a_tool_that_cannot_be_held_to_its_schema_takes_any_object(
     assert writes(tokenizer, grammar, call)
 
 
+def test_answers_to_the_same_tools_stand_in_grammars_of_their_own(tokenizer: Any, grammars: Grammars) -> None:
+    call = '<tool_call>\n{"name": "look", "arguments": {"at": "x"}}\n</tool_call>'
+    first, second = (grammars.offered([LOOK, ADD], "hermes") for _ in range(2))
+    assert first
+    assert second
+    assert writes(tokenizer, first, "Sure.")
+    assert writes(tokenizer, second, call)
+    for number in range(20):  # however many there were in between
+        other = grammars.offered([tool(f"tool_{number}", n={"const": number})], "hermes")
+        assert other
+        assert writes(tokenizer, other, f'{{"name": "tool_{number}", "arguments": {{"n": {number}}}}}')
+    third = grammars.offered([LOOK, tool("add", a={"type": "string"})], "hermes")
+    assert third
+    assert writes(tokenizer, third, '{"name": "add", "arguments": {"a": "one"}}')
+
+
 def test_formats_whose_marks_are_control_tokens_are_left_alone(grammars: Grammars) -> None:
     assert grammars.offered([LOOK], "mistral") is None
     assert grammars.offered([LOOK], "llama3") is None
