@@ -46,8 +46,10 @@ from nexus.cortex.reporting import AddReport, Progress
 from nexus.cortex.retriever import Result, Retriever
 from nexus.cortex.skipped import Skipped
 from nexus.cortex.store import Store
+from nexus.cortex.texts import Texts
 from nexus.cortex.transcripts.turns import TurnSizes
 from nexus.cortex.vectors import Vectors
+from nexus.cortex.whereabouts import Whereabouts, elsewhere
 
 _log = logging.getLogger(__name__)
 _FRAME_CANDIDATES = 24
@@ -110,18 +112,14 @@ class Cortex:
         limits = ReadLimits(settings.max_file_mb * 2**20, settings.max_line_chars)
         self._listener = Listener(self.ledger, self._store, embedders.talk, TurnSizes())
         self._ingest = Ingest(self.ledger, self._store, self._listener, embedders.documents, sizes, limits)
+        self.texts = Texts(self.ledger, self._store, self._index, self._vectors, embedders.documents, sizes)
+        # Set by whoever gives such texts; what is recalled then says where they can be opened.
+        self.whereabouts: Whereabouts | None = None
         self.memory_store = MemoryStore(home.memories)
         indexed = MemoryIndex(self.ledger, self._store, self._index, embedders.talk)
         approvals = Approvals(self._database)
-        self._remembering = Remembering(
-            self.memory_store,
-            self.ledger,
-            approvals,
-            indexed.put,
-            indexed.drop,
-            indexed.similar,
-            settings,
-        )
+        changed = indexed.put, indexed.drop, indexed.similar
+        self._remembering = Remembering(self.memory_store, self.ledger, approvals, *changed, settings)
         self.keeping = Keeping(self._remembering, self.memory_store, approvals, self.ledger, self._vectors)
         self.retriever = Retriever(self.ledger, embedders, self._index, self._vectors, settings.scoring)
         count, problems, half_written = self._remembering.recover()
@@ -281,7 +279,7 @@ class Cortex:
         """The best passages, memories and turns. Raises `InvalidInputError` when the query is empty."""
         if not query.strip():
             raise InvalidInputError("the query is empty", hint="say what to look for")
-        return self.retriever.search(query, limit, kinds, where)
+        return elsewhere(self.whereabouts, self.retriever.search, query, limit, kinds, where)
 
     def relevant(
         self,

@@ -15,8 +15,9 @@ import numpy as np
 
 from nexus.core import ids
 from nexus.cortex import words
+from nexus.cortex.chunker import Chunk
 from nexus.cortex.indexer import Entry, Matrix, Sparse, WordField
-from nexus.cortex.ledger import ChunkRow, ObjectKind
+from nexus.cortex.ledger import ChunkRow, NewChunk, ObjectKind
 
 # The fields of words that are kept of each kind. What stands around a passage of a document is its own
 # headings: its words alone find nothing that both together do not.
@@ -39,6 +40,19 @@ def point_of(kind: ObjectKind, path: str, ordinal: int, *content: str) -> str:
 def document_context(path: str, heading: Sequence[str]) -> str:
     """What stands around a passage of a document: the words of its file name and its headings."""
     return " > ".join([PurePath(path).stem, *heading])
+
+
+def passage_of(piece: Chunk, name: str) -> NewChunk:
+    """A piece of a document called `name` (or at a path), as the ledger takes it."""
+    return NewChunk(
+        "",
+        piece.heading,
+        piece.text,
+        piece.start_line,
+        piece.end_line,
+        piece.tokens,
+        document_context(name, piece.heading),
+    )
 
 
 def text_to_embed(row: ChunkRow) -> str:

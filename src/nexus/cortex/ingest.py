@@ -14,7 +14,7 @@ from nexus.core.errors import NexusError, NotFoundError
 from nexus.cortex import grammar_process
 from nexus.cortex.chunker import ChunkSizes, chunk
 from nexus.cortex.embedder import Embedder
-from nexus.cortex.entries import document_context
+from nexus.cortex.entries import passage_of
 from nexus.cortex.ledger import Ledger, NewChunk
 from nexus.cortex.listener import Listener, told
 from nexus.cortex.reader import Document, Outcome, ReadLimits, display, places, read, walk
@@ -174,18 +174,7 @@ class Ingest:
     def _cut(self, document: Document) -> list[NewChunk]:
         path = document.path
         pieces = chunk(document.text, document.kind, self._embedder, self._sizes, name=path.name)
-        return [
-            NewChunk(
-                "",
-                piece.heading,
-                piece.text,
-                piece.start_line,
-                piece.end_line,
-                piece.tokens,
-                document_context(str(path), piece.heading),
-            )
-            for piece in pieces
-        ]
+        return [passage_of(piece, str(path)) for piece in pieces]
 
     def _refused(self, outcome: Outcome) -> FileReport:
         """A file that cannot be used any more must not answer from its old content either."""

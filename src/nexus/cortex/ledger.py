@@ -11,7 +11,7 @@ import json
 import sqlite3
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -181,6 +181,31 @@ class Ledger:
         """The object stored for `path`."""
         rows = self._db.rows(f"SELECT {_OBJECT_COLUMNS} FROM objects WHERE path = ?", (path,))
         return ObjectRow(*rows[0]) if rows else None
+
+    def paths(self, objects: Iterable[int]) -> dict[int, str]:
+        """The path of each of these objects; numbers that are none are absent."""
+        wanted = sorted(objects)
+        found: dict[int, str] = {}
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            marks = ",".join("?" * len(part))
+            found.update(self._db.rows(f"SELECT id, path FROM objects WHERE id IN ({marks})", part))
+        return found
+
+    def points_of(self, paths: Sequence[str], most: int) -> dict[str, str]:
+        """The points of these objects with their paths, of objects of at most so many chunks."""
+        sql = f"SELECT c.point {_JOINED} WHERE o.path = ? LIMIT ?"
+        found: dict[str, str] = {}
+        for path in paths:
+            rows = self._db.rows(sql, (path, most + 1))
+            if len(rows) <= most:
+                found.update((row[0], path) for row in rows)
+        return found
+
+    def terms_of(self, path: str) -> Iterator[Sequence[int]]:
+        """The numbers of the distinct words of each chunk of an object, in order."""
+        for row in self._db.rows(f"SELECT c.terms {_JOINED} WHERE o.path = ? ORDER BY c.ordinal", (path,)):
+            yield _terms(row[0])
 
     def objects(self, kind: ObjectKind | None = None, under: str | None = None) -> list[ObjectRow]:
         """All objects by path, of one kind or at and below a folder."""

@@ -25,7 +25,8 @@ import numpy as np
 import qdrant_edge as qdrant
 
 from nexus.core import atomic, platform
-from nexus.core.errors import AlreadyRunningError, StorageError
+from nexus.core.errors import StorageError
+from nexus.cortex import edge_files
 from nexus.cortex.dense import Dense
 from nexus.cortex.indexer import Entry, Hit, Matrix, Scope, Sparse, WordField
 from nexus.cortex.ledger import FOREVER, KINDS, ObjectKind
@@ -163,7 +164,9 @@ class QdrantIndex:
         except OSError as error:
             raise StorageError.from_os(error, self._folder) from error
         for kind in KINDS:
-            self._shards[kind] = self._load(self._folder / kind) or self._create(self._folder / kind)
+            self._shards[kind] = edge_files.load(self._folder / kind, self._config()) or self._create(
+                self._folder / kind
+            )
             self._dense[kind] = Dense(self._folder / f"{kind}.vectors", self._size)
         atomic.sweep(self._folder)  # a killed process leaves its half of a copy, as large as the copy
         # Written last: shards without their label are not complete.
@@ -173,37 +176,17 @@ class QdrantIndex:
     def _refuse_if_in_use(self) -> None:
         """Raise `AlreadyRunningError` when another process works in the folder."""
         for kind in KINDS:
-            if (self._folder / kind).exists():
-                shard = self._load(self._folder / kind)
-                if shard:
-                    shard.close()
-
-    def _load(self, folder: Path) -> qdrant.EdgeShard | None:
-        """The shard in a folder; None where there is none that can be read."""
-        if not folder.exists():
-            return None
-        try:
-            return qdrant.EdgeShard.load(str(folder), self._config())
-        except Exception as error:  # the library raises bare Exception
-            if "WouldBlock" in str(error):
-                raise AlreadyRunningError(
-                    f"the index {self._folder} is in use by another process",
-                    hint="stop the other NexusOS, or use another NEXUS_HOME",
-                ) from error
-            _log.warning("the index %s cannot be opened (%s): building it again", folder, error)
-            return None
+            shard = edge_files.load(self._folder / kind, self._config())
+            if shard:
+                shard.close()
 
     def _create(self, folder: Path) -> qdrant.EdgeShard:
-        shutil.rmtree(folder, ignore_errors=True)
+        shard = edge_files.create(folder, self._config())
         try:
-            folder.mkdir(mode=0o700)
-            shard = qdrant.EdgeShard.create(str(folder), self._config())
             for key, schema in _PAYLOAD.items():
                 kind = getattr(qdrant.PayloadSchemaType, schema)
                 shard.update(qdrant.UpdateOperation.create_field_index(key, kind))
-        except OSError as error:
-            raise StorageError.from_os(error, folder) from error
-        except Exception as error:
+        except Exception as error:  # the library raises bare Exception
             raise StorageError(f"cannot make the index {folder}: {error}") from error
         return shard
 

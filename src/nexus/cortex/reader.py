@@ -327,7 +327,7 @@ def _document(path: Path, data: bytes, status: os.stat_result, limits: ReadLimit
         reason = f"line {line} is longer than {limits.max_line_chars} characters"
         return Outcome(path, "skipped", reason, "break the line, or leave the file out")
     findings = secrets.find(text)
-    if _mostly_secrets(text, findings):
+    if mostly_secrets(text, findings):
         reason = f"mostly secrets: {places(findings)}"
         return Outcome(path, "skipped", reason, "take them out of the file, then add it again")
     text = secrets.redact(text, findings)
@@ -370,7 +370,8 @@ def _long_line(text: str, limit: int) -> int:
     return 0
 
 
-def _mostly_secrets(text: str, findings: Sequence[secrets.Finding]) -> bool:
+def mostly_secrets(text: str, findings: Sequence[secrets.Finding]) -> bool:
+    """Whether a text with these credentials is a store of them, to be refused as a whole."""
     if not findings:
         return False
     taken = sum(_solid(text[finding.start : finding.end]) for finding in findings)
