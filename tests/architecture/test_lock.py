@@ -20,7 +20,12 @@ LOCKS = ("requirements.lock", "requirements-dev.lock")
 UNLOCKED = {"train"}
 
 # Imported by name, but a part of the package on the right.
-COMES_WITH = {"anyio": "fastapi", "starlette": "fastapi", "pydantic_core": "pydantic"}
+COMES_WITH = {
+    "anyio": "fastapi",
+    "starlette": "fastapi",
+    "pydantic_core": "pydantic",
+    "openpyxl": "markitdown",
+}
 
 # Used where the user installed it, named by `nexus doctor` where not.
 OPTIONAL = {"qdrant_client"}

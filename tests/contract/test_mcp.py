@@ -1,4 +1,4 @@
-"""MCP as its own client library speaks it: both transports, both ways to begin, six tools."""
+"""MCP as its own client library speaks it: both transports, both ways to begin, eight tools."""
 
 from __future__ import annotations
 
@@ -25,7 +25,16 @@ from nexus.service.quoting import tokens_of
 from nexus.service.tool_schemas import INSTRUCTIONS, TOOLS
 from tests.running import Service, running
 
-NAMES = ["memory_search", "memory_get", "memory_save", "memory_forget", "context_pack", "memory_status"]
+NAMES = [
+    "memory_search",
+    "memory_get",
+    "memory_save",
+    "memory_forget",
+    "context_pack",
+    "memory_status",
+    "find_files",
+    "tag_file",
+]
 INITIALIZE = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -115,7 +124,7 @@ def test_the_tools_cost_no_more_than_promised(granite_folder):
 def test_hints_tell_what_reads_and_what_destroys():
     hints = {tool["name"]: tool["annotations"] for tool in TOOLS}
     reading = {name for name, hint in hints.items() if hint["readOnlyHint"]}
-    assert reading == {"memory_search", "memory_get", "context_pack", "memory_status"}
+    assert reading == {"memory_search", "memory_get", "context_pack", "memory_status", "find_files"}
     assert hints["memory_forget"]["destructiveHint"] is True
     assert hints["memory_save"]["destructiveHint"] is False
 

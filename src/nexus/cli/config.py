@@ -7,7 +7,7 @@ import typer
 from nexus.cli import output
 
 app = typer.Typer(no_args_is_help=True)
-_HIDDEN = {"engine.api_key", "service.token"}
+_HIDDEN = {"engine.api_key", "memex.embed_key", "service.token"}
 
 
 def register(parent: typer.Typer) -> None:

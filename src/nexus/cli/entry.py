@@ -2,7 +2,8 @@
 
 An agent starts `nexus mcp` in each of its sessions and waits for it, so that one command does without
 what parses all others: half of the time to start, half of the memory. Where the compiled relay was
-installed beside this command, the process becomes that one: a tenth of the rest.
+installed beside this command, the process becomes that one: a tenth of the rest. So does `nexus run`, which
+becomes the agent itself.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from pathlib import Path
 
 def main() -> None:
     """Run the command of `sys.argv`."""
-    if sys.argv[1:] != ["mcp"]:
+    starts_agent = sys.argv[1:2] == ["run"] and sys.argv[2:3] not in (["-h"], ["--help"])
+    if sys.argv[1:] != ["mcp"] and not starts_agent:
         from nexus.cli import main as everything
 
         everything.main()
@@ -23,6 +25,10 @@ def main() -> None:
     from nexus.core.errors import NexusError
 
     try:
+        if starts_agent:
+            from nexus.cli.run import run
+
+            run(sys.argv[2:])
         _become_small()
         from nexus.cli.relay import relay_stdio
 

@@ -7,6 +7,9 @@ import sys
 import typer
 
 from nexus.cli import (
+    agents,
+    agents_move,
+    agents_share,
     ask,
     bench,
     config,
@@ -17,11 +20,14 @@ from nexus.cli import (
     knowledge,
     learn,
     mcp,
+    memex,
     memory,
     models,
+    mount,
     serve,
     service,
     sessions,
+    tune,
 )
 from nexus.core.errors import NexusError
 
@@ -32,17 +38,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (serve, ask, knowledge, memory, connect, mcp, config, doctor):
+for module in (serve, ask, knowledge, memory, mount, connect, mcp, config, doctor, tune):
     module.register(app)
 app.add_typer(models.app, name="models", help="The weights on this machine.")
 app.add_typer(engine.app, name="engine", help="The model itself: long texts, stored prompts, its speed.")
 app.add_typer(memory.app, name="memories", help="What is remembered, and what waits for your word.")
 app.add_typer(sessions.app, name="sessions", help="What was said in sessions of agents.")
 app.add_typer(index.app, name="index", help="The index of all that is found: its state, and mending it.")
+app.add_typer(memex.app, name="memex", help="Files by what they are about: search, tags, versions, branches.")
 app.add_typer(learn.app, name="learn", help="What is learnt in the background, and its controls.")
 app.add_typer(bench.app, name="bench", help="Measure this machine's NexusOS against its goals.")
 app.add_typer(
     service.app, name="service", help="The service under systemd: at every start, restarted when it dies."
+)
+agents_move.register(agents.app)
+agents.app.add_typer(agents_share.app, name="share", help="Share what agents have with other machines.")
+app.add_typer(
+    agents.app, name="agents", help="Agents started with `nexus run`, their memory and their pause."
 )
 app.add_typer(config.app, name="config", help="The settings and where each comes from.")
 

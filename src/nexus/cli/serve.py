@@ -87,6 +87,7 @@ def status(as_json: output.JsonFlag = False) -> None:
         f" {model['threads'] or 'no'} threads",
         "known": f"{known.get('documents', 0)} documents, {known.get('chunks', 0)} chunks,"
         f" {known.get('memories', 0)} memories, {known.get('proposals', 0)} proposals",
+        "files": _files(state["memex"]),
         "requests": f"{state['metrics']['total_requests']} answered, {state['metrics']['queued']} waiting",
         "memory": f"{memory['current_mb']:g} MB, peak {memory['peak_mb']:g} MB",
     }
@@ -99,6 +100,14 @@ def status(as_json: output.JsonFlag = False) -> None:
     for part in state["parts"]:
         if part["state"] == "missing":
             output.data(f"missing   {part['name']}: {part['detail']}; {part['mend']}")
+
+
+def _files(memex: dict[str, Any]) -> str:
+    """MemexFS in one line."""
+    if "files" not in memex:
+        return f"{memex['state']} {memex['problem']}".rstrip()
+    place = f"mounted at {memex['mount']['point']}" if memex["mount"] else "not mounted (nexus mount)"
+    return f"{sum(memex['files'].values())} in MemexFS, {memex['work']['waiting']} waiting, {place}"
 
 
 def token(

@@ -22,10 +22,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from nexus.core.errors import ConfigError
 from nexus.core.paths import Home
 from nexus.core.settings import (
+    AgentmemSettings,
+    AgentsSettings,
     BackgroundSettings,
     CortexSettings,
     EngineSettings,
     HousekeepingSettings,
+    MemexSettings,
     ModelsSettings,
     Section,
     ServiceSettings,
@@ -33,7 +36,14 @@ from nexus.core.settings import (
 )
 
 # NEXUS_ variables that are not settings: the home itself and what tests and benches read.
-_OTHER_VARIABLES = {"NEXUS_HOME", "NEXUS_DATA", "NEXUS_SOAK_HOURS", "NEXUS_STORM_KILLS"}
+_OTHER_VARIABLES = {
+    "NEXUS_HOME",
+    "NEXUS_DATA",
+    "NEXUS_SOAK_HOURS",
+    "NEXUS_STORM_KILLS",
+    "NEXUS_AGENTMEM",
+    "NEXUS_AGENTMEMD",
+}
 _OF_TESTS = "NEXUS_TEST_"
 _LAYERS = ("flag", "environment", "file", "default")
 
@@ -56,6 +66,9 @@ class Settings(BaseSettings):
     housekeeping: HousekeepingSettings = Field(default_factory=lambda: HousekeepingSettings())
     models: ModelsSettings = Field(default_factory=lambda: ModelsSettings())
     training: TrainingSettings = Field(default_factory=lambda: TrainingSettings())
+    agents: AgentsSettings = Field(default_factory=lambda: AgentsSettings())
+    agentmem: AgentmemSettings = Field(default_factory=lambda: AgentmemSettings())
+    memex: MemexSettings = Field(default_factory=lambda: MemexSettings())
 
     @classmethod
     def settings_customise_sources(

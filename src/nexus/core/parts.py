@@ -7,6 +7,7 @@ who is asked again and again takes `recent_parts`, which is at most `RECENT_SECO
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import sys
 import threading
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 RECENT_SECONDS = 10.0
+_CAP_SYS_NICE = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,51 @@ def optional_parts() -> list[Part]:
         package("qdrant", "qdrant_edge", "index on disk", "pip install qdrant-edge-py"),
         package("qdrant-client", "qdrant_client", "index on a Qdrant server", "pip install qdrant-client"),
         package("llama.cpp", "xllamacpp", "local chat model", "pip install xllamacpp"),
+        program("agentmem", ("nexus-agentmemd",), "one copy of what agents hold", "make up; Linux only"),
+        *pausing_parts(),
+        package(
+            "agentmem",
+            "nexus._agentmem",
+            "one copy of what many agents hold (Store)",
+            "apt-get install g++ python3-dev libzstd-dev && make up",
+        ),
+        program(
+            "agentmem broker",
+            ("nexus-agentmemd",),
+            "keeps what agents share",
+            "apt-get install g++ libzstd-dev && make up",
+        ),
+        fuse_part(),
         program("hook client", ("nexus-hook",), "what agents call at each prompt", "make up"),
         program("chromium", ("chromium", "google-chrome"), "browser tests", "apt-get install chromium"),
         program("npm", ("npm",), "models that come as npm packages", "apt-get install npm"),
+    ]
+
+
+def fuse_part(device: Path = Path("/dev/fuse")) -> Part:
+    """What `nexus mount` needs of the machine: the kernel's FUSE, and for an ordinary user a helper."""
+    purpose = "files as a folder for every program (nexus mount)"
+    if not device.exists():
+        mend = "modprobe fuse; a container needs --device /dev/fuse --cap-add SYS_ADMIN"
+        return Part("fuse", "missing", f"{purpose}: there is no {device}", mend)
+    if os.geteuid() == 0:
+        return Part("fuse", "available", f"{purpose} ({device})")
+    return program("fuse", ("fusermount3",), purpose, "apt-get install fuse3")
+
+
+def pausing_parts(root: Path = Path("/")) -> list[Part]:
+    """What pausing idle agents needs of the machine."""
+    swap = len(_text(root / "proc/swaps").splitlines()) > 1
+    zswap = _text(root / "sys/module/zswap/parameters/enabled").strip() == "Y"
+    pageout = program("agent pause", ("nexus-pageout",), "idle agents leave RAM", "make up; Linux only")
+    mends = {name: f"sudo nexus tune --apply --only {name}" for name in ("swap", "zswap", "rights")}
+    if pageout.state == "available" and not _may_page_out(root):
+        detail = "this user may not page out other processes"
+        pageout = Part("agent pause", "missing", detail, mends["rights"])
+    return [
+        Part("swap", "available" if swap else "missing", "place for paused agents", mends["swap"]),
+        Part("zswap", "available" if zswap else "missing", "paused agents compressed in RAM", mends["zswap"]),
+        pageout,
     ]
 
 
@@ -84,6 +128,26 @@ class RecentParts:
             if self._seen is None or now - self._seen[0] >= self._seconds:
                 self._seen = now, [part.as_dict() for part in self._look()]
             return self._seen[1]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _may_page_out(root: Path) -> bool:
+    """CAP_SYS_NICE, by this process or by the program's own file."""
+    held = next((x for x in _text(root / "proc/self/status").splitlines() if x.startswith("CapEff:")), "0")
+    if int(held.split()[-1], 16) & _CAP_SYS_NICE:
+        return True
+    path = shutil.which("nexus-pageout", path=str(Path(sys.executable).parent)) or ""
+    try:
+        # struct vfs_cap_data: the second of its words is what the file permits.
+        return bool(int.from_bytes(os.getxattr(path, "security.capability")[4:8], "little") & _CAP_SYS_NICE)
+    except OSError:
+        return False
 
 
 _recent = RecentParts()

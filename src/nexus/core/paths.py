@@ -67,6 +67,14 @@ class Home:
         return self.root / "training"
 
     @property
+    def agentmem(self) -> Path:
+        return self.root / "agentmem"
+
+    @property
+    def memex(self) -> Path:
+        return self.root / "memex"
+
+    @property
     def checkpoints(self) -> Path:
         return self.root / "checkpoints"
 

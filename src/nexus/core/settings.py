@@ -267,5 +267,85 @@ class TrainingSettings(Section):
     )
 
 
+class AgentsSettings(Section):
+    """Agents that were started with `nexus run`, while nobody uses them."""
+
+    idle_minutes: float = Field(
+        default=15, ge=0, le=100_000, description="an agent unused for so long is paused; 0: none is"
+    )
+    pressure_percent: float = Field(
+        default=10,
+        gt=0,
+        le=100,
+        description="with so much waiting for memory, the least important idle agent is paused earlier",
+    )
+    never: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="names or programs of agents that are never paused"
+    )
+
+    @field_validator("never", mode="before")
+    @classmethod
+    def _split_never(cls, value: Any) -> Any:
+        return _words(value)
+
+
+class AgentmemSettings(Section):
+    """One copy of what agents hold: prompts, tools and conversations that pass the service."""
+
+    enabled: bool = Field(default=True, description="run the broker, for this service and for agents here")
+    record: bool = Field(
+        default=True, description="keep the prompts, tools and conversations that pass the service"
+    )
+    hot_mib: int = Field(
+        default=0, ge=0, le=16_777_216, description="RAM for what is in use; 0: an eighth of the machine's"
+    )
+    warm_mib: int = Field(
+        default=0, ge=0, le=16_777_216, description="RAM for what is compressed; 0: a sixteenth"
+    )
+    cold_gib: float = Field(
+        default=-1,
+        ge=-1,
+        le=1_048_576,
+        description="disk for what is idle; 0: none; -1: a tenth of what is free, at most 16",
+    )
+    keep_days: int = Field(
+        default=30, ge=1, le=36_500, description="conversations unused for longer are forgotten"
+    )
+    keep_mib: int = Field(
+        default=1024,
+        ge=1,
+        le=16_777_216,
+        description="and the oldest, when all are longer than this together",
+    )
+
+
+class MemexSettings(Section):
+    """MemexFS: files that are found by what they are about."""
+
+    enabled: bool = Field(default=True, description="index the files of MemexFS and answer questions on them")
+    mount: str = Field(default="", description="folder to mount at each start of the service; empty: none")
+    seal_after_minutes: float = Field(
+        default=10, ge=0, le=1_000_000, description="pack files that were left alone for so long; 0: never"
+    )
+    versions_gib: float = Field(default=8, gt=0, le=1_048_576, description="disk for older contents of files")
+    embed_url: str = Field(
+        default="", description="OpenAI-compatible server for vectors of files; empty: the local model"
+    )
+    embed_model: str = Field(default="text-embedding-3-small", description="its model, of 1536 dimensions")
+    embed_key: str = Field(default="", description="key for that server")
+
+    @property
+    def provider_url(self) -> str:
+        return self.embed_url
+
+    @property
+    def provider_model(self) -> str:
+        return self.embed_model
+
+    @property
+    def provider_key(self) -> str:
+        return self.embed_key
+
+
 def _words(value: Any) -> Any:
     return [w.strip() for w in value.split(",") if w.strip()] if isinstance(value, str) else value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
@@ -56,13 +56,15 @@ class ToolChoice:
 class ChatMessage:
     """One turn. Raises `InvalidInputError` for a role that chat templates do not know.
 
-    `tool_calls` belong to the assistant; a message of role tool answers the call `tool_call_id`.
+    `tool_calls` belong to the assistant; a message of role tool answers the call `tool_call_id`. `blocks`
+    are the texts that `content` was put together from, where there were several; models read `content`.
     """
 
     role: Role
     content: str
     tool_calls: Sequence[ToolCall] = ()
     tool_call_id: str = ""
+    blocks: Sequence[str] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.role not in get_args(Role):

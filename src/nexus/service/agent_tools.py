@@ -1,4 +1,4 @@
-"""What the six tools of an agent do, whatever protocol calls them.
+"""What the eight tools of an agent do, whatever protocol calls them.
 
 A call takes the tool's name and its arguments as they came and gives a `Reply`: text to read, and the
 same with ids as data. Knows nothing of MCP. Invariants: foreign text is quoted and labelled
@@ -9,18 +9,19 @@ confirmed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from nexus.core.errors import InvalidInputError, NotFoundError
 from nexus.cortex.cortex import Cortex
 from nexus.cortex.filters import Filter
 from nexus.cortex.memory import Confidence, MemoryType
 from nexus.cortex.retriever import Result
+from nexus.service.agent_reply import Arguments, Reply
 from nexus.service.daemon import Daemon
+from nexus.service.file_tools import FindFiles, TagFile, find_files, tag_file
 from nexus.service.quoting import block, harmless, memory_label, quotation, quote
 
 _SEARCH_TOKENS = 2000
@@ -29,24 +30,7 @@ _ALL: tuple[Literal["memory", "document", "transcript"], ...] = ("memory", "docu
 _SESSION = "mcp"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer to an agent. `data` holds `text` too: some agents show their model only the data."""
-
-    text: str
-    more: Mapping[str, Any]
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """For JSON."""
-        return {"text": self.text, **self.more}
-
-
-class _Arguments(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Search(_Arguments):
+class _Search(Arguments):
     query: str = Field(min_length=1, max_length=10_000)
     limit: int = Field(default=8, ge=1, le=25)
     kinds: tuple[Literal["memory", "document", "transcript"], ...] = _ALL
@@ -56,23 +40,23 @@ class _Search(_Arguments):
     all_projects: bool = False
 
 
-class _Id(_Arguments):
+class _Id(Arguments):
     id: str = Field(max_length=200)
 
 
-class _Save(_Arguments):
+class _Save(Arguments):
     learning: str = Field(max_length=100_000)
     context: str = Field(default="", max_length=4000)
     type: MemoryType = "factual"
     confidence: Confidence = "medium"
 
 
-class _Pack(_Arguments):
+class _Pack(Arguments):
     question: str = Field(min_length=1, max_length=10_000)
     tokens: int = Field(default=1500, ge=200, le=8000)
 
 
-class _Nothing(_Arguments):
+class _Nothing(Arguments):
     pass
 
 
@@ -201,13 +185,15 @@ def _moment(name: str, text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-_TOOLS: dict[str, tuple[type[_Arguments], Callable[[Daemon, Any, str], Reply]]] = {
+_TOOLS: dict[str, tuple[type[Arguments], Callable[[Daemon, Any, str], Reply]]] = {
     "memory_search": (_Search, _search),
     "memory_get": (_Id, _get),
     "memory_save": (_Save, _save),
     "memory_forget": (_Id, _forget),
     "context_pack": (_Pack, _pack),
     "memory_status": (_Nothing, _status),
+    "find_files": (FindFiles, find_files),
+    "tag_file": (TagFile, tag_file),
 }
 
 NAMES = frozenset(_TOOLS)

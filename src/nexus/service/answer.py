@@ -24,6 +24,7 @@ from nexus.service import approval
 from nexus.service.daemon import Daemon
 from nexus.service.jobs import Job
 from nexus.service.stream import Emitter, Stream
+from nexus.service.units import OWN_PROGRAM
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +76,13 @@ def answer(daemon: Daemon, question: Question, stream: Stream, job: Job) -> None
             max_tokens=question.max_tokens or daemon.config.settings.engine.reply_tokens,
             temperature=question.temperature,
         )
-        done = generate(daemon, request, stream, job, began)
+        asked = ChatRequest(
+            (
+                *(ChatMessage(t.role, t.content) for t in question.history),
+                ChatMessage("user", question.prompt),
+            )
+        )
+        done = generate(daemon, request, stream, job, began, asked=asked)
         proposals = approval.hear(
             daemon.cortex, daemon.learning, question.prompt, learnt=f"{question.prompt}\n\n{done['reply']}"
         )
@@ -152,13 +159,22 @@ def generate(
     began: float,
     *,
     one_call: bool = False,
+    asked: ChatRequest | None = None,
 ) -> dict[str, Any]:
     """Stream the model's reply as `token` and `tool_call` events. Returns the fields of `done`.
 
-    Seconds are counted from `began`, when the work on the question was taken up. Raises `BrokenError` while
-    the model is left alone.
+    `asked` is what the client has asked where that is not the request itself. Seconds are counted from
+    `began`, when the work on the question was taken up. Raises `BrokenError` while the model is left alone.
     """
-    return daemon.inference.call(lambda: _generate(daemon, request, stream, job, began, one_call))
+    done = daemon.inference.call(lambda: _generate(daemon, request, stream, job, began, one_call))
+    heard = asked or (request if isinstance(request, ChatRequest) else None)
+    if heard and done["finish_reason"] != "cancelled" and not job.background:
+        calls = [ToolCall(call["id"], call["name"], call["arguments"]) for call in done["tool_calls"]]
+        program = job.caller.program if job.caller else OWN_PROGRAM
+        daemon.units.heard(
+            heard, done["reply"], calls, program=program, session=job.session, project=job.project
+        )
+    return done
 
 
 def _generate(

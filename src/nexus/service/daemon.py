@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from nexus.agentmem.watcher import AgentWatcher
 from nexus.core import platform
 from nexus.core.breaker import Breaker
 from nexus.core.config import Config
@@ -24,13 +25,16 @@ from nexus.core.errors import BusyError, MissingPartError, NexusError
 from nexus.core.settings import EngineSettings
 from nexus.cortex.cortex import Cortex
 from nexus.engine.base import Engine
+from nexus.service.broker import Broker
 from nexus.service.jobs import Job, JobQueue, Lane, Priority
 from nexus.service.learning import Learning
+from nexus.service.memex import MemexRoom
 from nexus.service.memory_manager import MemoryManager
 from nexus.service.metrics import Metrics
 from nexus.service.recovery import Recovery
 from nexus.service.resource import ResourceGovernor
 from nexus.service.traffic import Traffic
+from nexus.service.units import Units
 from nexus.service.watch import Watcher
 
 State = Literal["starting", "ready", "draining", "stopped", "failed"]
@@ -61,6 +65,10 @@ class Daemon:
             config.settings.housekeeping, model_pid=lambda: engine.health().pid, relieve=self._relieve
         )
         self.learning = Learning(config, self.resources)
+        self.agents = AgentWatcher(config.home, config.settings.agents)
+        self.broker = Broker(config.home, config.settings.agentmem)
+        self.units = Units(self.broker, config.settings.agentmem)
+        self.files = MemexRoom(config, self._presses)
         self._learning_ends: threading.Thread | None = None
         for name, buffer in self.learning.buffers.items():
             self.memory.keep(name, buffer)
@@ -85,6 +93,9 @@ class Daemon:
         if self.recovery.killed:
             _log.warning("%s", self.recovery.as_dict(None, None)["summary"])
         self.recovery.control_groups = self.resources.start()
+        self.agents.start()
+        self.broker.start()
+        self.units.start()
         self._thread.start()
 
     @property
@@ -163,11 +174,16 @@ class Daemon:
         self.drain(0)
         self._stop.set()
         self.watcher.stop()
+        self.agents.stop()
         self._queue.wake()
         self._thread.join(timeout=5)
         for pool in self._lanes.values():
             pool.shutdown(wait=True)
+        self.files.stop()
         self.engine.stop()
+        # After the last answer, and before the broker that it goes to.
+        self.units.stop()
+        self.broker.stop()
         self._end_learning().join()
         self.resources.stop()
         if self._cortex:
@@ -191,6 +207,7 @@ class Daemon:
         if self.state == "starting":
             self.state = "failed" if self.failure else "ready"
         if self._cortex:
+            self.files.start(self._cortex)
             self._settle()
         next_tick = time.monotonic()
         while not self._stop.is_set():
@@ -251,7 +268,7 @@ class Daemon:
                 self.submit(Job(Lane.KNOWLEDGE, Priority.INGEST, self._repair))
         else:
             # Opening and comparing have read every page of the index.
-            self._give_back(self.cortex)
+            self._give_back()
 
     def _followed(self) -> list[str]:
         return self._cortex.followed() if self._cortex else []
@@ -294,7 +311,7 @@ class Daemon:
             if idle:
                 self.engine.maintain()
             if self._cortex and self._cortex.unload_if_idle():
-                self._give_back(self._cortex)
+                self._give_back()
             self.resources.tick()
             self.learning.tick()
             self.memory.tick()
@@ -302,17 +319,22 @@ class Daemon:
             # Housekeeping that fails is tried again in a second; the conductor goes on.
             _log.exception("housekeeping failed")
 
+    def _presses(self) -> bool:
+        """Whether reading files should rest: somebody waits for the model, or memory is short."""
+        with self._lock:
+            return bool(self._busy[Lane.ENGINE]) or self.memory.state == "critical"
+
     def _relieve(self) -> None:
         """Memory is critical: let go of models that are loaded again when somebody asks."""
         if self._cortex:
             self._cortex.unload()
-            self._give_back(self._cortex)
+            self._give_back()
 
-    @staticmethod
-    def _give_back(cortex: Cortex) -> None:
+    def _give_back(self) -> None:
         """Return to the system what stays in memory although nothing needs it now."""
         gc.collect()
-        for step in (cortex.give_back, platform.trim_heap, platform.release_libraries):
+        cortex = (self._cortex.give_back,) if self._cortex else ()
+        for step in (*cortex, self.files.give_back, platform.trim_heap, platform.release_libraries):
             with suppress(MissingPartError):
                 step()
 

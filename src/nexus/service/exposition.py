@@ -24,14 +24,16 @@ class Sample:
 
     value: float
     labels: Mapping[str, str]
+    suffix: str = ""  # of the family's name: a histogram has `_bucket` and `_count`
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What is measured. A counter only grows and ends in `_total`; a gauge goes up and down."""
+    """What is measured. A counter only grows and ends in `_total`; a gauge goes up and down; the buckets of
+    a histogram each hold those below it."""
 
     name: str
-    kind: Literal["counter", "gauge"]
+    kind: Literal["counter", "gauge", "histogram"]
     help: str
     samples: Sequence[Sample]
 
@@ -46,9 +48,9 @@ class Family:
         for sample in self.samples:
             labels = ",".join(f'{key}="{_label(value)}"' for key, value in sample.labels.items())
             yield (
-                f"{self.name}{{{labels}}} {_number(sample.value)}"
+                f"{self.name}{sample.suffix}{{{labels}}} {_number(sample.value)}"
                 if labels
-                else (f"{self.name} {_number(sample.value)}")
+                else (f"{self.name}{sample.suffix} {_number(sample.value)}")
             )
 
 

@@ -37,7 +37,8 @@ class Priority(IntEnum):
 class Job:
     """One piece of work. `run` is called in a lane's thread and is expected to watch `cancel`.
 
-    `caller` is the program that asked, where one did.
+    `caller` is the program that asked, where one did; `session` and `project` what it said of itself.
+    What `background` work asks is nobody's conversation.
     """
 
     lane: Lane
@@ -45,6 +46,9 @@ class Job:
     run: Callable[[Job], None]
     cancel: threading.Event = field(default_factory=threading.Event)
     caller: Caller | None = None
+    session: str = ""
+    project: str = ""
+    background: bool = False
 
 
 class JobQueue:

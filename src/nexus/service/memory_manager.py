@@ -85,6 +85,11 @@ class MemoryManager:
             self._relieved = now
             self._let_go()
 
+    @property
+    def state(self) -> State:
+        """How its memory was when it was measured last."""
+        return self._state
+
     def issues(self) -> list[str]:
         """What a user should know, in whole sentences; empty when all is well."""
         found = []

@@ -41,6 +41,7 @@ from nexus.service.api import (
     hooks,
     knowledge,
     mcp,
+    memex,
     memory,
     metrics,
     models,
@@ -125,7 +126,7 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
         middleware=[*(guards if guarded else []), Middleware(Activity), Middleware(Counting)],
     )
     errors.install(app)
-    house = (control, openai, metrics, knowledge, memory, hooks, models, pages)
+    house = (control, openai, metrics, knowledge, memory, memex, hooks, models, pages)
     # Routes are tried in turn, and most requests are for the first.
     for module in (*house, completions, responses, embeddings, rerank, anthropic, ollama):
         app.include_router(module.router)

@@ -8,6 +8,7 @@ import nexus
 from nexus.core.errors import NexusError
 from nexus.core.parts import recent_parts
 from nexus.cortex.cortex import Recovered
+from nexus.service import agent_memory
 from nexus.service.daemon import Daemon
 
 
@@ -18,6 +19,8 @@ def status(daemon: Daemon) -> dict[str, Any]:
     if health.state not in ("ready", "starting"):
         issues.append(f"model {daemon.engine.name}: {health.state}: {health.detail}".rstrip(": "))
     issues.extend(daemon.memory.issues())
+    issues.extend(agent_memory.issues(daemon.broker))
+    issues.extend(daemon.files.issues())
     knowledge: dict[str, Any] = {}
     recovered: Recovered | None = None
     try:
@@ -77,6 +80,9 @@ def status(daemon: Daemon) -> dict[str, Any]:
         "recovery": daemon.recovery.as_dict(recovered, learning.get("restored")),
         "memory": daemon.memory.as_dict(),
         "resources": daemon.resources.as_dict(),
+        "agent_memory": agent_memory.agent_memory(daemon.broker, daemon.units),
+        "agents": daemon.agents.as_dict(),
+        "memex": daemon.files.as_dict(),
         "knowledge": knowledge,
         "parts": recent_parts(),
     }

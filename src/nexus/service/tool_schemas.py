@@ -1,4 +1,4 @@
-"""The six tools as agents see them: names, descriptions, arguments (JSON Schema) and hints.
+"""The eight tools as agents see them: names, descriptions, arguments (JSON Schema) and hints.
 
 Plain data, without a library: the stdio relay shows it while the service is down. Every agent pays
 for these words in each of its sessions, so they are few; tests/contract/test_mcp.py holds the limit.
@@ -34,6 +34,7 @@ def _tool(
 
 
 _TEXT = {"type": "string"}
+_WORDS = {"type": "array", "items": _TEXT}
 _ID = {"type": "string", "description": "MEM-..."}
 
 TOOLS: tuple[dict[str, Any], ...] = (
@@ -97,5 +98,25 @@ TOOLS: tuple[dict[str, Any], ...] = (
     ),
     _tool(
         "memory_status", "How much is known, and what waits for the user's word.", {}, [], readOnlyHint=True
+    ),
+    _tool(
+        "find_files",
+        "The user's files in MemexFS by what they are about, or like one of them; with paths to open.",
+        {
+            "about": {"type": "string", "description": "a question or topic"},
+            "like": {"type": "string", "description": "path of a file instead"},
+            "limit": {"type": "integer", "minimum": 1, "maximum": 25, "default": 8},
+        },
+        [],
+        readOnlyHint=True,
+    ),
+    _tool(
+        "tag_file",
+        "Tag a file in MemexFS, or take tags off it.",
+        {"path": _TEXT, "add": _WORDS, "remove": _WORDS},
+        ["path"],
+        readOnlyHint=False,
+        destructiveHint=False,
+        idempotentHint=True,
     ),
 )

@@ -53,6 +53,10 @@ class Watcher:
         with self._lock:
             self._asked.discard(root)
 
+    def again(self) -> None:
+        """The roots are others now."""
+        self._again.set()
+
     def stop(self) -> None:
         """End the thread. Calling it twice is harmless."""
         self._stop.set()

@@ -20,6 +20,7 @@ from nexus.service.api.anthropic_stream import NO_CHANGE, PING, Answer, error_ev
 from nexus.service.api.fields import count_unknown
 from nexus.service.api.openai_body import WITH_MEMORY
 from nexus.service.api.streaming import SSE_HEADERS, daemon_of, events, submit
+from nexus.service.asker import note_session
 from nexus.service.daemon import Daemon
 from nexus.service.fitting import chat_fitted
 from nexus.service.jobs import Lane, Priority
@@ -37,6 +38,7 @@ async def messages(request: Request, body: MessagesBody) -> Response:
     daemon = daemon_of(request)
     _check_model(daemon, body.model)
     count_unknown(request, body)
+    note_session(request.scope, {**(body.model_extra or {})})
     wanted = request_of(body)
     stops = tuple(body.stop_sequences or ())
     if "" in stops:

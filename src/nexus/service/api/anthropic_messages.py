@@ -120,7 +120,7 @@ def chat_of(
             _hear(chat, message.content, where)
         else:
             _recount(chat, message.content, where)
-    first = [ChatMessage("system", BETWEEN.join(texts))] if texts else []
+    first = [ChatMessage("system", BETWEEN.join(texts), blocks=texts)] if texts else []
     return (*first, *chat.messages())
 
 

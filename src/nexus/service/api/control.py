@@ -149,6 +149,14 @@ async def forget_learnt(request: Request) -> dict[str, Any]:
     return found.as_dict()
 
 
+@router.delete("/api/agents/units", status_code=202)
+async def forget_units(request: Request) -> dict[str, Any]:
+    """Forget every conversation that passed and was kept as units; it is done when nothing is left."""
+    units = daemon_of(request).units
+    units.forget()
+    return units.as_dict()
+
+
 @router.get("/api/events")
 async def get_events(request: Request) -> StreamingResponse:
     """The status once a second and the learner's thoughts, as server-sent events, until somebody goes."""

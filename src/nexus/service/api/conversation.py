@@ -38,8 +38,8 @@ class Conversation:
     def messages(self) -> Iterator[ChatMessage]:
         """All of it."""
         for role, texts, calls, call_id in self._turns:
-            text = BETWEEN.join(text for text in texts if text)
-            yield ChatMessage(role, text, tuple(calls), call_id)
+            blocks = tuple(text for text in texts if text)
+            yield ChatMessage(role, BETWEEN.join(blocks), tuple(calls), call_id, blocks)
 
     def _turn(self, role: Role) -> tuple[Role, list[str], list[ToolCall], str]:
         if not self._turns or self._turns[-1][0] != role:

@@ -85,12 +85,12 @@ class Hooks:
             _log.warning("%s: %s is too large and was not read", name, missing)
         try:
             if name in ("SessionStart", "UserPromptSubmit"):
-                context = self._briefing(event) if name == "SessionStart" else self._recall(event)
+                context = self._briefing(event) if name == "SessionStart" else self._recall(event, agent)
                 if not context:
                     return {}
                 return {"hookSpecificOutput": {"hookEventName": name, "additionalContext": context}}
             if name in ("PostToolUse", "PreCompact", "Stop", "SubagentStop", "SessionEnd"):
-                self._hear(name, event, folders)
+                self._hear(name, event, folders, agent)
             else:
                 _log.warning("an agent sent an event that is not known: %.80r", name)
         except NexusError as error:
@@ -124,10 +124,11 @@ class Hooks:
             )
         return text
 
-    def _recall(self, event: Mapping[str, Any]) -> str:
+    def _recall(self, event: Mapping[str, Any], agent: str) -> str:
         prompt, session = _text(event, "prompt"), _text(event, "session_id")
         project = _project(event)
         self._capture.say(Said(prompt, "user", session, project))
+        self._keep(event, prompt, "user", agent)
         wanted = _question(prompt)
         if not wanted:
             return ""
@@ -143,6 +144,12 @@ class Hooks:
         self._first_time(session, [_key(r.chunk.path, r) for r in quoted.results])
         return quoted.text
 
+    def _keep(self, event: Mapping[str, Any], text: str, role: Role, agent: str) -> None:
+        if self._daemon.config.settings.cortex.capture != "sessions":
+            return
+        session, project = _text(event, "session_id"), _project(event)
+        self._daemon.units.said(text, role, program=agent, session=session, project=project)
+
     def _new(self, session: str, results: list[Any], key: Any) -> list[Any]:
         with self._lock:
             given = self._given.get(session, set())
@@ -155,11 +162,12 @@ class Hooks:
             while len(self._given) > _SESSIONS:
                 self._given.popitem(last=False)
 
-    def _hear(self, name: str, event: Mapping[str, Any], folders: Sequence[Path]) -> None:
+    def _hear(self, name: str, event: Mapping[str, Any], folders: Sequence[Path], agent: str) -> None:
         role: Role = "assistant"
         if name == "Stop":
             text = _text(event, "last_assistant_message")
             self._capture.say(Said(text, role, _text(event, "session_id"), _project(event)))
+            self._keep(event, text, role, agent)
         path = _text(event, "agent_transcript_path") if name == "SubagentStop" else ""
         path = path or _text(event, "transcript_path")
         if path and self._daemon.config.settings.cortex.capture == "sessions":

@@ -1,7 +1,7 @@
 """What the service has done, for Prometheus: `/metrics`, open on loopback, and `/api/metrics`.
 
 Knows which figures there are; `nexus.service.exposition` knows the format. Invariant: reading it asks
-nothing of the model and walks over no process.
+nothing of the model, walks over no process, and waits for the broker at most a tenth of a second.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 import nexus
 from nexus.engine.base import EngineState
+from nexus.service import agent_memory
 from nexus.service.api.streaming import daemon_of
 from nexus.service.daemon import Daemon, State
 from nexus.service.exposition import CONTENT_TYPE, Family, by_label, counter, gauge, text
@@ -90,6 +91,8 @@ def families(daemon: Daemon) -> Iterator[Family]:
         daemon.memory.as_dict()["process"]["current_mb"] * 2**20,
     )
     yield from _learning(daemon)
+    yield from agent_memory.families(daemon.broker, daemon.units)
+    yield from daemon.files.families()
 
 
 def _learning(daemon: Daemon) -> Iterator[Family]:

@@ -22,6 +22,7 @@ from nexus.service.api.fields import count_unknown
 from nexus.service.api.openai_body import WITH_MEMORY, ChatBody, check_model, question_of, request_of
 from nexus.service.api.sound import sound_json
 from nexus.service.api.streaming import SSE_HEADERS, collect, daemon_of, events, submit
+from nexus.service.asker import note_session
 from nexus.service.daemon import Daemon
 from nexus.service.embedding import embedder_names
 from nexus.service.jobs import Job, Lane, Priority
@@ -52,6 +53,7 @@ async def completions(request: Request, body: ChatBody) -> Response | dict[str, 
     check_model(daemon, body.model)
     sound_json(body.model_dump(by_alias=True), "the request")
     count_unknown(request, body)
+    note_session(request.scope, {**(body.model_extra or {})})
     if body.n not in (None, 1):
         raise InvalidInputError(f"n = {body.n} is not supported", hint="ask once for each choice")
     stream, _ = submit(request, Lane.ENGINE, Priority.AGENT, _plan(daemon, body))

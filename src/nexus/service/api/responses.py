@@ -22,6 +22,7 @@ from nexus.service.api.responses_body import Asked, InputBody, ResponsesBody, as
 from nexus.service.api.responses_stream import Reply, echo_of
 from nexus.service.api.sound import sound_json
 from nexus.service.api.streaming import SSE_HEADERS, daemon_of, events, submit
+from nexus.service.asker import note_session
 from nexus.service.fitting import chat_fitted
 from nexus.service.jobs import Lane, Priority
 from nexus.service.stream import Event
@@ -35,6 +36,7 @@ SIGN_SECONDS = 10.0
 async def responses(request: Request, body: ResponsesBody) -> Response | dict[str, Any]:
     """Answer a conversation, whole or as a stream."""
     daemon, asked = daemon_of(request), _asked(request, body)
+    note_session(request.scope, body.model_dump(include={"user", "metadata", "prompt_cache_key"}))
     echoed = echo_of(body.model_dump(by_alias=True))
     sound_json(echoed, "the request")
     one = body.parallel_tool_calls is False

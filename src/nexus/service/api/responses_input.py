@@ -66,7 +66,7 @@ def chat_of(
     messages = tuple(chat.messages())
     if not messages:
         raise InvalidInputError("input holds no message", hint="send what the user says")
-    system = [ChatMessage("system", BETWEEN.join(first))] if first else []
+    system = [ChatMessage("system", BETWEEN.join(first), blocks=first)] if first else []
     return (*system, *messages), dict(left_out)
 
 

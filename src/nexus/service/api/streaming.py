@@ -9,6 +9,7 @@ from fastapi import Request
 from starlette.responses import StreamingResponse
 
 from nexus.core.errors import NexusError, revived
+from nexus.service.asker import is_background, project_of, session_of
 from nexus.service.daemon import Daemon
 from nexus.service.jobs import Job, Lane, Priority
 from nexus.service.stream import Event, Stream
@@ -36,7 +37,17 @@ def submit(
         finally:
             stream.finish()
 
-    job = Job(lane, priority, run, stream.cancel, request.scope.get(CALLER))
+    scope = request.scope
+    job = Job(
+        lane,
+        priority,
+        run,
+        stream.cancel,
+        scope.get(CALLER),
+        session_of(scope),
+        project_of(scope),
+        is_background(scope),
+    )
     return stream, daemon_of(request).submit(job)
 
 

@@ -6,15 +6,19 @@ Reads the settings of others and changes none: connecting is a command that the 
 from __future__ import annotations
 
 import os
+import time
 
 from fastapi import APIRouter, Request, Response
 
+from nexus.agentmem.figures import TIERS, TYPES, summary
+from nexus.agentmem.listing import listing
+from nexus.agentmem.registry import Registry
 from nexus.service.capture import agent_of, session_folders
 from nexus.service.connectors.clients import CLIENTS
 from nexus.service.dashboard.rendering import cortex_of, html
 from nexus.service.traffic import TITLES
 
-_SESSIONS = 100
+_SESSIONS, _AGENTS = 100, 100
 router = APIRouter()
 
 
@@ -30,6 +34,35 @@ def agents() -> Response:
 def traffic(request: Request) -> Response:
     """Who has talked to the service since it started, as a fragment."""
     return html("traffic.html", rows=request.app.state.daemon.traffic.rows(), titles=TITLES)
+
+
+@router.get("/agent-memory")
+def agent_memory(request: Request) -> Response:
+    """What AgentMem holds once for all agents, as a fragment."""
+    daemon = request.app.state.daemon
+    held = daemon.broker.holdings(patience=1.0)
+    rows = sorted(held.agents, key=lambda agent: -agent["logical_bytes"]) if held else []
+    return html(
+        "agent_memory.html",
+        state=daemon.broker.state,
+        detail=daemon.broker.problem,
+        total=summary(held.stats) if held else None,
+        pss=held.pss if held else None,
+        rows=rows[:_AGENTS],
+        now=time.clock_gettime(time.CLOCK_BOOTTIME),  # the broker's clock
+        more=max(0, len(rows) - _AGENTS),
+        units=daemon.units.as_dict(),
+        types=TYPES,
+        tiers=TIERS,
+    )
+
+
+@router.get("/processes")
+def processes(request: Request) -> Response:
+    """The agents that `nexus run` has started, as a fragment."""
+    daemon = request.app.state.daemon
+    found = listing(Registry(daemon.config.home))
+    return html("processes.html", rows=found.rows, problem=daemon.agents.problem)
 
 
 @router.get("/sessions")

@@ -8,6 +8,7 @@ import * as files from "./files.js";
 import * as forms from "./forms.js";
 import * as knowledge from "./knowledge.js";
 import * as learning from "./learning.js";
+import * as memex from "./memex.js";
 import * as models from "./models.js";
 import * as queue from "./queue.js";
 import * as search from "./search.js";
@@ -15,7 +16,7 @@ import * as status from "./status.js";
 
 const VIEWS = ["chat", "remembered", "knowledge", "files", "agents", "models", "learning", "status"];
 // What a view that is opened reads again.
-const REFRESH = { remembered: ["memories"], knowledge: ["knowledge"], files: ["knowledge"], agents: ["agents", "knowledge"], models: ["models"] };
+const REFRESH = { remembered: ["memories"], knowledge: ["knowledge"], files: ["knowledge", "memex"], agents: ["agents", "knowledge"], models: ["models"] };
 let open = false;
 
 /** `#token=...` never stays in the address bar or the history. */
@@ -97,6 +98,7 @@ chat.start();
 files.start();
 knowledge.start();
 learning.start();
+memex.start();
 models.start();
 queue.start();
 search.start();

@@ -24,7 +24,10 @@ export function start() {
     else if (status >= 400) notice(errorOf(ctx.text, status));
     else {
       const source = ctx.sourceElement;
-      if (ctx.json !== undefined) notice(null);
+      if (ctx.json !== undefined) {
+        notice(null);
+        ctx.text = ""; // the answer is data with words of files in it, and htmx would read it as a page
+      }
       if (source.hasAttribute("data-reset")) source.reset();
       if (source.dataset.changes) document.body.dispatchEvent(new Event(`${source.dataset.changes}-changed`));
     }
