@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Run the benches; each prints its figures and writes them to bench/results/. Usage: bench.sh [NAME...]
-# Names: cortex answers service dreaming (those without a name), flowing governor hook (docs/guides/benchmarks.md).
+# Names: cortex answers service dreaming (those without a name), flowing governor hook,
+# memexfs_tools memexfs_idle memexfs_peers and the other memexfs_* (docs/guides/benchmarks.md).
 # NEXUS_DATA is the folder with the public data sets (docs/fastapi, and what docs/guides/benchmarks.md names).
 set -eu
 cd "$(dirname "$0")/.."
@@ -30,8 +31,8 @@ for name in "$@"; do
         nexus up --detach >/dev/null
         nexus add --quiet "$NEXUS_DATA/docs/fastapi/docs"
     fi
-    # hook.py has an option of its own for the file.
+    # Some have an option of their own for the file, some need the tests' own makers of files.
     option=--json
-    [ "$name" != hook ] || option=--out
-    python "bench/$name.py" "$option" "bench/results/$name.json"
+    case "$name" in hook | memexfs_extract | memexfs_store) option=--out ;; esac
+    PYTHONPATH=. python "bench/$name.py" "$option" "bench/results/${name/memexfs_/memexfs-}.json"
 done

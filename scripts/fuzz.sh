@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Feed made-up bytes to the parsers of the engine and to a saved flow, guided by coverage (libFuzzer, clang), until one fails or the time
-# is over. Usage: fuzz.sh [seconds for each parser = 600]. A failure leaves the bytes that cause it in build/fuzz.
+# Feed made-up bytes to the parsers of the engine, to a saved flow and to what AgentMem reads, guided by coverage (libFuzzer, clang), until one
+# fails or the time is over. Usage: fuzz.sh [seconds for each parser = 600]. A failure leaves the bytes that cause it in build/fuzz.
 set -eu
 cd "$(dirname "$0")/.."
 seconds=${1:-600}
@@ -9,7 +9,7 @@ if ! command -v clang++ >/dev/null; then
     exit 1
 fi
 out=build/fuzz
-mkdir -p "$out/gguf" "$out/tokenizer" "$out/flowing"
+mkdir -p "$out/gguf" "$out/tokenizer" "$out/flowing" "$out/am_codec" "$out/am_pack" "$out/am_log" "$out/am_wire"
 compile() { # NAME SOURCES...
     clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -DNEXUS_LIBFUZZER \
         -Inative -Itests/native/engine "tests/native/engine/fuzz_$1.cpp" "${@:2}" -o "$out/fuzz_$1"
@@ -20,16 +20,33 @@ compile tokenizer native/engine/gguf/*.cpp native/engine/tokenizer/*.cpp
 clang -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined,float-cast-overflow -fno-sanitize-recover=undefined \
     -DNEXUS_LIBFUZZER -DNX_FLOWING_PLAIN -Inative/flowing/include tests/native/flowing_fuzz.c \
     native/flowing/src/{arrays,contexts,energy,flow,kernels,kernels_plain,memory,states}.c -lm -o "$out/fuzz_flowing"
+compile_agentmem() { # NAME SOURCES...
+    clang -std=c11 -g -O1 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -DNEXUS_LIBFUZZER \
+        -Inative/agentmem/{include,lib,broker} "tests/native/agentmem/fuzz_$1.c" "${@:2}" -lzstd -lpthread -o "$out/fuzz_am_$1"
+}
+coding=(native/agentmem/lib/{blake3*,codec*,sketch,dictionary}.c)
+compile_agentmem codec "${coding[@]}"
+compile_agentmem pack "${coding[@]}" native/agentmem/lib/pack_*.c
+compile_agentmem wire native/agentmem/broker/wire_check.c
+compile_agentmem log native/agentmem/lib/{blake3,log}*.c
 # What is found goes into the first folder; the files kept in the repository are only read.
 options=(-max_total_time="$seconds" -rss_limit_mb=4096 -timeout=20 -print_final_stats=1 -artifact_prefix="$out/")
 "$out/fuzz_gguf" "${options[@]}" -max_len=65536 "$out/gguf" tests/native/engine/corpus/gguf >"$out/gguf.log" 2>&1 &
 gguf=$!
 "$out/fuzz_flowing" "${options[@]}" -max_len=1024 "$out/flowing" >"$out/flowing.log" 2>&1 &
 flowing=$!
+agentmem=()
+for name in codec pack wire log; do
+    "$out/fuzz_am_$name" "${options[@]}" -max_len=4096 "$out/am_$name" >"$out/am_$name.log" 2>&1 &
+    agentmem+=($!)
+done
 "$out/fuzz_tokenizer" "${options[@]}" -max_len=4096 "$out/tokenizer" >"$out/tokenizer.log" 2>&1 &
 failed=0
 wait $! || failed=1
 wait $gguf || failed=1
 wait $flowing || failed=1
-tail -n 8 "$out/gguf.log" "$out/tokenizer.log" "$out/flowing.log"
+for process in "${agentmem[@]}"; do
+    wait "$process" || failed=1
+done
+tail -n 8 "$out/gguf.log" "$out/tokenizer.log" "$out/flowing.log" "$out"/am_*.log
 exit $failed

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from nexus.agentmem import Store
 from nexus.cortex.evaluation.credentials import HIGH, LOW, Maker
-from tests.running import running
+from tests.running import Service, running
 
 KINDS = (
     "aws-access-key aws-secret-key google-api-key azure-storage-key digitalocean-token vault-token "
@@ -40,6 +44,32 @@ def _tails(secret: str) -> set[bytes]:
 def _bytes(path: Path) -> bytes:
     """A file without its long holes: a log that is laid out ahead is mostly zeros."""
     return re.sub(rb"\0{512,}", b"\0", path.read_bytes())
+
+
+def _units(service: Service) -> dict[str, bytes]:
+    """Everything that the broker of AgentMem holds: each piece as it is read, and what it maps to others."""
+    deadline = time.monotonic() + 120
+    with service.client() as http:
+        while (state := http.get("/api/status").json()["agent_memory"])["waiting"]:
+            assert time.monotonic() < deadline, state
+            time.sleep(0.1)
+    if state["state"] == "missing":
+        return {"not built": b"Remember"}
+    assert state["recorded"] >= 5
+    socket, found = service.root / "run" / "agentmem.sock", {}
+    with sqlite3.connect(f"file:{service.root}/agentmem/conversations.db?mode=ro", uri=True) as db:
+        rows = db.execute("SELECT realm, agent, name FROM conversations").fetchall()
+    for realm, agent, name in rows:
+        with Store.connect(socket, realm=realm, agent=agent, durable=True) as store:
+            pieces = [bytes(store.acquire(piece.id)) for piece in store.conversation(name).pieces()]
+            found[name] = b"\0".join([realm.encode(), agent.encode(), *pieces])
+    with Store.connect(socket) as store:
+        broker = Path("/proc") / str(store.stats()["process"]["pid"]) / "fd"
+    with suppress(PermissionError):  # of a process that hides its memory, for all but root
+        for file in broker.iterdir():
+            if str(file.readlink()).startswith("/memfd:agentmem-unit"):
+                found[f"memfd {file.name}"] = _bytes(file)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -142,13 +172,29 @@ def test_no_secret_is_in_anything_the_service_wrote(tmp_path, canaries, models_f
         words = "Remember these for me:\n" + "\n".join(sorted(prompts, key=len)[:20])
         asked = {"model": "nexus", "max_tokens": 8, "messages": [{"role": "user", "content": words}]}
         assert http.post("/v1/chat/completions", json=asked).status_code == 200
+        for secret in sorted(prompts, key=len)[:4]:  # by way of the model itself, in every kind of piece
+            tool = {"name": "open", "description": f"Opens {secret}", "parameters": {"type": "object"}}
+            passed = {
+                "model": "smollm2-135m",
+                "max_tokens": 1,
+                "user": f"Remember {secret}",
+                "messages": [
+                    {"role": "system", "content": f"Call it with {secret} always"},
+                    {"role": "user", "content": f"Remember {secret} for me"},
+                ],
+                "tools": [{"type": "function", "function": tool}],
+            }
+            assert http.post("/v1/chat/completions", json=passed).status_code == 200
         found = http.post("/api/recall", json={"query": "Who is the lighthouse keeper?"}).json()["results"]
         assert any("Aurelia" in result["text"] for result in found)
         shown = (
             http.get("/api/proposals").text + http.get("/api/memories").text + http.get("/api/status").text
         )
+        units = _units(service)
 
     written = {path: _bytes(path) for path in home.rglob("*") if path.is_file() and not path.is_symlink()}
+    assert any(b"Remember" in data for data in units.values()), "and this"
+    written |= {home / "agentmem" / name: data for name, data in units.items()}
     written[tmp_path / "home.log"] = _bytes(tmp_path / "home.log")
     assert any(b"Aurelia" in data for data in written.values()), "the search below would prove nothing"
     leaks = []

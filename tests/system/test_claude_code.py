@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from nexus.service.tool_schemas import TOOLS
 from tests.running import Service, running
 from tests.system.scripted_model import ScriptedModel, call_once, scripted_model
 
@@ -183,7 +184,7 @@ def test_claude_code_recalls_in_the_next_session_what_was_said_and_approved(clau
     model.script = call_once("mcp__nexus__memory_search", query="staging database port")
     claude.run("claude", "-p", "Look it up: what do you know about our databases?")
     offered = [t["name"] for t in model.requests[0]["tools"] if t["name"].startswith("mcp__nexus__")]
-    assert len(offered) == 6
+    assert len(offered) == len(TOOLS)
     results = [
         block
         for request in model.requests

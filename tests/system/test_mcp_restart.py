@@ -17,6 +17,7 @@ from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 
+from nexus.service.tool_schemas import TOOLS
 from tests.running import Service, running
 
 CLIENTS, RELAYS = 100, 5
@@ -86,7 +87,7 @@ def test_a_hundred_clients_and_some_relays_go_on_after_kill_9(service):
                 for number in range(CLIENTS)
             ]
             clients += [await stack.enter_async_context(over_stdio(service)) for _ in range(RELAYS)]
-            assert await all_of(tools, clients) == [6] * len(clients)
+            assert await all_of(tools, clients) == [len(TOOLS)] * len(clients)
             ids = await all_of(save, clients)
             assert len(set(ids)) == len(clients)
 
@@ -101,7 +102,7 @@ def test_a_hundred_clients_and_some_relays_go_on_after_kill_9(service):
             # What was acknowledged before is there, and no client had to be told anything.
             for number, text in enumerate(await all_of(read, clients)):
                 assert f"vault {number * 7}" in text
-            assert await all_of(tools, clients) == [6] * len(clients)
+            assert await all_of(tools, clients) == [len(TOOLS)] * len(clients)
 
     anyio.run(session)
 
@@ -110,7 +111,7 @@ def test_a_hundred_clients_and_some_relays_go_on_after_kill_9(service):
 def test_a_relay_is_small(service):
     async def session() -> None:
         async with over_stdio(service) as client:
-            assert len((await client.list_tools()).tools) == 6
+            assert len((await client.list_tools()).tools) == len(TOOLS)
             await client.call_tool("memory_status", {})
             (relay,) = [
                 child
