@@ -126,7 +126,12 @@ def start() -> Iterator[Callable[..., Agent]]:
 @pytest.fixture
 def watcher(home: object) -> Iterator[subprocess.Popen[bytes]]:
     """`nexus agents tend`: what the service does, alone."""
-    process = subprocess.Popen([*NEXUS, "agents", "tend"], stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*NEXUS, "agents", "tend"],
+        stderr=subprocess.PIPE,
+        # A suite that runs in the background of a script ignores SIGINT, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     yield process
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
