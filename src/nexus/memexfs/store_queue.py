@@ -98,13 +98,6 @@ class Queue(Rows):
             sql = "SELECT (SELECT count(*) FROM pending) + (SELECT count(*) FROM chores)"
             return int(db.execute(sql).fetchone()[0])
 
-    def next_due(self) -> int | None:
-        """When (ns) the next thing is due; None where there is nothing to do."""
-        with self._database.reading() as db:
-            sql = "SELECT min(a) FROM (SELECT min(not_before) AS a FROM pending"
-            row = db.execute(f"{sql} UNION ALL SELECT min(not_before) FROM chores)").fetchone()
-            return None if row[0] is None else int(row[0])
-
     def problem_of(self, path: bytes) -> str:
         """Why reading the file failed the last time it was tried; "" where it did not."""
         with self._database.reading() as db:
