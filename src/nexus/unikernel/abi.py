@@ -99,7 +99,7 @@ class Module:
 
 
 def archive(modules: Sequence[Module]) -> bytes:
-    """Modules in one file (struct nx_archive). Raises `ValueError` for a name that is too long or holds NUL."""
+    """Modules in one file (struct nx_archive). Raises `ValueError` for a name too long or with NUL."""
     at = -(-(_ARCHIVE.size + len(modules) * _ENTRY.size) // PAGE) * PAGE
     head, body = [_ARCHIVE.pack(ARCHIVE_MAGIC, len(modules))], []
     for module in modules:

@@ -1,7 +1,7 @@
 """An image on disk: the ELF file that a tender loads, and what is known of how it was made.
 
-Images lie under NEXUS_HOME/cache/unikernel/<key>/, key being the hash of everything that went in. Invariant: a
-folder that has `image.json` is whole; others are remains of a build that was cut off.
+Images lie under NEXUS_HOME/cache/unikernel/<key>/, key being the hash of everything that went in. Invariant:
+a folder that has `image.json` is whole; others are remains of a build that was cut off.
 """
 
 from __future__ import annotations

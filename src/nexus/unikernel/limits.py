@@ -14,8 +14,8 @@ MIB = 1 << 20
 class Limits:
     """Where a run is ended. All are for one run.
 
-    `wall` and `cpu` are seconds; `memory` bytes of the whole guest (image, stack, heap; a multiple of 2 MiB is
-    used, rounded up); `output` bytes of standard output and standard error together, `calls` calls of host
+    `wall` and `cpu` are seconds; `memory` bytes of the whole guest (image, stack, heap; rounded up to a
+    multiple of 2 MiB); `output` bytes of standard output and standard error together, `calls` calls of host
     functions, `reply` bytes of one such call's answer. Raises `InvalidInputError` naming the value.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-# exited: by itself (also with an uncaught exception); the others: ended by a limit, a fault of the guest's own, or us.
+# exited: by itself, also with an uncaught exception; the others: ended by a limit, a fault of its own, or us.
 Ending = Literal["exited", "wall", "cpu", "memory", "output", "calls", "crashed", "stopped"]
 
 

@@ -1,6 +1,6 @@
 """A tender: what loads an image and answers its doorbell. Each backend is one.
 
-`Sandbox` (sandbox.py) starts a guest through this protocol and serves what the guest asks by a `Host` (host.py).
+`Sandbox` (sandbox.py) starts a guest through this protocol and serves what it asks by a `Host` (host.py).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Preflight:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A process that runs one guest. The channel's file descriptor is put where `channel_fd` says in the child.
+    """A process that runs one guest. The channel is its file descriptor `channel_fd`.
 
-    `frames`: which ops arrive at the channel: "forwarded" (the tender answers EXIT, WRITE, READ, TIME, RANDOM and
-    SLEEP itself, with the process's standard streams) or "all" (it answers none).
+    `frames`: which ops arrive at the channel: "forwarded" (the tender answers EXIT, WRITE, READ, TIME, RANDOM
+    and SLEEP itself, with the process's standard streams) or "all" (it answers none).
     """
 
     argv: tuple[str, ...]
