@@ -10,8 +10,8 @@ extern const struct nx_boot *nx_boot;
 /* One call with a buffer each way; gives call.result. */
 int64_t nx_ask(uint32_t op, uint64_t arg, const void *in, uint64_t in_len, void *out, uint64_t out_cap);
 
-/* Rings by frames over the virtio console at `doorbell`; as nx_ring. */
-int64_t nx_virtio_ring(struct nx_call *call);
+/* Rings by frames over the virtio console at `doorbell`. */
+void nx_virtio_ring(struct nx_call *call);
 
 static inline size_t nx_least(size_t a, size_t b)
 {
