@@ -54,7 +54,7 @@ def pvh(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 
 
 def unpack(pvh: ctypes.CDLL, archive: bytes, gap: int = 0, line: bytes = b"words") -> list[abi.Module] | str:
-    """The modules, or why not. The archive lies `gap` pages behind the boot block; nothing else is written."""
+    """The modules, or why not. The archive lies `gap` pages behind the boot block."""
     memory = mmap.mmap(-1, ROOM)
     base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
     boot = base + abi.PAGE

@@ -105,7 +105,7 @@ def test_comparing_and_finding(c: ctypes.CDLL, one: bytes, two: bytes, byte: int
 
 
 @given(texts, texts, st.integers(0, 50), bytes_)
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_texts(c: ctypes.CDLL, one: bytes, two: bytes, most: int, byte: int) -> None:
     a, b = Block(one + b"\0"), Block(two + b"\0")
     assert c.nx_strlen(a.at()) == len(one)
