@@ -1,8 +1,8 @@
-"""The instructions of an image: whether it could ask a kernel for anything, or touch the processor's own state.
+"""The instructions of an image: whether it could ask a kernel for anything, or touch the processor's state.
 
 Decoding is objdump's, of binutils. `.boot`, the way in from a 32-bit loader, is privileged on purpose and is
-counted apart. Invariant: a count is of what objdump decoded from the first byte of each section on; what could
-be reached by jumping into the middle of an instruction is told apart as raw byte pairs.
+counted apart. Invariant: a count is of what objdump decoded from the first byte of each section on; what a
+jump into the middle of an instruction could reach is told apart, as raw byte pairs.
 """
 
 from __future__ import annotations
@@ -125,9 +125,7 @@ def count(listing: Iterable[str], raw: dict[str, int] | None = None) -> Audit:
             instructions += 1
             unknown += text[1].startswith("(bad)")
             inside[kind] += 1
-    return Audit(
-        instructions, unknown, {k: inside[k] for k in KINDS}, {k: boot[k] for k in KINDS}, raw or {}
-    )
+    return Audit(instructions, unknown, {k: inside[k] for k in KINDS}, {k: boot[k] for k in KINDS}, raw or {})
 
 
 def kind_of(instruction: str) -> str:

@@ -1,9 +1,9 @@
 """The system calls that CPython does without inside bubblewrap, as a seccomp-bpf program.
 
-Namespaces keep code from files, processes and the network; this keeps it from the rest: other processes of its
-own (so that its limits of memory and CPU time are those of the whole run), memory that no limit counts, and the
-parts of the kernel that sandboxes are broken through. Refused calls fail with EPERM, as if the kernel had not
-allowed them. Knows x86-64 and arm64; `program` gives None elsewhere.
+Namespaces keep code from files, processes and the network; this keeps it from the rest: other processes of
+its own (so that its limits of memory and CPU time are those of the whole run), memory that no limit counts,
+and the parts of the kernel that sandboxes are broken through. Refused calls fail with EPERM, as if the kernel
+had not allowed them. Knows x86-64 and arm64; `program` gives None elsewhere.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def program(machine: str = "") -> bytes | None:
         (_RETURN, 0, 0, _KILL),
         (_LOAD, 0, 0, _NUMBER),
         *_when(_AT_LEAST, _X32, [(_RETURN, 0, 0, _KILL)]),
-        # A thread, yes; a process, no. clone3's flags are in memory, where no filter sees them: it is not there.
+        # A thread, yes; a process, no. clone3's flags lie in memory, where no filter sees them: no clone3.
         *_when(_EQUAL, clone, _of_flags(0, _CLONE_THREAD, _CLONE_THREAD, _ALLOW, _FAIL | _EPERM)),
         *_when(_EQUAL, clone3, [(_RETURN, 0, 0, _FAIL | _ENOSYS)]),
         *_when(_EQUAL, mmap, _of_flags(3, _SHARED_ANONYMOUS, _SHARED_ANONYMOUS, _FAIL | _EPERM, _ALLOW)),

@@ -1,7 +1,7 @@
 """The module `host` for code that runs in CPython inside bubblewrap: the host's granted functions.
 
-It lies there as a file of its own and imports nothing of nexus: frames (nx_abi.h: struct nx_request, nx_reply)
-over file descriptor 3. Same names as the guests' own module `host`. `begin` runs the code with
+It lies there as a file of its own and imports nothing of nexus: frames (nx_abi.h: struct nx_request and
+nx_reply) over file descriptor 3. Same names as the guests' own module `host`. `begin` runs the code with
 `urllib.request` and `requests` sent through the host, there being no network. Any thread may call.
 """
 
@@ -124,7 +124,10 @@ class _Ways:
     """Sends what urllib.request and requests ask through the host, once code imports them."""
 
     def __init__(self) -> None:
-        self._ours: dict[str, Callable[[Any], None]] = {"urllib.request": _open_urllib, "requests.adapters": _open_requests}
+        self._ours: dict[str, Callable[[Any], None]] = {
+            "urllib.request": _open_urllib,
+            "requests.adapters": _open_requests,
+        }
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         """As importlib.abc.MetaPathFinder."""
@@ -162,7 +165,7 @@ def _open_urllib(request: Any) -> None:
         message = email.message.Message()
         for name, value in got.headers.items():
             message[name] = value
-        answer = urllib.response.addinfourl(io.BytesIO(got.content), message, got.url, got.status)
+        answer: Any = urllib.response.addinfourl(io.BytesIO(got.content), message, got.url, got.status)
         answer.msg = ""
         return answer
 
@@ -196,8 +199,10 @@ def _open_requests(adapters: Any) -> None:
 
 
 def begin(given: Iterable[str]) -> None:
-    """Run code as `__main__`, by the name main.py. `given`: anything, the code's file, the folders of packages
-    with ":" between, the code's own words. Tracebacks show none of us."""
+    """Run code as `__main__`, by the name main.py. Tracebacks show none of us.
+
+    `given`: anything, the code's file, the folders of packages with ":" between, the code's own words.
+    """
     import linecache
     import types
 

@@ -1,8 +1,8 @@
 """Which modules code imports that guests do not have.
 
 Reads the code, never runs it. Invariant: what it names is certain to be imported when the lines that say so
-are reached; imports that the code itself expects to fail (`try: import x` / `except ImportError`) and those for
-type checkers are not named. Code that is no Python gives nothing: the guest shows its traceback.
+are reached; imports that the code itself expects to fail (`try: import x`, `except ImportError`) and those
+for type checkers are not named. Code that is no Python gives nothing: the guest shows its traceback.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MOST = 4096
 
 
 def archive_modules(library: bytes) -> frozenset[str]:
-    """The dotted names in a module archive: "lib/urllib/request.mpy" is urllib.request. Empty for no archive."""
+    """The dotted names in a module archive ("lib/urllib/request.mpy"). Empty for bytes that are none."""
     if len(library) < _HEAD.size:
         return frozenset()
     magic, count = _HEAD.unpack_from(library)

@@ -1,4 +1,4 @@
-"""CPython in bubblewrap, as a process that can be started: what it sees, what it may use, whether it works here.
+"""CPython in bubblewrap, as a process to start: what it sees, what it may use, whether it works here.
 
 Namespaces of its own (no network, no other processes), the system and the interpreter read-only, one small
 folder /tmp in memory, no rights, and a seccomp filter (cpython_filter.py). This is process isolation by the
@@ -33,7 +33,9 @@ from nexus.unikernel.tender import Launch, Preflight
 NAME = "bubblewrap"
 INSTALL = "apt install bubblewrap (dnf install bubblewrap)"
 _MAIN, _CLIENT = "/nexus/main.py", "/nexus/lib/host.py"
-_BEGIN = "import sys; sys.path.insert(0, '/nexus/lib'); import host; sys.path[0] = '/tmp'; host.begin(sys.argv)"
+_BEGIN = (
+    "import sys; sys.path.insert(0, '/nexus/lib'); import host; sys.path[0] = '/tmp'; host.begin(sys.argv)"
+)
 _CLIENT_FILE = Path(__file__).with_name("host_client.py")
 _FILTER_FD = 4
 _OPEN_FILES = 128
@@ -45,8 +47,8 @@ _SYSTEM = ("/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives", "/etc/mime
 _OURS = ("/nexus", "/proc", "/dev")
 _LOOK_SECONDS, _ANSWER_SECONDS = 1.0, 10.0
 _PROBE = (
-    "import json, site, sys, os; print(json.dumps([sys.prefix, sys.base_prefix, os.path.realpath(sys.executable),"
-    " site.getsitepackages()]))"
+    "import json, site, sys, os; print(json.dumps([sys.prefix, sys.base_prefix,"
+    " os.path.realpath(sys.executable), site.getsitepackages()]))"
 )
 
 
@@ -61,8 +63,10 @@ class Interpreter:
     @classmethod
     @cache
     def of(cls, python: Path | None = None) -> Interpreter:
-        """By its path; without one, the interpreter that runs this. Raises `MissingPartError` where it does not
-        answer."""
+        """By its path; without one, the interpreter that runs this.
+
+        Raises `MissingPartError` where it does not answer.
+        """
         if python is None:
             program = Path(os.path.realpath(sys.executable))
             packages = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
@@ -149,7 +153,9 @@ def _grantable(path: Path) -> Path:
     if not whole.exists():
         raise NotFoundError(f"{path} was granted to a sandbox and does not exist")
     if whole == Path("/") or any(whole.is_relative_to(ours) for ours in _OURS):
-        raise InvalidInputError(f"{path} cannot be granted to CPython in bubblewrap", hint="grant a folder below")
+        raise InvalidInputError(
+            f"{path} cannot be granted to CPython in bubblewrap", hint="grant a folder below"
+        )
     return whole
 
 
@@ -232,7 +238,9 @@ def diagnosed(said: str, root: Path = Path("/")) -> Preflight:
         mend = "in a container: docker run --security-opt systempaths=unconfined"
         return Preflight(NAME, False, f"/proc cannot be mounted: {said}", mend, "no_proc")
     if "--size" in said or "Unknown option" in said:
-        return Preflight(NAME, False, f"bubblewrap is too old: {said}", "install bubblewrap 0.8 or newer", "too_old")
+        return Preflight(
+            NAME, False, f"bubblewrap is too old: {said}", "install bubblewrap 0.8 or newer", "too_old"
+        )
     return Preflight(NAME, False, said, code="not_started")
 
 

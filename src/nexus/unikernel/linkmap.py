@@ -18,11 +18,18 @@ _MEMBERS = "Archive member included to satisfy reference by file (symbol)"
 _DISCARDED = "Discarded input sections"
 _LAYOUT = "Linker script and memory map"
 _REFERENCES = "Cross Reference Table"
-_OTHERS = ("Memory Configuration", "As-needed library included", "Allocating common symbols", "Merging program")
+_OTHERS = (
+    "Memory Configuration",
+    "As-needed library included",
+    "Allocating common symbols",
+    "Merging program",
+)
 
 _MEMBER = re.compile(r"([^\s()]+)\(([^()]+)\)(?:\s+(.*))?$")
-# " .text.nx_puts  0x0000000000401030       0x24 libnx.a(console.c.o)"; a long name stands on a line of its own.
-_SECTION = re.compile(r"( ?)([.\w*$@+-][^\s(]*)(?:\s+0x([0-9a-f]{1,16})\s+0x([0-9a-f]{1,16})(?:\s+(\S.*))?)?$")
+# " .text.nx_puts  0x0000000000401030       0x24 libnx.a(console.c.o)"; a long name has a line of its own.
+_SECTION = re.compile(
+    r"( ?)([.\w*$@+-][^\s(]*)(?:\s+0x([0-9a-f]{1,16})\s+0x([0-9a-f]{1,16})(?:\s+(\S.*))?)?$"
+)
 _REST = re.compile(r"\s+0x([0-9a-f]{1,16})\s+0x([0-9a-f]{1,16})(?:\s+(\S.*))?$")
 _FROM_ARCHIVE = re.compile(r"([^\s()]+)\(([^()]+)\)$")
 _PLUGIN = " (symbol from plugin)"

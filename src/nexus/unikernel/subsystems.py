@@ -1,8 +1,8 @@
 """Which part of the LibOS a piece of an image belongs to.
 
-The linker names files of archives and, after LTO, only symbols. Knows the names of our source files, and reads
-the ones that are there to tell whose a symbol is. Invariant: every piece belongs to exactly one part; what
-cannot be told apart belongs to what was built: the application, or Python.
+The linker names files of archives and, after LTO, only symbols. Knows the names of our source files, and
+reads the ones that are there to tell whose a symbol is. Invariant: every piece belongs to exactly one part;
+what cannot be told apart belongs to what was built: the application, or Python.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def owner(
     for member in linked.members:
         path = (sources or {}).get(member.name.removesuffix(".o"))
         if path is not None:
-            symbols |= {name: by_file[member.name] for name in _definitions(path)}
+            symbols |= dict.fromkeys(_definitions(path), by_file[member.name])
     for symbol, file in linked.references.items():
         name = file.rsplit("/", 1)[-1]
         name = name[name.find("(") + 1 :].rstrip(")")

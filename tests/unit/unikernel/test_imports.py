@@ -74,7 +74,9 @@ def test_imports_beside_those_that_may_fail_are_needed(code: str) -> None:
     assert needs_cpython(code, GUEST) == ["numpy"]
 
 
-@pytest.mark.parametrize("code", ["import numpy\nif", "import numpy\x00", b"import numpy\n\xff\xfe", "x = " + "(" * 500])
+@pytest.mark.parametrize(
+    "code", ["import numpy\nif", "import numpy\x00", b"import numpy\n\xff\xfe", "x = " + "(" * 500]
+)
 def test_code_that_is_no_python_needs_nothing(code: str | bytes) -> None:
     assert needs_cpython(code, GUEST) == []
 
@@ -101,7 +103,12 @@ def test_the_modules_of_an_archive() -> None:
         ]
     )
     assert archive_modules(archive) == {"statistics", "urllib.request", "collections", "main"}
-    assert archive_modules(b"") == archive_modules(archive[:30]) == archive_modules(b"NOPE" + archive[4:]) == set()
+    assert (
+        archive_modules(b"")
+        == archive_modules(archive[:30])
+        == archive_modules(b"NOPE" + archive[4:])
+        == set()
+    )
 
 
 @given(st.binary(max_size=400), st.integers(0, 400), st.binary(max_size=20))

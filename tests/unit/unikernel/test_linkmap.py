@@ -27,7 +27,9 @@ _SOURCES = {
     """,
     "wire.c": "int send(int n) { return n; }",
 }
-_FLAGS = "-O1 -ffreestanding -fno-pic -fno-pie -fno-stack-protector -ffunction-sections -fdata-sections".split()
+_FLAGS = (
+    "-O1 -ffreestanding -fno-pic -fno-pie -fno-stack-protector -ffunction-sections -fdata-sections".split()
+)
 
 
 def link(folder: Path, *more: str) -> LinkMap:
@@ -37,8 +39,8 @@ def link(folder: Path, *more: str) -> LinkMap:
         _run(folder, "gcc", *_FLAGS, *more, "-c", name, "-o", f"{name}.o")
     _run(folder, "gcc-ar", "rcs", "libparts.a", "start.c.o", "voice.c.o", "wire.c.o")
     _run(
-        folder, "gcc", *_FLAGS, *more, "-nostdlib", "-static", "-no-pie", "app.c.o", "-Wl,-u,_start",
-        "libparts.a", "-Wl,--gc-sections", "-Wl,--cref", "-Wl,--build-id=none", "-Wl,-Map=a.map", "-o", "a.elf",
+        folder, "gcc", *_FLAGS, *more, "-nostdlib", "-static", "-no-pie", "app.c.o", "-Wl,-u,_start", "libparts.a",
+        "-Wl,--gc-sections", "-Wl,--cref", "-Wl,--build-id=none", "-Wl,-Map=a.map", "-o", "a.elf",
     )  # fmt: skip
     return linkmap.read(folder / "a.map")
 
@@ -122,8 +124,9 @@ def test_a_file_that_is_not_there_or_endless_is_refused(tmp_path: Path) -> None:
 
 _WORDS = st.sampled_from(
     [
-        "\n", " ", "\n ", "Linker script and memory map\n", "Discarded input sections\n", "Cross Reference Table\n",
-        "Archive member included to satisfy reference by file (symbol)\n", ".text.x", "libnx.a(x.c.o)",
+        "\n", " ", "\n ", "Linker script and memory map\n", "Discarded input sections\n",
+        "Cross Reference Table\n", "Archive member included to satisfy reference by file (symbol)\n",
+        ".text.x", "libnx.a(x.c.o)",
         "0x0000000000001000", "0x24", " (symbol from plugin)", "*fill*", "*(.text)", "Symbol", "(", ")",
         "0xffffffffffffffffff", "\x00", "\u2028",
     ]
