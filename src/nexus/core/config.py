@@ -43,6 +43,7 @@ _OTHER_VARIABLES = {
     "NEXUS_STORM_KILLS",
     "NEXUS_AGENTMEM",
     "NEXUS_AGENTMEMD",
+    "NEXUS_UNIKERNEL_SOURCES",
 }
 _OF_TESTS = "NEXUS_TEST_"
 _LAYERS = ("flag", "environment", "file", "default")
