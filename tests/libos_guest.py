@@ -1,6 +1,6 @@
-"""Parts of the LibOS's C for tests: on the host as a shared library, and images run in a process of their own.
+"""Parts of the LibOS's C for tests: on the host as a shared library, and images run in their own process.
 
-The loader (unikernel/guests/loader.c) is a bare one: no sandbox, ops that it does not answer arrive here as frames.
+The loader (unikernel/guests/loader.c) is a bare one: no sandbox; ops that it does not answer arrive here.
 """
 
 from __future__ import annotations
@@ -58,7 +58,18 @@ def loader() -> Path:
     to = Path(mkdtemp(prefix="libos-")) / "loader"
     source = Path(__file__).parent / "unit" / "unikernel" / "guests" / "loader.c"
     subprocess.run(
-        ["gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{LIBOS / 'include'}", "-o", to, source],
+        [
+            "gcc",
+            "-std=gnu11",
+            "-O1",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            f"-I{LIBOS / 'include'}",
+            "-o",
+            to,
+            source,
+        ],
         check=True,
     )
     return to
@@ -97,8 +108,16 @@ def run(
     options = [word for name, file in modules for word in ("--module", f"{name}={file}")]
     try:
         done = subprocess.run(
-            ["sh", "-c", f'exec 3<&{theirs.fileno()} {theirs.fileno()}<&-; exec "$@"', "sh"]
-            + [str(loader()), "--memory", str(memory), *options, str(image), *words],
+            [
+                *(
+                    "sh",
+                    "-c",
+                    f'exec 3<&{theirs.fileno()} {theirs.fileno()}<&-; exec "$@"',
+                    "sh",
+                    str(loader()),
+                ),
+                *("--memory", str(memory), *options, str(image), *words),
+            ],
             input=stdin,
             capture_output=True,
             pass_fds=(theirs.fileno(),),

@@ -1,5 +1,5 @@
-/* Block devices that were granted. A transfer is cut into parts that a call can carry; one that fails on the way
- * has transferred what came before. */
+/* Block devices that were granted. A transfer is cut into parts that a call can carry; one that fails on
+ * the way has transferred what came before. */
 #include <string.h>
 
 #include "core.h"
@@ -17,10 +17,11 @@ int nx_block_read(unsigned device, uint64_t sector, void *to, unsigned count)
 {
     for (char *at = to; count;) {
         struct nx_block_at where = {device, count < READ_MOST ? count : READ_MOST, sector};
-        int64_t result = nx_ask(NX_OP_BLOCK_READ, 0, &where, sizeof where, at, (uint64_t)where.count * SECTOR);
+        size_t size = (size_t)where.count * SECTOR;
+        int64_t result = nx_ask(NX_OP_BLOCK_READ, 0, &where, sizeof where, at, size);
         if (result < 0)
             return (int)result;
-        at += where.count * SECTOR;
+        at += size;
         sector += where.count;
         count -= where.count;
     }

@@ -1,5 +1,5 @@
-/* Doubles in decimal. Integers of base 10^9 for what stands before the point, a binary fraction multiplied by 10^9
- * for what stands behind it: slower than clever ways, and never wrong in the last digit. */
+/* Doubles in decimal. Integers of base 10^9 for what stands before the point, a binary fraction multiplied
+ * by 10^9 for what stands behind it: slower than clever ways, and never wrong in the last digit. */
 #include "decimal.h"
 
 #include <stdint.h>

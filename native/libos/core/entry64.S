@@ -1,5 +1,6 @@
-/* Where tenders enter: 64-bit mode, rdi = struct nx_boot. Sets what a loader may have left otherwise: the stack,
- * the direction flag, and the floating-point units (a loader's own x87 precision gives wrong digits). */
+/* Where tenders enter: 64-bit mode, rdi = struct nx_boot. Sets what a loader may have left otherwise: the
+ * stack, the direction flag, and the floating-point units (a loader's own x87 precision gives wrong
+ * digits). */
 #define NX_IMAGE_ADDRESS 0x300000 /* NX_IMAGE; start.c asserts it */
 
     .section .text.entry64, "ax"

@@ -1,4 +1,5 @@
-/* What the two halves of nx_printf know of each other: fields are laid out in format.c, doubles in format_double.c. */
+/* What the two halves of nx_printf know of each other: fields are laid out in format.c, doubles in
+ * format_double.c. */
 #ifndef NX_FORMAT_H
 #define NX_FORMAT_H
 

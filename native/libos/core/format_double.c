@@ -1,4 +1,5 @@
-/* Doubles as printf's f, e and g show them, upper case too. Knows how they are rounded, not where text goes. */
+/* Doubles as printf's f, e and g show them, upper case too. Knows how they are rounded, not where text
+ * goes. */
 #include <string.h>
 
 #include "core.h"
@@ -6,8 +7,8 @@
 #include "format.h"
 
 /* f: digits before and behind the point, `precision` of them behind. */
-static void put_fixed(struct sink *sink, const struct format *format, const char *head, struct nx_decimal *decimal,
-                      size_t precision)
+static void put_fixed(struct sink *sink, const struct format *format, const char *head,
+                      struct nx_decimal *decimal, size_t precision)
 {
     nx_decimal_round(decimal, decimal->whole + precision);
     size_t had = decimal->size - decimal->whole, body = decimal->whole;
@@ -67,7 +68,8 @@ void nx_put_double(struct sink *sink, const struct format *format, double value)
     size_t counting = kind == 'e' ? precision + 1 : precision ? precision : 1; /* digits that count */
     size_t whole = decimal.whole;
     nx_decimal_round(&decimal, first + counting);
-    /* 9.99 became 10.0: the carry stands one place before `first`, or in a new place that shifts all the others. */
+    /* 9.99 became 10.0: the carry stands one place before `first`, or in a new place that shifts all the
+     * others. */
     if (decimal.whole == whole && first > 0 && decimal.digits[first - 1] != '0')
         first--;
     long exponent = is_zero ? 0 : (long)decimal.whole - 1 - (long)first;

@@ -1,8 +1,8 @@
-/* The heap: two-level segregated fit (Masmano et al., 2004). Every operation takes constant time whatever the
- * history; free neighbours are one block at once; a block comes from the smallest class whose every block is large
- * enough, so at most an eighth is lost to rounding in the search.
- * Invariant: blocks lie end to end from `first` to `end`, no two neighbours are free, each free one is in the list
- * of its class. */
+/* The heap: two-level segregated fit (Masmano et al., 2004). Every operation takes constant time whatever
+ * the history; free neighbours are one block at once; a block comes from the smallest class whose every
+ * block is large enough, so at most an eighth is lost to rounding in the search.
+ * Invariant: blocks lie end to end from `first` to `end`, no two neighbours are free, each free one is in
+ * the list of its class. */
 #include <string.h>
 
 #include "core.h"
@@ -150,7 +150,8 @@ static struct block *found(size_t size)
     return block;
 }
 
-/* Before memory is said to be out: a block of the class that `size` itself lies in, where some are large enough. */
+/* Before memory is said to be out: a block of the class that `size` itself lies in, where some are large
+ * enough. */
 static struct block *found_exactly(size_t size)
 {
     unsigned i = coarse(size);
@@ -220,8 +221,8 @@ static struct block *block_of(void *bytes)
 {
     struct block *block = (struct block *)((char *)bytes - HEAD);
     char *at = (char *)block;
-    if (((uintptr_t)bytes & 15) || at < first || at >= end || !in_use(block) || size_of(block) > (size_t)(end - at) ||
-        block->head.before > (size_t)(at - first))
+    if (((uintptr_t)bytes & 15) || at < first || at >= end || !in_use(block) ||
+        size_of(block) > (size_t)(end - at) || block->head.before > (size_t)(at - first))
         nx_panic("heap: a pointer that is no block, or a block written past its end");
     return block;
 }

@@ -1,6 +1,6 @@
-/* Blocks of bytes: the functions that compilers call of themselves. Compiled without LTO (a call that the code
- * generator invents comes too late for it) and without the loop pass that would turn these bodies into calls of
- * themselves (toolchain.py). Sixteen bytes at a time; the ends overlap instead of looping. */
+/* Blocks of bytes: the functions that compilers call of themselves. Compiled without LTO (a call that the
+ * code generator invents comes too late for it) and without the loop pass that would turn these bodies
+ * into calls of themselves (toolchain.py). Sixteen bytes at a time; the ends overlap instead of looping. */
 #include <stdint.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
-/* The guest's memory beyond image and modules, by whole pages. nx_pages takes from its end, the heap (heap.c) grows
- * from its beginning, so that the heap stays one piece. Invariant: what was given out is never given out again. */
+/* The guest's memory beyond image and modules, by whole pages. nx_pages takes from its end, the heap
+ * (heap.c) grows from its beginning, so that the heap stays one piece.
+ * Invariant: what was given out is never given out again. */
 #include "core.h"
 #include "pages.h"
 

@@ -1,6 +1,7 @@
-/* Formatted text: d i u o x X c s p f F e E g G %, flags - + space # 0, width and precision (also *), hh h l ll z j t.
- * As C11 has them; what is not there (a, n, L, wide characters) is shown as it stands in the format.
- * Knows where text goes only as a function. Invariant: a sink gets every byte once, in order. */
+/* Formatted text: d i u o x X c s p f F e E g G %, flags - + space # 0, width and precision (also *), hh h
+ * l ll z j t. As C11 has them; what is not there (a, n, L, wide characters) is shown as it stands in the
+ * format. Knows where text goes only as a function.
+ * Invariant: a sink gets every byte once, in order. */
 #include <limits.h>
 #include <string.h>
 
@@ -23,7 +24,8 @@ static void fill(struct sink *sink, char byte, size_t count)
 
 void nx_put_field(struct sink *sink, const struct format *format, struct field field)
 {
-    size_t size = strlen(field.head) + field.zeros + field.body_size + field.zeros_behind + strlen(field.tail);
+    size_t size = strlen(field.head) + field.zeros + field.body_size +
+                  field.zeros_behind + strlen(field.tail);
     size_t padding = format->width > size ? format->width - size : 0;
     if (padding && format->zero && field.may_zero && !format->left) {
         field.zeros += padding;
@@ -48,13 +50,14 @@ const char *nx_sign(const struct format *format, int negative)
 static void put_integer(struct sink *sink, const struct format *format, uint64_t value, int negative)
 {
     int is_signed = format->kind == 'd' || format->kind == 'i';
-    unsigned base = format->kind == 'o' ? 8 : format->kind == 'x' || format->kind == 'X' || format->kind == 'p' ? 16 : 10;
+    unsigned base = format->kind == 'o' ? 8 : strchr("xXp", format->kind) ? 16 : 10;
     const char *letters = format->kind == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
     char digits[24], *at = digits + sizeof digits;
     int is_zero = value == 0;
     for (; value; value /= base)
         *--at = letters[value % base];
-    size_t size = (size_t)(digits + sizeof digits - at), least = format->precision < 0 ? 1 : (size_t)format->precision;
+    size_t size = (size_t)(digits + sizeof digits - at);
+    size_t least = format->precision < 0 ? 1 : (size_t)format->precision;
     const char *head = is_signed ? nx_sign(format, negative) : "";
     if (format->kind == 'p')
         head = format->plus ? "+0x" : format->space ? " 0x" : "0x";
@@ -62,7 +65,8 @@ static void put_integer(struct sink *sink, const struct format *format, uint64_t
         head = format->kind == 'X' ? "0X" : "0x";
     if (format->other && base == 8 && least <= size)
         least = size + 1;
-    nx_put_field(sink, format, (struct field){head, at, "", least > size ? least - size : 0, size, 0, format->precision < 0});
+    size_t zeros = least > size ? least - size : 0;
+    nx_put_field(sink, format, (struct field){head, at, "", zeros, size, 0, format->precision < 0});
 }
 
 
@@ -125,7 +129,8 @@ static uint64_t integer(int length, int is_signed, va_list *args)
     return is_signed ? (uint64_t)(int64_t)value : (unsigned)value;
 }
 
-/* One conversion, `at` behind its percent sign. Gives where the format goes on; NULL: no conversion of ours. */
+/* One conversion, `at` behind its percent sign. Gives where the format goes on; NULL: no conversion of
+ * ours. */
 static const char *convert(struct sink *sink, const char *at, va_list *args)
 {
     struct format format = {.precision = -1};
@@ -161,10 +166,12 @@ static const char *convert(struct sink *sink, const char *at, va_list *args)
         break;
     case 'p': {
         void *value = va_arg(*args, void *);
-        if (value)
+        if (value) {
             put_integer(sink, &format, (uintptr_t)value, 0);
-        else
-            put_text(sink, &(struct format){.left = format.left, .width = format.width, .precision = -1}, "(nil)");
+        } else {
+            format.precision = -1;
+            put_text(sink, &format, "(nil)");
+        }
         break;
     }
     case 'c': {

@@ -1,6 +1,7 @@
-/* What a PVH loader left, made into what every other tender gives: struct nx_boot, modules behind the image, the
- * guest's own page tables. Runs once, with everything mapped. Trusts the loader for what PVH promises, the archive
- * for nothing. Invariant: nothing that the guest uses later lies below NX_BASE or where the loader put it. */
+/* What a PVH loader left, made into what every other tender gives: struct nx_boot, modules behind the
+ * image, the guest's own page tables. Runs once, with everything mapped. Trusts the loader for what PVH
+ * promises, the archive for nothing.
+ * Invariant: nothing that the guest uses later lies below NX_BASE or where the loader put it. */
 #include <string.h>
 
 #include "core.h"
@@ -53,7 +54,8 @@ static uint64_t hexadecimal(const char *text, const char **end)
 /* Maps [NX_BASE, end) and the page of the console's registers. */
 static void map(uint64_t end, uint64_t registers)
 {
-    uint64_t *top = (uint64_t *)TABLES, *pointers = top + 512, *directory = pointers + 512, *table = directory + 2048;
+    uint64_t *top = (uint64_t *)TABLES, *pointers = top + 512, *directory = pointers + 512;
+    uint64_t *table = directory + 4 * 512;
     uint64_t code = (uintptr_t)nx_image_code, data = (uintptr_t)nx_image_data;
     memset(top, 0, 6 * PAGE);
     top[0] = (uintptr_t)pointers | PRESENT | WRITABLE;
@@ -95,8 +97,8 @@ static uint64_t unpack(struct nx_boot *boot, const char *archive, uint64_t size,
     char *words = (char *)(names + count);
     uint64_t next = up((uintptr_t)words + strlen(line) + 1, PAGE), bytes = next, past = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (entries[i].offset > size || entries[i].size > size - entries[i].offset || entries[i].offset < past ||
-            entries[i].offset % PAGE ||
+        if (entries[i].offset > size || entries[i].size > size - entries[i].offset ||
+            entries[i].offset < past || entries[i].offset % PAGE ||
             strnlen(entries[i].name, sizeof entries[i].name) == sizeof entries[i].name)
             nx_panic("the archive of modules is damaged");
         past = entries[i].offset + entries[i].size;
@@ -108,10 +110,13 @@ static uint64_t unpack(struct nx_boot *boot, const char *archive, uint64_t size,
     strcpy(words, line);
     for (uint32_t i = 0; i < count; i++) {
         memcpy(names[i], entries[i].name, sizeof names[i]);
-        modules[i] = (struct nx_module){(uintptr_t)names[i], (uintptr_t)archive + entries[i].offset, entries[i].size};
+        modules[i].name = (uintptr_t)names[i];
+        modules[i].address = (uintptr_t)archive + entries[i].offset;
+        modules[i].size = entries[i].size;
     }
-    /* Front to back, each to where it does not reach what is still to be moved: modules lie in the archive in this
-     * order and no closer than here, and the archive begins behind `next`. It may run over the archive's head. */
+    /* Front to back, each to where it does not reach what is still to be moved: modules lie in the archive
+     * in this order and no closer than here, and the archive begins behind `next`. It may run over the
+     * archive's head. */
     for (uint32_t i = 0; i < count; i++) {
         memmove((void *)(uintptr_t)next, (const void *)(uintptr_t)modules[i].address, modules[i].size);
         modules[i].address = next;

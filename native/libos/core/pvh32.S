@@ -1,5 +1,5 @@
-/* From PVH's entry (32 bits, no paging, ebx: struct pvh_start) to entry64. All privileged instructions of an image
- * are here, in the section .boot; tenders that enter at entry64 never come by. */
+/* From PVH's entry (32 bits, no paging, ebx: struct pvh_start) to entry64. All privileged instructions of
+ * an image are here, in the section .boot; tenders that enter at entry64 never come by. */
 
 /* Below NX_BASE, so that the guest's own mapping does not reach them. */
 #define FIRST_TABLES 0x100000  /* all 4 GiB, to read what the loader left */

@@ -1,5 +1,6 @@
 /* From the tender's hand-over to main, and out again. Knows nothing of how the guest was loaded.
- * Invariant: main runs once, with nx_boot set, and whatever it returns or prints has left before the guest ends. */
+ * Invariant: main runs once, with nx_boot set, and whatever it returns or prints has left before the guest
+ * ends. */
 #include "core.h"
 
 #define MOST_WORDS 64

@@ -131,13 +131,18 @@ static uint32_t taken(unsigned which)
 
 static int is_ours(uint64_t address, uint64_t size)
 {
+    uint64_t end = nx_boot->memory_end;
     return size <= NX_PAYLOAD_MAX &&
-           (size == 0 || (address >= NX_BASE && address < nx_boot->memory_end && size <= nx_boot->memory_end - address));
+           (!size || (address >= NX_BASE && address < end && size <= end - address));
 }
 
 void nx_virtio_ring(struct nx_call *call)
 {
-    struct nx_request request = {NX_FRAME_MAGIC, call->op, call->arg, (uint32_t)call->in_len, (uint32_t)call->out_cap};
+    struct nx_request request = {.magic = NX_FRAME_MAGIC,
+                                 .op = call->op,
+                                 .arg = call->arg,
+                                 .in_len = (uint32_t)call->in_len,
+                                 .out_cap = (uint32_t)call->out_cap};
     struct nx_reply reply;
     call->out_len = 0;
     if (!is_ours(call->in, call->in_len) || !is_ours(call->out, call->out_cap)) {
@@ -156,7 +161,8 @@ void nx_virtio_ring(struct nx_call *call)
         size_t of_head = had < sizeof reply ? had : sizeof reply, of_out = had - of_head;
         /* Before the head has come, as much as may come; afterwards as much as will. */
         size_t room = of_head < sizeof reply ? call->out_cap : whole - sizeof reply;
-        offer(RECEIVE, DEVICE_WRITES, (char *)&reply + of_head, sizeof reply - of_head, out + of_out, room - of_out);
+        offer(RECEIVE, DEVICE_WRITES, (char *)&reply + of_head, sizeof reply - of_head, out + of_out,
+              room - of_out);
         had += taken(RECEIVE);
         if (had >= sizeof reply && reply.result != -NX_EMSGSIZE) {
             if (reply.out_len > call->out_cap)

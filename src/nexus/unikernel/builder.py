@@ -1,22 +1,175 @@
-"""From an application to an image. What a compiler does is in `toolchain`."""
+"""From an application to an image, through the cache.
+
+What a compiler does is in `toolchain`, MicroPython in `port`, lwIP in `lwip`. Invariant: an image's key names
+all that went into it; equal inputs give the folder that is there already.
+"""
 
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
-from nexus.core import atomic
-from nexus.unikernel.images import ABOUT, Image
-from nexus.unikernel.toolchain import Toolchain
+from nexus.core.errors import NotFoundError, StorageError
+from nexus.unikernel import cache
+from nexus.unikernel.images import ABOUT, ELF, LIBRARY, MAIN, MAP, Image, opened
+from nexus.unikernel.toolchain import BuildError, Toolchain, libos
+
+BUILD_PYTHON = "nexus unikernel build"
+# An application that calls one of these gets the network stack.
+SOCKETS = {"nx_listen", "nx_accept", "nx_connect", "nx_send", "nx_receive", "nx_close"}
+_SOURCES = (".c", ".h", ".S", ".ld", ".py")
 
 
-def build_c(source: Path, folder: Path) -> Image:
-    """Compile one C file against nx.h into an image in `folder`. Raises `BuildError`, `MissingPartError`."""
+def build_c(source: Path, folder: Path | None = None) -> Image:
+    """Compile one C file against nx.h into an image; into `folder` (made or overwritten) where one is given.
+
+    Raises `NotFoundError` for the file, `BuildError` with the compiler's first error, `MissingPartError`
+    where there is no compiler, `StorageError`.
+    """
+    source = source.resolve()
+    if not source.is_file():
+        raise NotFoundError(f"there is no file {source}")
     toolchain = Toolchain.find()
-    folder.mkdir(parents=True, exist_ok=True)
-    parts = folder / "objects"
-    core = toolchain.core_archive(parts)
-    app = toolchain.compile(source.resolve(), parts / "app.o", "-Wall")
-    toolchain.link([app], [core], folder)
-    atomic.write_text(folder / ABOUT, json.dumps({"kind": "c", "key": folder.name}))
-    return Image(folder, "c", folder.name)
+    inputs: list[bytes | str] = [*toolchain.inputs, *_libos("core", "include", "net"), *_modules("lwip")]
+    key = cache.key(["c", *inputs, toolchain.preprocessed(source)])
+
+    def make(to: Path) -> None:
+        parts = to / "objects"
+        parts.mkdir()
+        app = toolchain.compile(source, parts / "app.o", "-Wall")
+        archives = [_core(toolchain)]
+        if toolchain.undefined(app) & SOCKETS:
+            archives.insert(0, _network(toolchain, parts))
+        toolchain.link([app], archives, to)
+        shutil.rmtree(parts)
+        _describe(to, "c", key)
+
+    return _given(cache.kept(key, make), folder)
+
+
+def build_python(app: Path | None = None, folder: Path | None = None) -> Image:
+    """The Python image; with `app`, one that runs this file where it is given nothing else to run.
+
+    Raises as `python_image`, and `BuildError` for a file that is not Python.
+    """
+    image = python_image(build=True)
+    if app is None:
+        return _given(image.folder, folder)
+    try:
+        code = app.read_bytes()
+        compile(code, app.name, "exec", dont_inherit=True)
+    except OSError as error:
+        raise NotFoundError(f"{app}: {error.strerror}") from error
+    except SyntaxError as error:
+        raise BuildError(f"{app.name}:{error.lineno}: {error.msg}") from error
+    except ValueError as error:  # NUL, or not UTF-8
+        raise BuildError(f"{app.name}: {error}") from error
+    key = cache.key(["app", image.key, code])
+
+    def make(to: Path) -> None:
+        _copy(image.folder, to)
+        (to / MAIN).write_bytes(code)
+        _describe(to, "python", key)
+
+    return _given(cache.kept(key, make), folder)
+
+
+def python_image(build: bool = False, base: Path | None = None) -> Image:
+    """The image of the Python interpreter with its library, from the cache (`base`: another folder for it).
+
+    With `build`, it is built where it is missing: a minute, and the sources of MicroPython. Without, only
+    what these sources gave before is looked for, so no compiler is needed. Raises `NotFoundError` with the
+    command that builds it, otherwise as `build_c`.
+    """
+    base = cache.root() if base is None else base
+    sources = cache.key(["python", *_libos("core", "include", "micropython"), *_modules("port", "sources")])
+    if not build:
+        found = _with_sources(base, sources)
+        if found is None:
+            raise NotFoundError("the Python image is not built yet", hint=f"build it: {BUILD_PYTHON}")
+        return found
+    toolchain = Toolchain.find()
+    key = cache.key([sources, *toolchain.inputs])
+
+    def make(to: Path) -> None:
+        from nexus.unikernel import port
+
+        port.build(to, toolchain)
+        _describe(to, "python", key, sources)
+
+    return _given(cache.kept(key, make, base), None)
+
+
+def _core(toolchain: Toolchain) -> Path:
+    """The core's archive, compiled once."""
+    key = cache.key(["core", *toolchain.inputs, *_libos("core", "include")])
+    return cache.kept(f"core-{key}", lambda to: _only(toolchain.core_archive(to), to)) / "libnx.a"
+
+
+def _network(toolchain: Toolchain, folder: Path) -> Path:
+    from nexus.unikernel import lwip
+
+    return lwip.archive(toolchain, folder)
+
+
+def _only(keep: Path, folder: Path) -> None:
+    for path in folder.iterdir():
+        if path != keep:
+            path.unlink()
+
+
+def _libos(*parts: str) -> Iterator[bytes]:
+    """Names and contents of the LibOS's sources, in these folders."""
+    for part in parts:
+        yield part.encode()
+        yield from cache.tree(libos() / part, _SOURCES)
+
+
+def _modules(*names: str) -> Iterator[bytes]:
+    """Our own build rules, which say which foreign sources are used and how."""
+    for name in names:
+        path = Path(__file__).with_name(f"{name}.py")
+        yield path.read_bytes() if path.exists() else b""
+
+
+def _describe(folder: Path, kind: str, key: str, sources: str = "") -> None:
+    about = {"kind": kind, "key": key} | ({"sources": sources} if sources else {})
+    (folder / ABOUT).write_text(json.dumps(about) + "\n")
+
+
+def _with_sources(base: Path, sources: str) -> Image | None:
+    """An image that was built from these sources, by whatever compiler; the newest."""
+    found = []
+    for about in base.glob(f"*/{ABOUT}"):
+        try:
+            if json.loads(about.read_text()).get("sources") == sources:
+                found.append((about.stat().st_mtime, about.parent))
+        except (OSError, ValueError, AttributeError):
+            continue
+    return opened(max(found)[1]) if found else None
+
+
+def _given(built: Path, folder: Path | None) -> Image:
+    """The image, or a copy of it in the folder asked for."""
+    if folder is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _copy(built, folder)
+        except OSError as error:
+            raise StorageError.from_os(error, folder) from error
+        built = folder
+    image = opened(built)
+    if image is None:
+        raise StorageError(f"{built} is not a whole image", hint="delete this folder and build again")
+    return image
+
+
+def _copy(built: Path, folder: Path) -> None:
+    (folder / ABOUT).unlink(missing_ok=True)  # not whole from here on
+    for name in (ELF, MAP, LIBRARY, MAIN, ABOUT):
+        if (built / name).exists():
+            shutil.copy(built / name, folder / name)
+        else:
+            (folder / name).unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ELF, MAP, ABOUT, LIBRARY = "image.elf", "image.map", "image.json", "library.nxa"
+ELF, MAP, ABOUT, LIBRARY, MAIN = "image.elf", "image.map", "image.json", "library.nxa", "main.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,12 @@ class Image:
     def library(self) -> Path | None:
         """The module archive of Python's standard library (module "lib"), where there is one."""
         path = self.folder / LIBRARY
+        return path if path.exists() else None
+
+    @property
+    def main(self) -> Path | None:
+        """The program (module "main.py") that a Python image runs of itself, where it was built with one."""
+        path = self.folder / MAIN
         return path if path.exists() else None
 
 

@@ -1,11 +1,12 @@
 """The C compiler as guests need it: flags, the core as an archive, and the link to an image.
 
-Knows nothing of caches, Python or networks. Invariant: one archive member per source file of the core, so that
-the linker decides what an image holds; equal sources give equal images, wherever they are built.
+Knows nothing of caches, Python or networks. Invariant: one archive member per source file of the core, so
+that the linker decides what an image holds; equal sources give equal images, wherever they are built.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -24,7 +25,7 @@ _CODE = (
     " -fno-unwind-tables -ffunction-sections -fdata-sections -fno-common -frandom-seed=nexus"
 )
 _WARNINGS = ("-Wall", "-Wextra", "-Werror")
-# What the compiler may call of its own accord: outside of LTO, and never as a call of itself (memory.c says why).
+# What the compiler calls of its own accord: outside of LTO, never as a call of itself (memory.c says why).
 _NOT_LTO = {"memory.c", "string.c"}
 _PLAIN = ("-fno-lto", "-fno-builtin", "-fno-tree-loop-distribute-patterns")
 _LINK = (
@@ -35,7 +36,7 @@ _TEMPORARY = re.compile(r"\S*/cc\w+(?=\.ltrans\d*\.)")
 
 
 class BuildError(NexusError):
-    """An application, or a part of an image, that does not compile or link. The message has the first error."""
+    """An application or a part of an image does not compile or link; the message is the first error."""
 
     code = "build_failed"
     exit_status = 2
@@ -59,6 +60,7 @@ class Toolchain:
 
     cc: str
     ar: str
+    nm: str
     version: str
     headers: str  # the compiler's own: stddef.h, stdint.h, stdarg.h
 
@@ -66,30 +68,42 @@ class Toolchain:
     def find(cls) -> Toolchain:
         """gcc for x86-64 in PATH. Raises `MissingPartError` with the command that installs it."""
         for prefix in ("", "x86_64-linux-gnu-"):
-            cc, ar = shutil.which(f"{prefix}gcc"), shutil.which(f"{prefix}gcc-ar")
-            if cc and ar and _asked(cc, "-dumpmachine").startswith("x86_64"):
+            cc, ar, nm = (shutil.which(prefix + name) for name in ("gcc", "gcc-ar", "gcc-nm"))
+            if cc and ar and nm and _asked(cc, "-dumpmachine").startswith("x86_64"):
                 version = _asked(cc, "--version").partition("\n")[0]
-                return cls(cc, ar, version, _asked(cc, "-print-file-name=include"))
+                return cls(cc, ar, nm, version, _asked(cc, "-print-file-name=include"))
         raise MissingPartError("there is no gcc for x86-64 in PATH", hint=INSTALL)
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """How every C file of an image is compiled; nx.h and <string.h> are found, the system's headers not."""
+        """How every C file of an image is compiled: with nx.h and <string.h>, without the system's."""
         root = libos()
         include = ("-nostdinc", f"-I{root / 'include'}", "-isystem", str(root / "core" / "libc"))
         return (*_CODE.split(), *include, "-isystem", self.headers)
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What decides on the code besides the sources: parts of a cache's key."""
+        return (self.version, _CODE, _LINK, *_PLAIN, *sorted(_NOT_LTO))
+
+    def preprocessed(self, source: Path) -> bytes:
+        """A C file with everything that it includes, as the compiler sees it. Raises `BuildError`."""
+        return self._run([self.cc, *self.flags, _named(source), "-E", "-P", str(source)])
+
+    def undefined(self, compiled: Path) -> set[str]:
+        """The names that a compiled file asks others for."""
+        names = self._run([self.nm, "-u", str(compiled)]).decode().split()
+        return {name for name in names if name != "U"}
+
     def compile(self, source: Path, to: Path, *more: str) -> Path:
         """Compile one .c or .S file. Raises `BuildError`."""
-        # Names as given, not of this machine's folders: __FILE__ and the map stay the same everywhere.
-        named = f"-ffile-prefix-map={source.parent}="
-        self._run([self.cc, *self.flags, named, *more, "-c", "-o", str(to), str(source)], source.parent)
+        self._run([self.cc, *self.flags, _named(source), *more, "-c", "-o", str(to), str(source)])
         return to
 
     def archive(self, objects: Sequence[Path], to: Path) -> Path:
         """An archive of compiled files, dates and owners left out. Raises `BuildError`."""
         to.unlink(missing_ok=True)
-        self._run([self.ar, "rcsD", str(to), *map(str, objects)], to.parent)
+        self._run([self.ar, "rcsD", str(to), *map(str, objects)])
         return to
 
     def core_archive(self, folder: Path) -> Path:
@@ -103,7 +117,7 @@ class Toolchain:
         return self.archive(objects, folder / "libnx.a")
 
     def link(self, objects: Sequence[Path], archives: Sequence[Path], folder: Path) -> None:
-        """Link `folder`/image.elf, stripped, with its map. Archives may need each other. Raises `BuildError`."""
+        """Link `folder`/image.elf, stripped, and its map. Archives may need each other."""
         core = libos() / "core"
         self._run(
             [
@@ -118,15 +132,27 @@ class Toolchain:
         text = _TEMPORARY.sub("lto", text).replace(f"{folder}/", "").replace(f"{core}/", "")
         (folder / MAP).write_text(text)
 
-    def _run(self, argv: list[str], folder: Path) -> None:
+    def _run(self, argv: list[str], folder: Path | None = None) -> bytes:
+        # In the language that _first_error reads; nothing else of the environment steers a build.
+        environment = {name: os.environ[name] for name in ("PATH", "TMPDIR", "HOME") if name in os.environ}
         try:
             done = subprocess.run(
-                argv, cwd=folder, capture_output=True, text=True, errors="replace", check=False
+                argv,
+                cwd=folder,
+                env=environment | {"LC_ALL": "C.UTF-8"},
+                capture_output=True,
+                check=False,
             )
         except OSError as error:
             raise MissingPartError(f"{argv[0]} does not start: {error.strerror}", hint=INSTALL) from error
         if done.returncode != 0:
-            raise BuildError(_first_error(done.stderr, argv))
+            raise BuildError(_first_error(done.stderr.decode(errors="replace"), argv))
+        return done.stdout
+
+
+def _named(source: Path) -> str:
+    # __FILE__ is the same on every machine: the name alone.
+    return f"-ffile-prefix-map={source.parent}/="
 
 
 def _first_error(text: str, argv: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""The heap against a model: blocks never overlap, keep what is written, and memory given back can be had again."""
+"""The heap against a model: blocks never overlap and keep what is written; what is freed can be had again."""
 
 from __future__ import annotations
 
@@ -9,10 +9,18 @@ import random
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, precondition, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 
 from nexus.unikernel import abi
-from tests.libos_guest import LIBOS, needs_gcc, shared_library
+from tests.libos_guest import needs_gcc, shared_library
 
 pytestmark = needs_gcc
 MEMORY = 4 << 20
@@ -98,22 +106,27 @@ class Heap:
         self.memory.close()
 
     def alloc(self, size: int) -> int | None:
-        return self.library.nx_alloc(ctypes.c_size_t(size))
+        address: int | None = self.library.nx_alloc(ctypes.c_size_t(size))
+        return address
 
     def resize(self, block: int | None, size: int) -> int | None:
-        return self.library.nx_resize(ctypes.c_void_p(block), ctypes.c_size_t(size))
+        address: int | None = self.library.nx_resize(ctypes.c_void_p(block), ctypes.c_size_t(size))
+        return address
 
     def free(self, block: int | None) -> None:
         self.library.nx_free(ctypes.c_void_p(block))
 
     def pages(self, count: int) -> int | None:
-        return self.library.nx_pages(ctypes.c_size_t(count))
+        address: int | None = self.library.nx_pages(ctypes.c_size_t(count))
+        return address
 
     def left(self) -> int:
         return int(self.library.nx_memory_left())
 
 
-sizes = st.one_of(st.integers(0, 300), st.integers(0, 40_000), st.sampled_from([0, 16, 4096, 1 << 20, 1 << 22]))
+sizes = st.one_of(
+    st.integers(0, 300), st.integers(0, 40_000), st.sampled_from([0, 16, 4096, 1 << 20, 1 << 22])
+)
 
 
 def machine(library: ctypes.CDLL) -> type[RuleBasedStateMachine]:

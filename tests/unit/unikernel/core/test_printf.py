@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -21,7 +20,9 @@ Format = Callable[..., tuple[int, bytes]]
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Format:
     folder = tmp_path_factory.mktemp("printf")
     console = folder / "console.c"
-    console.write_text("#include <nx.h>\nvoid nx_write(int fd, const void *b, size_t n){(void)fd;(void)b;(void)n;}\n")
+    console.write_text(
+        "#include <nx.h>\nvoid nx_write(int fd, const void *b, size_t n){(void)fd;(void)b;(void)n;}\n"
+    )
     core = LIBOS / "core"
     sources = [core / "printf.c", core / "format_double.c", core / "decimal.c", console]
     return formatter(shared_library(folder, sources).nx_snprintf)
@@ -72,13 +73,17 @@ def test_doubles(ours: Format, flags: str, width: str, precision: str, kind: str
     st.one_of(st.integers(-(2**63), 2**64 - 1), st.integers(-300, 300)),
 )
 @settings(max_examples=2000, deadline=None)
-def test_integers(ours: Format, flags: str, width: str, precision: str, length: str, kind: str, value: int) -> None:
+def test_integers(
+    ours: Format, flags: str, width: str, precision: str, length: str, kind: str, value: int
+) -> None:
     template = f"%{flags}{width}{precision}{length}{kind}".encode()
     argument = ctypes.c_int64(value) if length in ("l", "ll", "z", "j", "t") else ctypes.c_int(value)
     assert ours(template, argument) == theirs(template, argument)
 
 
-@given(flags.map(lambda text: text.replace("0", "").replace("#", "")), width, precision, st.binary(max_size=80))
+@given(
+    flags.map(lambda text: text.replace("0", "").replace("#", "")), width, precision, st.binary(max_size=80)
+)
 @settings(deadline=None)
 def test_texts(ours: Format, flags: str, width: str, precision: str, text: bytes) -> None:
     text = text.replace(b"\0", b"")
@@ -112,5 +117,3 @@ def test_a_format_cut_off_is_shown_and_reads_nothing_beyond(ours: Format, templa
     length, text = ours(template, 1, 2)
     assert text[:length].endswith(template[-1:])
     assert text[length] == 0
-
-

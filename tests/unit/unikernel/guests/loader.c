@@ -1,6 +1,7 @@
-/* Runs an image in its own process and answers by calls (NX_RING_CALL): for tests of the guest's side of the ABI,
- * not a sandbox. EXIT, WRITE, READ, TIME, RANDOM and SLEEP are answered here, every other op goes as a frame over
- * file descriptor 3, as tenders do. Usage: loader [--memory BYTES] [--module NAME=FILE]... IMAGE [WORD...] */
+/* Runs an image in its own process and answers by calls (NX_RING_CALL): for tests of the guest's side of
+ * the ABI, not a sandbox. EXIT, WRITE, READ, TIME, RANDOM and SLEEP are answered here, every other op goes
+ * as a frame over file descriptor 3, as tenders do. Usage: loader [--memory BYTES] [--module NAME=FILE]...
+ * IMAGE [WORD...] */
 #define _GNU_SOURCE
 #include <elf.h>
 #include <err.h>
@@ -29,7 +30,8 @@ static void whole(int fd, void *bytes, size_t size, int out)
 
 static void forward(struct nx_call *call)
 {
-    struct nx_request request = {NX_FRAME_MAGIC, call->op, call->arg, (uint32_t)call->in_len, (uint32_t)call->out_cap};
+    struct nx_request request = {NX_FRAME_MAGIC, call->op, call->arg, (uint32_t)call->in_len,
+                                 (uint32_t)call->out_cap};
     struct nx_reply reply;
     whole(3, &request, sizeof request, 1);
     whole(3, (void *)call->in, call->in_len, 1);
