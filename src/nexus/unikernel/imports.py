@@ -14,8 +14,11 @@ from pathlib import Path
 
 from nexus.unikernel import abi
 
-# What an interpreter brings of its own, before any image is looked at.
-ALWAYS = frozenset({"__future__", "__main__", "builtins", "sys", "host", "typing"})
+# What the interpreter itself brings, whatever the library beside the image has.
+BUILT_IN = frozenset(
+    "__future__ __main__ array asyncio binascii builtins cmath collections deflate errno gc hashlib heapq host io"
+    " json math micropython os platform random re select struct sys time".split()
+)
 _EXPECTED = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _HEAD, _ENTRY = struct.Struct("<II"), struct.Struct("<48sQQ")
 _MOST = 4096
@@ -47,7 +50,30 @@ def library_modules(library: Path | None) -> frozenset[str]:
         return frozenset()
 
 
-def needs_cpython(code: str | bytes, guest: Collection[str]) -> list[str]:
+def needs_cpython(code: str | bytes, python: Path | None = None) -> list[str]:
+    """The modules for which code has to be run by CPython (`python`): guests lack them, and it has them all.
+
+    Empty where one is nowhere to be had: the guest's ImportError then says what there is.
+    """
+    from nexus.unikernel import fallback
+
+    missing = not_in_guests(code, guest_modules())
+    return [] if fallback.lacking(missing, python) else missing
+
+
+def guest_modules() -> frozenset[str]:
+    """The dotted names of what this machine's Python image has; only the built-in ones where there is none."""
+    from nexus.core.errors import NexusError
+    from nexus.unikernel import builder
+
+    try:
+        library = builder.python_image().library
+    except NexusError:
+        return BUILT_IN
+    return BUILT_IN | library_modules(library)
+
+
+def not_in_guests(code: str | bytes, guest: Collection[str]) -> list[str]:
     """The modules that code imports and guests lack, sorted. `guest`: dotted names of what guests have.
 
     A submodule is named in full where guests have the package, but not it: "urllib.robotparser".
@@ -56,7 +82,7 @@ def needs_cpython(code: str | bytes, guest: Collection[str]) -> list[str]:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
-    there = ALWAYS | frozenset(guest)
+    there = BUILT_IN | frozenset(guest)
     packages = {name.rpartition(".")[0] for name in there if "." in name}
     try:
         wanted = set(_imported(tree.body))
