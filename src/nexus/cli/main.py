@@ -54,7 +54,7 @@ app.add_typer(
 app.add_typer(
     unikernel.app,
     name="unikernel",
-    help="Images that hold only what an application uses: build, run, explain.",
+    help="Images that hold only what an application uses.",
 )
 app.add_typer(learn.app, name="learn", help="What is learnt in the background, and its controls.")
 app.add_typer(bench.app, name="bench", help="Measure this machine's NexusOS against its goals.")

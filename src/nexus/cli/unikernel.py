@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 _MIB = 1 << 20
+_WIDE = 110  # columns, where nobody says how many there are
 _WHAT = "An image's folder, or the application: a .c or .py file."
 
 
@@ -24,9 +25,7 @@ _WHAT = "An image's folder, or the application: a .c or .py file."
 def build(
     source: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="[APP]", help="A .c file, or a .py file; without it, the Python image itself."
-        ),
+        typer.Argument(metavar="[APP]", help="A .c or .py file; without it, the Python image itself."),
     ] = None,
     to: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FOLDER", help="Where; default: the cache.")
@@ -71,6 +70,7 @@ def run(
     """
     from nexus.cli.sandbox import absolute, finish, known, piped, show
     from nexus.unikernel.grants import Grants
+    from nexus.unikernel.images import MAIN
     from nexus.unikernel.limits import Limits
     from nexus.unikernel.sandbox import run_image
 
@@ -81,9 +81,12 @@ def run(
         blocks=tuple(_disk(name) for name in block or ()),
         links=tuple(link or ()),
     )
+    image = _image(what)
+    main = image.folder / MAIN
     result = run_image(
-        _image(what),
+        image,
         words or (),
+        [(MAIN, main)] if main.exists() else (),
         backend=known(backend),
         limits=limits,
         grants=grants,
@@ -112,7 +115,7 @@ def explain(
 
 @app.command()
 def doctor(as_json: output.JsonFlag = False) -> None:
-    """Say which backends work here, and what mends those that do not. Exit status 1 where no code can be run."""
+    """Say which backends work here, and what mends the others. Exit status 1 where no code can be run."""
     from nexus.unikernel.doctor import report
 
     found = report()
@@ -208,20 +211,16 @@ def _show(found: Explanation) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("part", "in the image", "bytes", "zeros", "files", box=None, header_style="bold")
+    table = Table("part", "", "bytes", "zeros", "what it is", box=None, header_style="bold", pad_edge=False)
     for column in (2, 3):
         table.columns[column].justify = "right"
     for part in found.parts:
         state = "present" if part.present else "absent"
-        table.add_row(
-            part.what,
-            state,
-            f"{part.size:,}",
-            f"{part.zeros:,}",
-            ", ".join(part.files) if len(part.files) <= 4 else f"{len(part.files)} files",
-            style="" if part.present else "dim",
-        )
+        style = "" if part.present else "dim"
+        table.add_row(part.name, state, f"{part.size:,}", f"{part.zeros:,}", part.what, style=style)
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDE
     console.print(table)
     console.print()
     for line in found.verdicts:

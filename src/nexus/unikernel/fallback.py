@@ -54,9 +54,10 @@ def run_cpython(
 ) -> Result:
     """Run code in CPython and wait for its end. `because`: the modules for which it is, told in `detail`.
 
-    `limits.memory` is what the code allocates beside the interpreter's own. `python`: another interpreter than
-    the one that runs this. Raises `MissingPartError` with what mends it where bubblewrap does not work here,
-    `InvalidInputError` for grants that CPython cannot be given, `NotFoundError` for files that are not there.
+    `limits.memory` is what the code allocates beside the interpreter's own. `python`: another interpreter
+    than the one that runs this. Raises `MissingPartError` with what mends it where bubblewrap does not work
+    here, `InvalidInputError` for grants that CPython cannot be given, `NotFoundError` for files that
+    are absent.
     """
     began = time.monotonic()
     limits, grants = limits or Limits(), grants or Grants()

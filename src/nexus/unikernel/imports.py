@@ -16,8 +16,8 @@ from nexus.unikernel import abi
 
 # What the interpreter itself brings, whatever the library beside the image has.
 BUILT_IN = frozenset(
-    "__future__ __main__ array asyncio binascii builtins cmath collections deflate errno gc hashlib heapq host io"
-    " json math micropython os platform random re select struct sys time".split()
+    "__future__ __main__ array asyncio binascii builtins cmath collections deflate errno gc hashlib heapq"
+    " host io json math micropython os platform random re select struct sys time".split()
 )
 _EXPECTED = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _HEAD, _ENTRY = struct.Struct("<II"), struct.Struct("<48sQQ")
@@ -62,7 +62,7 @@ def needs_cpython(code: str | bytes, python: Path | None = None) -> list[str]:
 
 
 def guest_modules() -> frozenset[str]:
-    """The dotted names of what this machine's Python image has; only the built-in ones where there is none."""
+    """The dotted names of what this machine's Python image has; without one, the built-in ones."""
     from nexus.core.errors import NexusError
     from nexus.unikernel import builder
 

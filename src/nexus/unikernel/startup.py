@@ -1,7 +1,7 @@
 """How long the least program takes from start to exit, by each backend.
 
-For a first look on this machine; the figures of SPEC.md are bench/unikernel_*.py's. Invariant: every row is of
-runs made now; a backend that does not work here has its reason instead.
+For a first look on this machine; the figures of SPEC.md are those of bench/unikernel_*.py. Invariant: every
+row is of runs made now; a backend that does not work here has its reason instead.
 """
 
 from __future__ import annotations

@@ -54,9 +54,9 @@ _PREFIX = re.compile(r"\.(?:text|rodata|data|bss)\.(?:(?:startup|unlikely|hot|ex
 _SUFFIX = re.compile(r"(?:\.(?:constprop|isra|part|cold|lto_priv|str\d+|cst\d+|\d+))+(?:\.\d+)*$")
 # A definition begins in the first column, or with "static"; its name stands before "(", "[", "=" or ";".
 _DEFINED = re.compile(
-    r"^(?:[A-Za-z_}]|[ \t]+static\b)[^;#(=\[\n]*?\b([A-Za-z_]\w*)[ \t]*(?:\(|\[|=|;)", re.MULTILINE
+    r"^(?:(?:[A-Za-z_}]|[ \t]+static\b)[^;#(=\[\n]*?\b)?([A-Za-z_]\w*)[ \t]*(?:\(|\[|=|;)", re.MULTILINE
 )
-_ATTRIBUTE = re.compile(r"__attribute__\s*\(\(.*?\)\)")
+_ATTRIBUTE = re.compile(r"__attribute__\s*\(\(.*?\)\)[ \t]*")
 
 
 def symbol_of(section: str) -> str:
