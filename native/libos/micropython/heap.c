@@ -28,7 +28,7 @@ size_t gc_get_max_new_split(void)
     return left > kept ? (left - kept) & ~(size_t)(PAGE - 1) : 0;
 }
 
-void *nx_heap_more(unsigned long size)
+void *nx_gc_memory(unsigned long size)
 {
     return size > gc_get_max_new_split() ? NULL : nx_pages((size + PAGE - 1) / PAGE);
 }
@@ -84,7 +84,7 @@ void gc_collect(void)
     size_t possible = gc_get_max_new_split();
     if (wanted > possible)
         wanted = possible;
-    char *start = wanted >= 16 * PAGE ? nx_heap_more(wanted) : NULL;
+    char *start = wanted >= 16 * PAGE ? nx_gc_memory(wanted) : NULL;
     if (start)
         gc_add(start, start + wanted);
 }

@@ -64,3 +64,10 @@ double hypot(double x, double y)
     y = ldexp(y, -exponent);
     return ldexp(sqrt(x * x + y * y), exponent);
 }
+
+/* What the compiler makes of sin and cos of one value. */
+void sincos(double x, double *sine, double *cosine)
+{
+    *sine = sin(x);
+    *cosine = cos(x);
+}

@@ -35,8 +35,8 @@
 #define MICROPY_ALLOC_GC_STACK_SIZE 512
 #define MICROPY_ALLOC_QSTR_CHUNK_INIT 512
 #define MICROPY_PY_GC_COLLECT_RETVAL 1
-void *nx_heap_more(unsigned long size);
-#define MP_PLAT_ALLOC_HEAP(size) nx_heap_more(size)
+void *nx_gc_memory(unsigned long size);
+#define MP_PLAT_ALLOC_HEAP(size) nx_gc_memory(size)
 #define MP_PLAT_FREE_HEAP(pointer) ((void)0)
 
 /* Language and builtins. */
@@ -101,6 +101,9 @@ extern const struct _mp_obj_fun_builtin_var_t mp_builtin_input_obj;
 #define MP_STATE_PORT MP_STATE_VM
 #define MP_SSIZE_MAX 0x7fffffffffffffffL
 #define MICROPY_OBJ_BASE_ALIGNMENT __attribute__((aligned(8)))
+
+void nx_write(int fd, const void *bytes, unsigned long size);
+#define MP_PLAT_PRINT_STRN(text, size) nx_write(1, text, size)
 
 typedef long mp_int_t;
 typedef unsigned long mp_uint_t;

@@ -204,13 +204,6 @@ static void write_stderr(void *data, const char *text, size_t size)
 }
 const mp_print_t nx_stderr_print = {NULL, write_stderr};
 
-static void write_stdout(void *data, const char *text, size_t size)
-{
-    (void)data;
-    nx_write(1, text, size);
-}
-const mp_print_t mp_plat_print = {NULL, write_stdout};
-
 void nx_streams_start(void)
 {
     for (int i = 0; i < 3; i++)

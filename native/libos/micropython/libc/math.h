@@ -36,6 +36,7 @@ double erf(double), erfc(double), exp(double), exp2(double), expm1(double), fabs
 double fmod(double, double), frexp(double, int *), hypot(double, double), ldexp(double, int), lgamma(double);
 double log(double), log10(double), log1p(double), log2(double), modf(double, double *), nearbyint(double);
 double pow(double, double), rint(double), round(double), scalbn(double, int), sin(double), sinh(double);
+void sincos(double, double *, double *);
 double sqrt(double), tan(double), tanh(double), tgamma(double), trunc(double);
 
 #endif
