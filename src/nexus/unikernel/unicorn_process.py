@@ -37,6 +37,7 @@ _TRANSLATED = 32 << 20  # bytes of translated code kept
 _SLACK = 64 << 20  # what Unicorn and Python may want beyond the guest's memory
 _STEP = 2 << 20  # memory is a multiple of it
 _LEAST_HEAP = 64 << 10
+_NOWHERE = 1 << 63  # an address that no guest reaches
 _BLOCK_RESULT = abi.CALL.size - 16  # where `result` and `out_len` are
 
 
@@ -180,19 +181,21 @@ class Machine:
 
     def run(self) -> int:
         """Emulate to the end: the exit status, or `FAULTED`, which was told."""
-        kind, address = abi.FaultKind.EXIT, 0
         try:
-            self._uc.emu_start(self.guest.entry, 0)
+            self._uc.emu_start(self.guest.entry, _NOWHERE)
         except _Exit as exit_:
             return exit_.status
         except _Fault as fault:
-            kind, address = fault.kind, fault.address
-        except unicorn.UcError as error:
-            memory = unicorn.UC_ERR_READ_UNMAPPED <= error.errno <= unicorn.UC_ERR_FETCH_PROT or self._touched
-            kind, address = (abi.FaultKind.MEMORY if memory else kind), self._touched
-        except EOFError:
-            return FAULTED  # there is nobody to tell
-        at = self._uc.reg_read(x86_const.UC_X86_REG_RIP)
+            return self._told(fault.kind, self._at(), fault.address)
+        except unicorn.UcError:
+            return self._told(abi.FaultKind.MEMORY, self._at(), self._touched)
+        # A halted processor, that nothing will wake.
+        return self._told(abi.FaultKind.EXIT, unicorn.UC_ERR_OK, self._at())
+
+    def _at(self) -> int:
+        return int(self._uc.reg_read(x86_const.UC_X86_REG_RIP))
+
+    def _told(self, kind: abi.FaultKind, at: int, address: int) -> int:
         data = abi.FAULT.pack(kind, 0, at, address)
         self._send(abi.REQUEST.pack(abi.FRAME_MAGIC, abi.Op.FAULT, 0, len(data), 0) + data)
         return FAULTED
@@ -200,7 +203,9 @@ class Machine:
     def _invalid(
         self, _uc: object, _access: int, address: int, _size: int, _value: int, _data: object
     ) -> bool:
-        self._touched = address
+        # Unicorn keeps 52 bits. Of an address that the processor knows, the upper ones are all alike.
+        high = address >> 47
+        self._touched = address | -1 << 52 & (1 << 64) - 1 if high == 0x1F else address * (high == 0)
         return False
 
     def _read(self, _uc: object, offset: int, _size: int, _data: object) -> int:
