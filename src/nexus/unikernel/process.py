@@ -136,13 +136,13 @@ class Process:
         except OSError:
             return 0.0
 
-    def dead(self) -> bool:
-        """Whether it has ended, waited for or not."""
+    def dead(self, within: float = 0) -> bool:
+        """Whether it has ended, or does `within` so many seconds; waited for or not."""
         if self._status is not None:
             return True
         look = select.poll()
         look.register(self.descriptor, select.POLLIN)
-        return bool(look.poll(0))
+        return bool(look.poll(within * 1000))
 
     def stop(self) -> None:
         """Ends it from any thread; whoever serves it sees it die."""
