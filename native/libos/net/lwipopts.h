@@ -47,7 +47,7 @@
 
 #define MEM_ALIGNMENT 8
 #define MEM_SIZE 24000 /* headers of what is sent, and what is under way on the loopback */
-#define MEMP_NUM_TCP_PCB (NX_NET_CONNECTIONS + NX_NET_BACKLOG)
+#define MEMP_NUM_TCP_PCB (NX_NET_CONNECTIONS + 2 * NX_NET_BACKLOG) /* with those that knock, and say goodbye */
 #define MEMP_NUM_TCP_PCB_LISTEN NX_NET_LISTENERS
 #define MEMP_NUM_TCP_SEG (NX_NET_CONNECTIONS * 7)
 #define MEMP_NUM_PBUF (NX_NET_CONNECTIONS * 7)

@@ -65,6 +65,8 @@ int nx_listen(uint16_t port)
         tcp_close(pcb);
         return -NX_E2BIG;
     }
+    /* Of those who have only knocked: what the application has, or asks for, goes first. */
+    tcp_setprio(listening, TCP_PRIO_MIN + 1);
     tcp_arg(listening, (void *)(uintptr_t)number);
     tcp_accept(listening, on_accepted);
     listeners[number] = listening;
