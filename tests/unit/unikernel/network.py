@@ -1,0 +1,114 @@
+"""Guests with a network, as processes: a program that asks over file descriptor 3, and who answers it.
+
+`Guest` runs a tender with an image, or a Linux process made from a guest's sources (tests/native/libos_net).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from nexus.core.errors import NexusError
+from nexus.core.paths import Home
+from nexus.unikernel import lwip, sources
+from nexus.unikernel.channel import Channel, ChannelError
+from nexus.unikernel.grants import Grants
+from nexus.unikernel.host import Host
+from nexus.unikernel.limits import Limits
+from nexus.unikernel.toolchain import libos
+
+ROOT = Path(__file__).resolve().parents[3]
+PATIENCE = 60
+SANITIZE = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+
+def lwip_folder() -> Path:
+    """lwIP's source, kept between test runs; skips where it cannot be had."""
+    try:
+        return sources.unpacked("lwip", Home(ROOT / "build" / "unikernel"))
+    except NexusError as error:
+        pytest.skip(f"no source of lwIP: {error}")
+
+
+def native(name: str, to: Path, *ours: Path) -> Path:
+    """A Linux program of these C files and the network of the LibOS, with sanitizers."""
+    found = lwip_folder()
+    include = (f"-I{libos() / 'include'}", *lwip.include(found))
+    plain = (f"-I{libos() / 'include'}", f"-I{libos() / 'net'}", "-isystem", str(found / "src" / "include"))
+    stack = to / "lwip"
+    if not stack.exists():
+        stack.mkdir()
+        files = [str(path) for path in lwip.foreign(found)]
+        subprocess.run(["gcc", "-std=gnu11", *SANITIZE, *include, "-c", *files], cwd=stack, check=True)
+    net = sorted(str(path) for path in lwip.port() if path.suffix == ".c")
+    warnings = ("-Wall", "-Wextra", "-Werror")
+    subprocess.run(
+        ["gcc", "-std=gnu11", *SANITIZE, *warnings, *plain, "-o", str(to / name), *map(str, ours), *net]
+        + sorted(map(str, stack.glob("*.o"))),
+        check=True,
+    )
+    return to / name
+
+
+class Guest:
+    """A program whose file descriptor 3 is answered as `grants` allow, until it ends."""
+
+    def __init__(self, argv: Sequence[str], *links: str) -> None:
+        self.host = Host(Grants(links=links), Limits(wall=PATIENCE))
+        ours, theirs = socket.socketpair()
+        # The descriptor's number in the child: a shell moves it, so that no code runs between fork and exec.
+        command = ["bash", "-c", f'exec 3<&{theirs.fileno()}; exec "$@"', "bash", *argv]
+        self.process = subprocess.Popen(
+            command,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={"PATH": os.environ["PATH"], "ASAN_OPTIONS": "detect_leaks=0"},
+        )
+        theirs.close()
+        self._channel, self._ours = Channel(ours), ours
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        self._ours.setblocking(True)
+        try:
+            while self._channel.receive():
+                while (request := self._channel.request()) is not None:
+                    answer = self.host.answer(request.op, request.arg, request.data, request.out_cap)
+                    self._channel.reply(*answer, float("inf"))
+        except (ChannelError, OSError):
+            pass
+
+    def finish(self) -> tuple[int, str]:
+        """Exit status and all output, once it has ended."""
+        try:
+            out, err = self.process.communicate(timeout=PATIENCE)
+        finally:
+            self.stop()
+        return self.process.returncode, out + err
+
+    def first_line(self) -> str:
+        """What it says first."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+    def stop(self) -> None:
+        """Kill it where it still runs, and give everything back."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._thread.join(PATIENCE)
+        self.host.close()
+        self._channel.close()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
