@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +23,7 @@ from nexus.unikernel.channel import Channel, ChannelError
 from nexus.unikernel.grants import Grants
 from nexus.unikernel.host import Host
 from nexus.unikernel.limits import Limits
+from nexus.unikernel.links import Link
 from nexus.unikernel.toolchain import libos
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -48,12 +51,23 @@ def native(name: str, to: Path, *ours: Path) -> Path:
         subprocess.run(["gcc", "-std=gnu11", *SANITIZE, *include, "-c", *files], cwd=stack, check=True)
     net = sorted(str(path) for path in lwip.port() if path.suffix == ".c")
     warnings = ("-Wall", "-Wextra", "-Werror")
-    subprocess.run(
-        ["gcc", "-std=gnu11", *SANITIZE, *warnings, *plain, "-o", str(to / name), *map(str, ours), *net]
-        + sorted(map(str, stack.glob("*.o"))),
-        check=True,
-    )
+    objects = sorted(map(str, stack.glob("*.o")))
+    command = ["gcc", "-std=gnu11", *SANITIZE, *warnings, *plain, "-o", str(to / name)]
+    subprocess.run([*command, *map(str, ours), *net, *objects], check=True)
     return to / name
+
+
+def tender(name: str) -> list[str]:
+    """The command that runs an image by the kvm or spt tender; skips where that does not work here."""
+    program = Path(sys.executable).with_name(f"nexus-tender-{name}")
+    if not program.exists():
+        pytest.skip(f"{program.name} is not installed beside {sys.executable}")
+    probe = json.loads(subprocess.run([program, "--probe"], capture_output=True, check=True).stdout)
+    if not probe["works"]:
+        pytest.skip(f"{program.name} does not work here: {probe['detail']}")
+    # A hypervisor that emulates ring 0 runs ring 3 natively.
+    emulates = probe.get("ring0_ns", 0) > 20 * probe.get("ring3_ns", 1)
+    return [str(program), "--memory", str(16 << 20), *(["--cpl", "3"] if emulates else [])]
 
 
 class Guest:
@@ -87,6 +101,11 @@ class Guest:
                     self._channel.reply(*answer, float("inf"))
         except (ChannelError, OSError):
             pass
+
+    @property
+    def links(self) -> Sequence[Link]:
+        """The guest's links, on the host."""
+        return self.host._links
 
     def finish(self) -> tuple[int, str]:
         """Exit status and all output, once it has ended."""
