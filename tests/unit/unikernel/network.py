@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import socket
@@ -29,8 +30,10 @@ from nexus.unikernel.toolchain import libos
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE = 60
 SANITIZE = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+WARNINGS = ("-Wall", "-Wextra", "-Werror")
 
 
+@functools.cache
 def lwip_folder() -> Path:
     """lwIP's source, kept between test runs; skips where it cannot be had."""
     try:
@@ -42,18 +45,18 @@ def lwip_folder() -> Path:
 def native(name: str, to: Path, *ours: Path) -> Path:
     """A Linux program of these C files and the network of the LibOS, with sanitizers."""
     found = lwip_folder()
-    include = (f"-I{libos() / 'include'}", *lwip.include(found))
-    plain = (f"-I{libos() / 'include'}", f"-I{libos() / 'net'}", "-isystem", str(found / "src" / "include"))
-    stack = to / "lwip"
+    include = (f"-I{libos() / 'include'}", f"-I{libos() / 'net'}")
+    compiler = ("gcc", "-std=gnu11", *SANITIZE)
+    stack = to / "stack"
     if not stack.exists():
         stack.mkdir()
-        files = [str(path) for path in lwip.foreign(found)]
-        subprocess.run(["gcc", "-std=gnu11", *SANITIZE, *include, "-c", *files], cwd=stack, check=True)
-    net = sorted(str(path) for path in lwip.port() if path.suffix == ".c")
-    warnings = ("-Wall", "-Wextra", "-Werror")
-    objects = sorted(map(str, stack.glob("*.o")))
-    command = ["gcc", "-std=gnu11", *SANITIZE, *warnings, *plain, "-o", str(to / name)]
-    subprocess.run([*command, *map(str, ours), *net, *objects], check=True)
+        net = [path for path in lwip.port() if path.suffix == ".c"]
+        foreign = (include[0], *lwip.include(found))
+        subprocess.run([*compiler, *foreign, "-c", *lwip.foreign(found)], cwd=stack, check=True)
+        subprocess.run([*compiler, *WARNINGS, *foreign, "-c", *net], cwd=stack, check=True)
+    objects = sorted(stack.glob("*.o"))
+    headers = (*include, "-isystem", found / "src" / "include")
+    subprocess.run([*compiler, *WARNINGS, *headers, "-o", to / name, *ours, *objects], check=True)
     return to / name
 
 

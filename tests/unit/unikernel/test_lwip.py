@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from nexus.core.errors import MissingPartError
-from nexus.unikernel import lwip
+from nexus.unikernel import lwip, sources
 from nexus.unikernel.builder import build_c
 from nexus.unikernel.grants import Grants
 from nexus.unikernel.host import Host
@@ -57,7 +57,7 @@ def image(folder: Path) -> Iterator[Callable[[str], Image]]:
     """An image by its application's name."""
     found = lwip_folder()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lwip.sources, "unpacked", lambda name: found)
+        patch.setattr(sources, "unpacked", lambda name: found)
         yield lambda name: build_c(APPS / f"{name}.c", folder / f"{name}.image")
 
 
@@ -208,7 +208,7 @@ def test_equal_sources_give_an_equal_archive(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = lwip_folder()
-    monkeypatch.setattr(lwip.sources, "unpacked", lambda name: found)
+    monkeypatch.setattr(sources, "unpacked", lambda name: found)
     monkeypatch.setattr(lwip, "_LWIP", ("core/ip.c", "core/def.c"))
     toolchain = Toolchain.find()
     first, second = (lwip.archive(toolchain, tmp_path / name).read_bytes() for name in ("one", "two"))
