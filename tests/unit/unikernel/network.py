@@ -1,6 +1,6 @@
 """Guests with a network, as processes: a program that asks over file descriptor 3, and who answers it.
 
-`Guest` runs a tender with an image, or a Linux process made from a guest's sources (tests/native/libos_net).
+`Guest` runs a tender with an image, or a Linux process made from a guest's sources (guests/net).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus.core.errors import BusyError, InvalidInputError, MissingPartError, NotFoundError
-from nexus.unikernel import abi, frames, pairs, taps
+from nexus.unikernel import abi, ethernet, pairs, taps
 from nexus.unikernel.links import Link, opened
 from nexus.unikernel.pairs import Pair
 
@@ -187,7 +187,7 @@ def test_a_wait_ends_when_the_link_is_closed(ends: tuple[Pair, Pair]) -> None:
 def test_a_wait_is_bounded_however_long_is_asked_for(
     ends: tuple[Pair, Pair], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frames, "WAIT_MOST", 5)
+    monkeypatch.setattr(ethernet, "WAIT_MOST", 5)
     assert ends[0].receive(1 << 31) == b""
     assert ends[0].receive(-1) == b""
 

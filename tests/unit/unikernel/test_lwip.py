@@ -29,7 +29,7 @@ from tests.unit.unikernel.network import ROOT, Guest, lwip_folder, native, tende
 
 pytestmark = needs_gcc
 APPS = libos() / "apps"
-HARNESS = ROOT / "tests" / "native" / "libos_net"
+HARNESS = ROOT / "tests" / "unit" / "unikernel" / "guests" / "net"
 MIB = 1 << 20
 BSS_MOST = 200_000  # what lwipopts.h promises
 
