@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from nexus.core.errors import NotFoundError, StorageError
-from nexus.unikernel import cache
+from nexus.unikernel import cache, lwip
 from nexus.unikernel.images import ABOUT, ELF, LIBRARY, MAIN, MAP, Image, opened
 from nexus.unikernel.toolchain import BuildError, Toolchain, libos
 
 BUILD_PYTHON = "nexus unikernel build"
-# An application that calls one of these gets the network stack.
-SOCKETS = {"nx_listen", "nx_accept", "nx_connect", "nx_send", "nx_receive", "nx_close"}
+_FILES = (ELF, MAP, LIBRARY, MAIN, ABOUT)
 _SOURCES = (".c", ".h", ".S", ".ld", ".py")
 
 
@@ -32,7 +31,11 @@ def build_c(source: Path, folder: Path | None = None) -> Image:
     if not source.is_file():
         raise NotFoundError(f"there is no file {source}")
     toolchain = Toolchain.find()
-    inputs: list[bytes | str] = [*toolchain.inputs, *_libos("core", "include", "net"), *_modules("lwip")]
+    inputs: list[bytes | str] = [
+        *toolchain.inputs,
+        *_libos("core", "include", "net"),
+        *_modules("lwip", "sources"),
+    ]
     key = cache.key(["c", *inputs, toolchain.preprocessed(source)])
 
     def make(to: Path) -> None:
@@ -40,10 +43,9 @@ def build_c(source: Path, folder: Path | None = None) -> Image:
         parts.mkdir()
         app = toolchain.compile(source, parts / "app.o", "-Wall")
         archives = [_core(toolchain)]
-        if toolchain.undefined(app) & SOCKETS:
-            archives.insert(0, _network(toolchain, parts))
+        if lwip.needed(toolchain.undefined(app)):
+            archives.insert(0, _network(toolchain))
         toolchain.link([app], archives, to)
-        shutil.rmtree(parts)
         _describe(to, "c", key)
 
     return _given(cache.kept(key, make), folder)
@@ -105,18 +107,30 @@ def python_image(build: bool = False, base: Path | None = None) -> Image:
 def _core(toolchain: Toolchain) -> Path:
     """The core's archive, compiled once."""
     key = cache.key(["core", *toolchain.inputs, *_libos("core", "include")])
-    return cache.kept(f"core-{key}", lambda to: _only(toolchain.core_archive(to), to)) / "libnx.a"
+    return _archive(f"core-{key}", toolchain.core_archive)
 
 
-def _network(toolchain: Toolchain, folder: Path) -> Path:
-    from nexus.unikernel import lwip
+def _network(toolchain: Toolchain) -> Path:
+    """The network's archive, compiled once."""
+    key = cache.key(
+        ["net", *toolchain.inputs, *_libos("core", "include", "net"), *_modules("lwip", "sources")]
+    )
+    return _archive(f"net-{key}", lambda folder: lwip.archive(toolchain, folder))
 
-    return lwip.archive(toolchain, folder)
+
+def _archive(name: str, make: Callable[[Path], Path]) -> Path:
+    def made(folder: Path) -> None:
+        _only(folder, make(folder).name)
+
+    return next(cache.kept(name, made).glob("*.a"))
 
 
-def _only(keep: Path, folder: Path) -> None:
+def _only(folder: Path, *names: str) -> None:
+    """What else a build left in its folder is not kept."""
     for path in folder.iterdir():
-        if path != keep:
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in names:
             path.unlink()
 
 
@@ -136,6 +150,7 @@ def _modules(*names: str) -> Iterator[bytes]:
 
 def _describe(folder: Path, kind: str, key: str, sources: str = "") -> None:
     about = {"kind": kind, "key": key} | ({"sources": sources} if sources else {})
+    _only(folder, *_FILES)
     (folder / ABOUT).write_text(json.dumps(about) + "\n")
 
 
@@ -168,7 +183,7 @@ def _given(built: Path, folder: Path | None) -> Image:
 
 def _copy(built: Path, folder: Path) -> None:
     (folder / ABOUT).unlink(missing_ok=True)  # not whole from here on
-    for name in (ELF, MAP, LIBRARY, MAIN, ABOUT):
+    for name in _FILES:
         if (built / name).exists():
             shutil.copy(built / name, folder / name)
         else:

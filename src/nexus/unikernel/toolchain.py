@@ -129,7 +129,9 @@ class Toolchain:
             folder,
         )
         text = (folder / MAP).read_text()
-        text = _TEMPORARY.sub("lto", text).replace(f"{folder}/", "").replace(f"{core}/", "")
+        text = _TEMPORARY.sub("lto", text)
+        for path in (*objects, *archives, folder / ELF, core / "image.ld"):
+            text = text.replace(str(path), path.name)
         (folder / MAP).write_text(text)
 
     def _run(self, argv: list[str], folder: Path | None = None) -> bytes:

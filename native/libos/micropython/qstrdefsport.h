@@ -1,0 +1,3 @@
+Q(utf-8)
+Q(<stdout>)
+Q(<stderr>)
