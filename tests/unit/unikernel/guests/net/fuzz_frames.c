@@ -1,10 +1,12 @@
-/* Any frames from the link, between any calls of an application, over any length of time: the network of a guest
- * must not touch memory that is not its own, must not hang, and must be as good as new when all is closed.
+/* Any frames from the link, between any calls of an application, over any length of time: the network of a
+ * guest must not touch memory that is not its own, must not hang, and must be as good as new when all is
+ * closed.
  *
- * The input is a script: what the link delivers, what the application calls, how time goes on. Frames are made-up
- * bytes, or segments that fit what the guest sent last (right checksums, numbers near the right ones), so that
- * they come through to the sockets. With clang: -fsanitize=fuzzer,address,undefined -DNEXUS_LIBFUZZER makes it a
- * libFuzzer target. Without, the program makes its own bytes: fuzz_frames [INPUTS = 2000]. */
+ * The input is a script: what the link delivers, what the application calls, how time goes on. Frames are
+ * made-up bytes, or segments that fit what the guest sent last (right checksums, numbers near the right
+ * ones), so that they come through to the sockets. With clang: -fsanitize=fuzzer,address,undefined
+ * -DNEXUS_LIBFUZZER makes it a libFuzzer target. Without, the program makes its own bytes: fuzz_frames
+ * [INPUTS = 2000]. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,8 +102,8 @@ static void arp(unsigned operation)
     next_size = 60;
 }
 
-/* A segment from the peer that fits `last`, more or less; the headers' checksums are right. `answer`: the flags
- * that a peer would set now, 0 for any. */
+/* A segment from the peer that fits `last`, more or less; the headers' checksums are right. `answer`: the
+ * flags that a peer would set now, 0 for any. */
 static void segment(uint8_t answer)
 {
     /* One time in four something is odd; else it is what a sane peer would send. */
@@ -186,7 +188,8 @@ int64_t nx_ring(struct nx_call *call)
 {
     switch (call->op) {
     case NX_OP_NET_INFO: {
-        struct nx_net_info info = {.mtu = 1500, .address = 0x02004d0a, .mask = 0x00ffffff, .gateway = 0x01004d0a};
+        struct nx_net_info info = {
+            .mtu = 1500, .address = 0x02004d0a, .mask = 0x00ffffff, .gateway = 0x01004d0a};
         memcpy(info.mac, GUEST_MAC, 6);
         memcpy((void *)(uintptr_t)call->out, &info, sizeof info);
         return 0;
@@ -246,7 +249,8 @@ static void expect(bool holds, const char *what)
     }
 }
 
-/* When all is closed and given time, nothing of what was before may be missing: all connections can be had. */
+/* When all is closed and given time, nothing of what was before may be missing: all connections can be
+ * had. */
 static void as_good_as_new(void)
 {
     static uint8_t bytes[6000];

@@ -80,7 +80,7 @@ static void numbers(void)
 {
     int sockets[NX_NET_CONNECTIONS], listeners[NX_NET_LISTENERS];
     uint8_t byte;
-    static const int none[] = {-1, 0, 3, NX_NET_CONNECTIONS, NX_NET_CONNECTIONS + NX_NET_LISTENERS, 1 << 30, -(1 << 30)};
+    static const int none[] = {-1, 0, 3, NX_NET_CONNECTIONS, NX_NET_CONNECTIONS + NX_NET_LISTENERS, 1 << 30};
     for (unsigned i = 0; i < sizeof none / sizeof *none; i++) {
         same(nx_accept(none[i], 0), -NX_EINVAL, "accept on no socket");
         same(nx_send(none[i], "x", 1, 0), -NX_EINVAL, "send on no socket");
