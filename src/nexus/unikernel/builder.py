@@ -17,8 +17,9 @@ from nexus.unikernel.images import ABOUT, ELF, LIBRARY, MAIN, MAP, Image, opened
 from nexus.unikernel.toolchain import BuildError, Toolchain, libos
 
 BUILD_PYTHON = "nexus unikernel build"
+# A call of what does not exist is the compiler's error, with its line, not the linker's.
+_APP = ("-Wall", "-Werror=implicit-function-declaration", "-Werror=int-conversion")
 _FILES = (ELF, MAP, LIBRARY, MAIN, ABOUT)
-_SOURCES = (".c", ".h", ".S", ".ld", ".py")
 
 
 def build_c(source: Path, folder: Path | None = None) -> Image:
@@ -41,7 +42,7 @@ def build_c(source: Path, folder: Path | None = None) -> Image:
     def make(to: Path) -> None:
         parts = to / "objects"
         parts.mkdir()
-        app = toolchain.compile(source, parts / "app.o", "-Wall")
+        app = toolchain.compile(source, parts / "app.o", *_APP)
         archives = [_core(toolchain)]
         if lwip.needed(toolchain.undefined(app)):
             archives.insert(0, _network(toolchain))
@@ -65,7 +66,8 @@ def build_python(app: Path | None = None, folder: Path | None = None) -> Image:
     except OSError as error:
         raise NotFoundError(f"{app}: {error.strerror}") from error
     except SyntaxError as error:
-        raise BuildError(f"{app.name}:{error.lineno}: {error.msg}") from error
+        line = f":{error.lineno}" if error.lineno else ""
+        raise BuildError(f"{app.name}{line}: {error.msg}") from error
     except ValueError as error:  # NUL, or not UTF-8
         raise BuildError(f"{app.name}: {error}") from error
     key = cache.key(["app", image.key, code])
@@ -86,7 +88,9 @@ def python_image(build: bool = False, base: Path | None = None) -> Image:
     command that builds it, otherwise as `build_c`.
     """
     base = cache.root() if base is None else base
-    sources = cache.key(["python", *_libos("core", "include", "micropython"), *_modules("port", "sources")])
+    sources = cache.key(
+        ["python", *_libos("core", "include", "micropython"), *_modules("port", "micropython", "sources")]
+    )
     if not build:
         found = _with_sources(base, sources)
         if found is None:
@@ -138,7 +142,7 @@ def _libos(*parts: str) -> Iterator[bytes]:
     """Names and contents of the LibOS's sources, in these folders."""
     for part in parts:
         yield part.encode()
-        yield from cache.tree(libos() / part, _SOURCES)
+        yield from cache.tree(libos() / part)
 
 
 def _modules(*names: str) -> Iterator[bytes]:
