@@ -30,6 +30,10 @@ def b64decode(s, altchars=None, validate=False):
     if altchars is not None:
         altchars = _bytes(altchars)
         s = s.replace(altchars[:1], b"+").replace(altchars[1:2], b"/")
+    if b"=" in s:
+        before, after = s[: s.find(b"=")], s[s.find(b"=") :]
+        if len(before) % 4 + len(after) - len(after.lstrip(b"=")) >= 4:
+            s = before + b"=" * (-len(before) % 4)  # what follows the padding is not read
     kept = bytes([c for c in s if 48 <= c < 58 or 65 <= c < 91 or 97 <= c < 123 or c in b"+/"])
     letters = s.rstrip(b"=")
     if validate and len(kept) != len(letters):
