@@ -6,6 +6,7 @@ all that went into it; equal inputs give the folder that is there already.
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -88,9 +89,7 @@ def python_image(build: bool = False, base: Path | None = None) -> Image:
     command that builds it, otherwise as `build_c`.
     """
     base = cache.root() if base is None else base
-    sources = cache.key(
-        ["python", *_libos("core", "include", "micropython"), *_modules("port", "micropython", "sources")]
-    )
+    sources = _python_sources()
     if not build:
         found = _with_sources(base, sources)
         if found is None:
@@ -106,6 +105,12 @@ def python_image(build: bool = False, base: Path | None = None) -> Image:
         _describe(to, "python", key, sources)
 
     return _given(cache.kept(key, make, base), None)
+
+
+@functools.cache  # a sandbox asks each time; while a process runs its sources stay what they are
+def _python_sources() -> str:
+    parts = [*_libos("core", "include", "micropython"), *_modules("port", "micropython", "sources")]
+    return cache.key([b"python", *parts])
 
 
 def _core(toolchain: Toolchain) -> Path:

@@ -131,6 +131,11 @@ def test_what_cannot_be_built_says_why(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("app", sorted(path.name for path in HELLO.parent.iterdir()))
+def test_every_example_compiles_without_a_warning(toolchain: Toolchain, tmp_path: Path, app: str) -> None:
+    toolchain.compile(HELLO.parent / app, tmp_path / "app.o", "-Wall", "-Wextra", "-Werror")
+
+
 def test_undefined_names_of_a_compiled_file(toolchain: Toolchain, tmp_path: Path) -> None:
     source = tmp_path / "app.c"
     source.write_text("#include <nx.h>\nint main(void) { return nx_listen(7) + nx_close == 0; }")
