@@ -85,7 +85,8 @@ class Files:
             return _told(error), b""
 
     def list(self, name: bytes, room: int) -> tuple[int, bytes]:
-        """Names, sorted, each with NUL behind; folders end in "/". All or, with -EMSGSIZE, none.
+        """Names, sorted, each with NUL behind; folders (not links to one) end in "/". All or, with
+        -EMSGSIZE, none.
 
         A name that is not UTF-8 is shown with U+FFFD in it, and cannot be opened. -E2BIG: more than fits a call.
         """
@@ -156,7 +157,8 @@ def _names(descriptor: int) -> bytes:
     with os.scandir(descriptor) as entries:
         for entry in entries:
             name = os.fsencode(entry.name).decode(errors="replace").encode()
-            names.append(name + (b"/\0" if entry.is_dir() else b"\0"))
+            # A link is not followed: where it leads is not for everybody to know.
+            names.append(name + (b"/\0" if entry.is_dir(follow_symlinks=False) else b"\0"))
             size += len(names[-1])
             if size > abi.PAYLOAD_MAX:
                 break

@@ -15,7 +15,7 @@ from pathlib import Path
 from nexus.core.errors import InvalidInputError
 from nexus.unikernel import abi
 from nexus.unikernel.channel import Request
-from nexus.unikernel.descriptors import Descriptors, in_memory
+from nexus.unikernel.descriptors import Descriptors
 from nexus.unikernel.grants import Grants
 from nexus.unikernel.host import Host
 from nexus.unikernel.images import Image
@@ -83,7 +83,7 @@ class Guest:
 
     def _file(self, code: bytes) -> Path:
         """A file in memory. Its name holds for the tender too, as long as this descriptor is open."""
-        descriptor = self._own.one(in_memory, "code")
+        descriptor = self._own.one(os.memfd_create, "code", os.MFD_CLOEXEC)
         rest = memoryview(code)
         while rest:
             rest = rest[os.write(descriptor, rest) :]

@@ -22,7 +22,7 @@ from typing import Any
 
 import httpx
 
-from nexus.unikernel.http_rule import Address, Rule, is_public
+from nexus.unikernel.http_rule import Address, Rule, is_host, is_public
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _REDIRECTS_MOST = 10
@@ -100,7 +100,7 @@ class Http:
                         target.copy_with(host=str(address), username=None, password=None),
                         headers=_host(target) | dict(headers) | {"accept-encoding": "identity"},
                         content=content or None,
-                        extensions={"sni_hostname": target.host} if secure else None,
+                        extensions={"sni_hostname": target.raw_host.decode("ascii")} if secure else None,
                     ) as answer,
                 ):
                     return answer, self._read(answer, target, deadline)
@@ -154,7 +154,8 @@ class Http:
                 f"HTTP to {place} is not granted; granted: {granted}; grant it as {place!r}"
             )
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            # As httpx writes it: Python would translate some names of other alphabets differently.
+            found = socket.getaddrinfo(target.raw_host.decode("ascii"), port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise ConnectionError(f"{host} has no address: {error}") from None
         addresses = list(
@@ -179,7 +180,7 @@ def _parsed(url: str) -> httpx.URL:
         target = httpx.URL(url)
     except (httpx.InvalidURL, TypeError) as error:
         raise ValueError(f"URL {url!r}: {error}") from None
-    if target.scheme not in _STANDARD or not target.host:
+    if target.scheme not in _STANDARD or not is_host(target):
         raise ValueError(f"URL {url!r} is not http:// or https:// with a host")
     if target.userinfo:
         raise ValueError(

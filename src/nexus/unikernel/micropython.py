@@ -22,7 +22,7 @@ from pathlib import Path
 from nexus.unikernel.toolchain import BuildError
 
 VERSION = "1.25.0"
-_WITHOUT = re.compile(r"asm|emitn|emitinline|nlr(?!\.|x64)|objint_longlong|frozenmod|mpthread|modthread|profile|showbc|pystack")
+_WITHOUT = re.compile(r"asm|emitn|emitinline|nlr(?!\.|x64)|objint_longlong|frozenmod|formatfloat|mpthread|modthread|profile|showbc|pystack")
 _HEADER = """\
 #define MICROPY_GIT_TAG "v{version}"
 #define MICROPY_GIT_HASH "<no hash>"

@@ -50,7 +50,7 @@ class Pool:
         self._running: set[Guest] = set()
         self._closed = False
         self._own = Descriptors()
-        self._wake = self._own.one(_event, 0)
+        self._wake = self._own.one(os.eventfd, 0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._filled = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="sandbox pool", daemon=True)
         self._thread.start()
@@ -161,7 +161,3 @@ class Pool:
                 self._ready.remove(guest)
                 guest.close()
         return bool(dead)
-
-
-def _event(start: int) -> int:
-    return os.eventfd(start, os.EFD_CLOEXEC | os.EFD_NONBLOCK)

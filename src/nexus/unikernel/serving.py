@@ -30,6 +30,7 @@ from nexus.unikernel.result import Result
 OnOutput = Callable[[int, bytes], None]
 
 _PIECE = 65536
+_DYING = 0.2  # seconds
 _OWN_MOST = 4096  # bytes kept of what a tender of the frames "all" says on its own standard error
 
 
@@ -197,7 +198,8 @@ class Run:
 
     def _broken(self, how: str) -> None:
         # Where it was killed or fell over inside a frame, that is the reason; a living one broke the rules.
-        if self._process.dead():
+        # A process that ends closes its descriptors some time before it is seen to have ended.
+        if self._process.dead(within=_DYING):
             self._gone()
         else:
             self._end(stopped("crashed", f"its tender broke the protocol: {how}"))
