@@ -164,6 +164,6 @@ def _for_nobody(image: Image) -> Path:
 @cache
 def _folder() -> Path:
     """A folder of this process that only its user can enter; gone when it ends."""
-    folder = tempfile.mkdtemp(prefix="nexus-qemu-")
+    folder = tempfile.mkdtemp(prefix=f"nexus-qemu-{os.getpid()}-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
