@@ -257,7 +257,7 @@ int main(int argc, char **argv)
     if (fuzz_files(argc, argv) != 0)
         return 1;
     srand(8);
-    for (int i = 0; argc == 1 && i < 50000; i++)
+    for (int i = 0; argc == 1 && i < 20000; i++)
         LLVMFuzzerTestOneInput(bytes, make(bytes));
     return 0;
 }
