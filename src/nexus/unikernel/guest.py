@@ -24,6 +24,7 @@ from nexus.unikernel.process import Process
 from nexus.unikernel.result import Result
 from nexus.unikernel.serving import OnOutput, Run
 from nexus.unikernel.tender import Tender
+from nexus.unikernel.words import joined
 
 MAIN, LIBRARY = "main.py", "lib"
 _CPU_MOST = 86_400.0
@@ -66,7 +67,7 @@ class Guest:
         self._process: Process | None = None
         self._stdin = stdin
         try:
-            _check(words)
+            joined(words)
             given = list(modules)
             if code is not None:
                 given.append((MAIN, self._file(code)))
@@ -107,8 +108,12 @@ class Guest:
         *,
         stdin: bytes = b"",
         on_output: OnOutput | None = None,
+        limits: Limits | None = None,
     ) -> Result:
-        """Serves it from `began` (time.monotonic()) on: until it ends, or (`resident`) has run `code`."""
+        """Serves it from `began` (time.monotonic()) on: until it ends, or (`resident`) has run `code`.
+
+        `limits` of this run, where they are not those of its kind.
+        """
         assert self._host is not None
         if self._resident:
             assert code is not None
@@ -118,7 +123,7 @@ class Guest:
         run = Run(
             self.process,
             self._host,
-            self._kind.limits,
+            limits or self._kind.limits,
             self._kind.tender.name,
             began=began,
             stdin=stdin if self._resident else self._stdin,
@@ -160,12 +165,3 @@ def source(code: str | bytes) -> bytes:
             hint="give large data as standard input or as a granted file",
         )
     return data
-
-
-def _check(words: Sequence[str]) -> None:
-    for word in words:
-        if not word or " " in word or "\0" in word:
-            raise InvalidInputError(
-                f"word {word!r} of a guest's command line",
-                hint="words are not empty and have neither spaces nor NUL; give anything else as standard input",
-            )

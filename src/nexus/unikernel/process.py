@@ -96,7 +96,8 @@ class Process:
 
     def _spawn(self, given: dict[int, int]) -> None:
         try:
-            spawn(self._pid, self.launch.argv, given)
+            # Tenders that answer themselves take every call but a few from themselves; others are whole programs.
+            spawn(self._pid, self.launch.argv, given, session=self.launch.frames == "all")
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.ENOMEM):
                 raise BusyError(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import psutil
 import pytest
@@ -23,9 +24,10 @@ from nexus.unikernel.tender import Launch
 SHELL = "/bin/sh"
 
 
-def said(process: Process) -> bytes:
-    os.set_blocking(process.stdout, True)
-    with os.fdopen(os.dup(process.stdout), "rb") as stream:
+def said(process: Process, descriptor: int | None = None) -> bytes:
+    descriptor = process.stdout if descriptor is None else descriptor
+    os.set_blocking(descriptor, True)
+    with os.fdopen(os.dup(descriptor), "rb") as stream:
         return stream.read()
 
 
@@ -40,15 +42,19 @@ def shell(script: str) -> Launch:
     return Launch((SHELL, "-c", script), "forwarded")
 
 
-def test_it_has_an_empty_environment_the_root_folder_and_a_session_of_its_own(nothing_left, monkeypatch):
+@pytest.mark.parametrize("frames", ["forwarded", "all"])
+def test_it_has_an_empty_environment_the_root_folder_and_a_group_of_its_own(
+    nothing_left, monkeypatch, frames: Literal["forwarded", "all"]
+):
     monkeypatch.setenv("SECRET_OF_MINE", "1")
-    process = Process(shell("cat /proc/self/environ; pwd; cut -d' ' -f1,6 /proc/self/stat"))
-    lines = said(process).decode().splitlines()
+    look = "(cat /proc/$$/environ; pwd; cut -d' ' -f5,6 /proc/$$/stat) >&2"
+    process = Process(Launch((SHELL, "-c", look), frames))
+    folder, numbers = said(process, process.stderr).decode().split("\n", 1)
+    group, session = map(int, numbers.split())
     process.close()
-    # A shell sets PWD and the like for those it starts.
-    assert "SECRET_OF_MINE" not in lines[0]
-    assert lines[0].endswith("/")
-    assert lines[1].split()[1] == str(process.pid)
+    assert folder == "/"  # and nothing of the environment before it
+    assert group == process.pid
+    assert (session == process.pid) == (frames == "all")
 
 
 def test_it_has_no_descriptor_but_its_four(nothing_left):
