@@ -75,7 +75,8 @@ def loader() -> Path:
 class Peer:
     """The other end of a guest's channel: answers every frame, and keeps what was asked."""
 
-    def __init__(self, answer: Answer, stdin: bytes = b"") -> None:
+    def __init__(self, answer: Answer, stdin: bytes = b"", delay: float = 0) -> None:
+        self.delay = delay  # seconds between a frame's head and its bytes
         self.answer = answer
         self.stdin = stdin
         self.run = Run()
@@ -86,6 +87,7 @@ class Peer:
             while len(head := frames.read(abi.REQUEST.size)) == abi.REQUEST.size:
                 magic, op, arg, in_len, out_cap = abi.REQUEST.unpack(head)
                 assert magic == abi.FRAME_MAGIC
+                time.sleep(self.delay)
                 data = frames.read(in_len)
                 if op == Op.EXIT:
                     self.run.status = arg
@@ -163,11 +165,14 @@ def emulated(
     modules: Sequence[tuple[str, bytes]] | bytes = (),
     stdin: bytes = b"",
     memory: int = 32 << 20,
+    device: str = "virtio-serial-device",
+    port: str = "virtserialport,chardev=c,nr=1",
+    delay: float = 0,
 ) -> Run:
     """Run an image in QEMU by its PVH entry; the test fails after a minute. `modules`: or the file itself."""
     ours, theirs = socket.socketpair()
     ours.settimeout(60)
-    peer = Peer(answer, stdin)
+    peer = Peer(answer, stdin, delay)
     with TemporaryDirectory() as folder:
         archive = Path(folder) / "modules.nxa"
         if modules and not isinstance(modules, bytes):
@@ -181,8 +186,8 @@ def emulated(
                 *("-m", f"{(memory + abi.BASE) >> 20}M", "-global", "virtio-mmio.force-legacy=off"),
                 *("-kernel", str(image), "-append", " ".join(["nx.virtio=0xfeb00e00", *words])),
                 *(("-initrd", str(archive)) if archive.exists() else ()),
-                *("-chardev", f"socket,id=c,fd={theirs.fileno()}", "-device", "virtio-serial-device"),
-                *("-device", "virtconsole,chardev=c"),
+                *("-chardev", f"socket,id=c,fd={theirs.fileno()}", "-device", device),
+                *("-device", port),
             ],
             pass_fds=(theirs.fileno(),),
         )

@@ -249,6 +249,22 @@ def test_the_page_tables_and_the_firmware_are_out_of_reach(image: Callable[[str]
 
 
 @needs_qemu
+@pytest.mark.parametrize(
+    "device", ["virtio-serial-device", "virtio-serial-device,max_ports=1", "virtio-serial-device,max_ports=2"]
+)
+def test_a_console_of_one_port_will_do(image: Callable[[str], Path], device: str) -> None:
+    done = emulated(image("hello"), device=device, port="virtconsole,chardev=c")
+    assert (done.status, done.stdout) == (0, b"hello from the LibOS\n")
+
+
+@needs_qemu
+def test_nothing_is_lost_where_the_peer_is_slow(image: Callable[[str], Path]) -> None:
+    reply = b"0123456789abcdef" * 65536
+    done = emulated(image("subject"), "host", "{}", answer=lambda *_: (len(reply), reply), delay=0.3)
+    assert (done.status, done.stdout) == (0, reply + b"\n")
+
+
+@needs_qemu
 def test_the_device_gets_no_buffer_that_is_not_the_guests(image: Callable[[str], Path]) -> None:
     done = emulated(image("subject"), "beside")
     assert done.stdout == b"-14 -14\n" * 8 + b"-14\n"
