@@ -9,7 +9,6 @@ from __future__ import annotations
 import select
 import socket
 import time
-
 from dataclasses import dataclass
 
 from nexus.unikernel import abi

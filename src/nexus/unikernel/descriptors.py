@@ -1,8 +1,8 @@
 """File descriptors of one guest: made, closed one by one, or all at the end.
 
 Knows nothing of processes. Invariant: a descriptor that was made is in the list or closed, even where a
-signal's exception (KeyboardInterrupt) comes between two steps: making and keeping, and taking and closing, are
-each one call from C to C, with no bytecode between.
+signal's exception (KeyboardInterrupt) comes between two steps: making and keeping, and taking and closing,
+are each one call from C to C, with no bytecode between.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def none_left() -> BusyError:
     """What to say when descriptors have run out."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return BusyError(
-        f"no file descriptor is left for one more guest: this process may have {limit}, each guest needs {EACH}",
+        f"no file descriptor is left for one more guest: this process may have {limit}, "
+        f"each guest needs {EACH}",
         hint="allow more with `ulimit -n 16384` (LimitNOFILE=16384 in a systemd unit), or run fewer at once",
     )
 

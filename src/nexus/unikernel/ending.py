@@ -1,6 +1,7 @@
 """Why a run is over, in the words of `Result`.
 
-Knows nothing of how a guest is started or read. Invariant: the words tell what was seen, not what may be behind.
+Knows nothing of how a guest is started or read. Invariant: the words tell what was seen, not what may be
+behind.
 """
 
 from __future__ import annotations

@@ -50,7 +50,8 @@ class Files:
     def __init__(self, granted: Sequence[Path]) -> None:
         self._granted: list[tuple[tuple[str, ...], Path]] = []
         for path in granted:
-            whole = Path(os.path.abspath(path))  # noqa: PTH100 - links are left: the guest names it as it was granted
+            # Links are left as they are: the guest names it as it was granted.
+            whole = Path(os.path.abspath(path))  # noqa: PTH100
             if not whole.exists():
                 raise NotFoundError(f"{path} was granted to a sandbox and does not exist")
             self._granted.append((whole.parts[1:], whole))
@@ -88,7 +89,8 @@ class Files:
         """Names, sorted, each with NUL behind; folders (not links to one) end in "/". All or, with
         -EMSGSIZE, none.
 
-        A name that is not UTF-8 is shown with U+FFFD in it, and cannot be opened. -E2BIG: more than fits a call.
+        A name that is not UTF-8 is shown with U+FFFD in it, and cannot be opened. -E2BIG: more than fits a
+        call.
         """
         try:
             with self._looked_up(name) as (descriptor, _):
@@ -108,7 +110,7 @@ class Files:
 
     @contextmanager
     def _looked_up(self, name: bytes) -> Iterator[tuple[int, os.stat_result]]:
-        """A descriptor for looking, and what it is. Raises `OSError`: EPERM where nothing was granted for it."""
+        """A descriptor for looking, and what it is. Raises `OSError`: EPERM for what was not granted."""
         root, rest = self._grant(name)
         top = os.open(root, _LOOK)
         try:

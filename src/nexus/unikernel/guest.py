@@ -1,7 +1,7 @@
 """A guest that was started: its process, what it may ask, and where it stands.
 
-Knows nothing of who keeps it (`sandbox`, `session`, `pool`). Invariant: after `close`, or when the object goes,
-nothing of it is left: no process, thread, descriptor or file.
+Knows nothing of who keeps it (`sandbox`, `session`, `pool`). Invariant: after `close`, or when the object
+goes, nothing of it is left: no process, thread, descriptor or file.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """HTTP requests that the host makes for a guest, to the hosts that were granted and no other.
 
 A grant is a host as it stands in the URL ("api.example.org": its standard ports; "api.example.org:8080": that
-port) or all names below one ("*.example.org"). Redirects are followed where they lead to a granted host. Names
-that lead into private networks are refused unless the address itself, or "localhost", was granted: a name's
-owner chooses its address, and must not choose one of this machine's neighbours. No proxy, cookie, password or
-certificate setting of this user is used but the system's list of authorities. Knows nothing of JSON or guests.
-Invariant: no connection is opened to an address that was not checked, and no more than `most` bytes are held.
+port) or all names below one ("*.example.org"). Redirects are followed where they lead to a granted host.
+Names that lead into private networks are refused unless the address itself, or "localhost", was granted: a
+name's owner chooses its address, and must not choose one of this machine's neighbours. No proxy, cookie,
+password or certificate setting of this user is used but the system's list of authorities. Knows nothing of
+JSON or guests. Invariant: no connection is opened to an address that was not checked, and no more than `most`
+bytes are held.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ _REDIRECTS_MOST = 10
 _STANDARD = {"http": 80, "https": 443}
 # Of one connection, which is ours: not sent on.
 _OURS = frozenset(
-    "accept-encoding connection content-length expect keep-alive proxy-authorization proxy-connection te trailer "
-    "transfer-encoding upgrade".split()
+    "accept-encoding connection content-length expect keep-alive proxy-authorization proxy-connection te "
+    "trailer transfer-encoding upgrade".split()
 )
 _SECRET = frozenset(("authorization", "cookie"))  # not sent on to another host
 

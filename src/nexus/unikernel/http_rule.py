@@ -42,7 +42,7 @@ class Rule:
         if not plain or "/" in text or text.endswith(":"):
             raise InvalidInputError(
                 f"HTTP grant {text!r} is no host",
-                hint="a host as in a URL, without scheme and path: api.example.org, 127.0.0.1:8080, *.example.org",
+                hint="a host as in a URL, without its scheme: api.example.org, 127.0.0.1:8080, *.example.org",
             )
         address = _address(url.host)
         if below and address is not None:

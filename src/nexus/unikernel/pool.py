@@ -1,8 +1,9 @@
 """Guests that were started ahead and wait for code: a run costs what the code costs.
 
-Each is used once. A thread of the pool starts them, looks after them while they wait, and takes away those that
-are used; a run itself is served in the caller's thread and changes hands nowhere. Knows nothing of backends.
-Invariant: at most `size` guests wait; one that was used is never used again; after `close` nothing is left.
+Each is used once. A thread of the pool starts them, looks after them while they wait, and takes away those
+that are used; a run itself is served in the caller's thread and changes hands nowhere. Knows nothing of
+backends. Invariant: at most `size` guests wait; one that was used is never used again; after `close` nothing
+is left.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ class PoolClosedError(NexusError):
 class Pool:
     """`size` guests of `sandbox` that wait. To be used by `with`, from any number of threads.
 
-    Limits count from the run's start. A guest's CPU time is looked at by us, not by its tender, so a run may use
-    some milliseconds more than its limit. Raises what `Sandbox.kind` and the grants are refused with.
+    Limits count from the run's start. A guest's CPU time is looked at by us, not by its tender, so a run may
+    use some milliseconds more than its limit. Raises what `Sandbox.kind` and the grants are refused with.
     """
 
     def __init__(self, sandbox: Sandbox, size: int = 2) -> None:

@@ -31,8 +31,9 @@ class Process:
     """Starts `launch`. Only the thread that runs it calls its methods, but for `stop`.
 
     A tender dies with the thread that started it (PR_SET_PDEATHSIG), so that thread has to outlive the guest.
-    Raises `BusyError` where the system has no descriptors, memory or processes left, `MissingPartError` where the
-    program is not there. Standard input is `stdin`, or what `give_input` says later where `stdin` is None.
+    Raises `BusyError` where the system has no descriptors, memory or processes left, `MissingPartError` where
+    the program is not there. Standard input is `stdin`, or what `give_input` gives later, where `stdin`
+    is None.
     """
 
     def __init__(self, launch: Launch, stdin: bytes | None = b"") -> None:
@@ -58,7 +59,7 @@ class Process:
             self.stdout, out = own.pipe()
             self.stderr, err = own.pipe()
             try:
-                # Not socket.socketpair: it makes two more objects of each, and an interrupt between loses one.
+                # Not socket.socketpair: it makes another object of each, and an interrupt between loses it.
                 ours, channel = socketpair()
             except OSError as error:
                 raise (none_left() if error.errno in (errno.EMFILE, errno.ENFILE) else error) from error
@@ -96,13 +97,13 @@ class Process:
 
     def _spawn(self, given: dict[int, int]) -> None:
         try:
-            # Tenders that answer themselves take every call but a few from themselves; others are whole programs.
+            # Tenders that answer themselves keep but a few system calls; others are whole programs.
             spawn(self._pid, self.launch.argv, given, session=self.launch.frames == "all")
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.ENOMEM):
                 raise BusyError(
                     f"no process can be started for a sandbox: {error.strerror}",
-                    hint="run fewer at once, or allow more (`ulimit -u`, the pids and memory limits of the unit)",
+                    hint="run fewer at once, or allow more: `ulimit -u`, TasksMax and MemoryMax of the unit",
                 ) from error
             if error.errno in (errno.ENOENT, errno.EACCES, errno.ENOEXEC):
                 raise MissingPartError(
@@ -123,7 +124,7 @@ class Process:
         return self._channel
 
     def give_input(self, stdin: bytes) -> None:
-        """What it reads from now on; input that it has not read is gone. Only if started with `stdin` None."""
+        """What it reads from now on; what it has not read is gone. Only if started with `stdin` None."""
         assert self._input is not None
         # The place where the next read begins is one for both processes: they share the open file.
         at = os.lseek(self._input, 0, os.SEEK_END)

@@ -1,10 +1,10 @@
 """One run of one guest: answers what it asks, keeps what it prints, ends it at its limits.
 
-All happens in the caller's thread, in one poll(2) over output, channel, process and deadline; only host functions
-run elsewhere (`calls`). Knows nothing of how a guest is started or kept. Invariant: `serve` returns a `Result`
-whatever the guest and its tender do, at the latest when the wall limit is over; if it raises instead (the
-tender could not begin, `on_output` raised, KeyboardInterrupt), or the run did not end at a FETCH, the process
-has to be closed by the caller, and nothing of the run is left but what `calls` says.
+All happens in the caller's thread, in one poll(2) over output, channel, process and deadline; only host
+functions run elsewhere (`calls`). Knows nothing of how a guest is started or kept. Invariant: `serve` returns
+a `Result` whatever the guest and its tender do, at the latest when the wall limit is over; if it raises
+instead (the tender could not begin, `on_output` raised, KeyboardInterrupt), or the run did not end at a
+FETCH, the process has to be closed by the caller, and nothing of the run is left but what `calls` says.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class Run:
         host.begin(self._deadline)
 
     def serve(self, fetched: Request | None = None, *, resident: bool = False) -> Result:
-        """Serves until the end. `resident`: a FETCH for which the host has no code is the end, with its status;
-        the guest goes on waiting, in `fetch`. `fetched`: it waits already, from the run before.
+        """Serves until the end. `resident`: a FETCH for which the host has no code is the end, with its
+        status; the guest goes on waiting, in `fetch`. `fetched`: it waits already, from the run before.
 
         Raises `SandboxError` where the tender could not begin, and whatever `on_output` raises.
         """
@@ -93,7 +93,7 @@ class Run:
             self._process.kill()
             raise
         finally:
-            # After the kill: a function's answer that nobody reads then fails at once and gives the lock back.
+            # After the kill: then an answer that nobody takes fails at once, and gives the lock back.
             with self._replying:
                 self._over = True
                 waiting = self._waiting

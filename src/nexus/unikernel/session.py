@@ -1,7 +1,7 @@
 """A guest that runs one piece of code after the other and keeps what they define.
 
-Knows nothing of backends. Invariant: at most one run at a time; after `close`, or when the object goes, nothing
-is left of the guest.
+Knows nothing of backends. Invariant: at most one run at a time; after `close`, or when the object goes,
+nothing is left of the guest.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class Session:
         self.close()
 
     def run(self, code: str | bytes, *, stdin: bytes = b"", on_output: OnOutput | None = None) -> Result:
-        """Runs Python source after what ran before. Its standard input is `stdin`, and what was not read of the
-        input before is gone where it is not empty.
+        """Runs Python source after what ran before. Its standard input is `stdin`; where that is not empty,
+        what was not read of the input before is gone.
 
         Raises as `Sandbox.run`, and `SessionEndedError`. Waits while another thread runs something here.
         """

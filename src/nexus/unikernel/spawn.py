@@ -1,9 +1,9 @@
 """Starts a program with chosen descriptors, an empty environment and nothing else of this process.
 
-posix_spawn(3) of glibc by ctypes: it shares the memory until the program runs (a fork of a large Python process
-takes milliseconds), can close every other descriptor, lets other threads run meanwhile, and writes the process
-id where the caller keeps it before any signal's exception can come. Needs glibc 2.34 (Debian 12, Ubuntu 22.04).
-Knows nothing of guests. Invariant: the program gets the descriptors named and no other.
+posix_spawn(3) of glibc by ctypes: it shares the memory until the program runs (a fork of a large Python
+process takes milliseconds), can close every other descriptor, lets other threads run meanwhile, and writes
+the process id where the caller keeps it before any signal's exception can come. Needs glibc 2.34 (Debian 12,
+Ubuntu 22.04). Knows nothing of guests. Invariant: the program gets the descriptors named and no other.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ _DEFAULT = ("SIGPIPE", "SIGINT", "SIGHUP", "SIGTERM", "SIGQUIT", "SIGCHLD", "SIG
 def spawn(
     pid: ctypes.c_int, argv: Sequence[str], descriptors: Mapping[int, int], *, session: bool = False
 ) -> None:
-    """Starts argv[0], a path, in "/", in a process group of its own; its descriptor n is our `descriptors[n]`.
+    """Starts argv[0], a path, in "/", in a process group of its own; its descriptor n is our
+    `descriptors[n]`.
 
-    `session`: in a session of its own too, so that it cannot reach our terminal. That costs milliseconds where
-    the machine is busy (the scheduler makes a group for each), and is for programs that could open a terminal.
-    The process id is in `pid` as soon as there is a process. Raises `OSError` where it cannot be started,
-    `MissingPartError` where the C library is too old.
+    `session`: in a session of its own too, so that it cannot reach our terminal. That costs milliseconds
+    where the machine is busy (the scheduler makes a group for each), and is for programs that could open a
+    terminal. The process id is in `pid` as soon as there is a process. Raises `OSError` where it cannot be
+    started, `MissingPartError` where the C library is too old.
     """
     # A descriptor of ours that has a number of theirs would be overwritten before it is copied.
     highest = max(descriptors)

@@ -1,4 +1,4 @@
-"""Guests for tests: a fake tender that does what it is told, and the real Python image; and what may be left."""
+"""Guests for tests: a fake tender that does what it is told, the real Python image; and what may be left."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Left:
     """What this process has open and runs."""
 
     def __init__(self) -> None:
-        self.descriptors = set(os.listdir("/proc/self/fd"))
+        self.descriptors = {path.name for path in Path("/proc/self/fd").iterdir()}
         self.threads = set(threading.enumerate())
         self.children = {child.pid for child in psutil.Process().children()}
 
@@ -71,7 +71,7 @@ class Left:
         """What is here and was not before."""
         found = {
             "descriptors": {
-                name: os.readlink(f"/proc/self/fd/{name}")
+                name: str(Path(f"/proc/self/fd/{name}").readlink())
                 for name in self.descriptors - before.descriptors
                 if os.path.lexists(f"/proc/self/fd/{name}")  # but for the one that listed them
             },

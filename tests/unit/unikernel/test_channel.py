@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -30,7 +32,7 @@ def framed(request: Request) -> bytes:
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(places)]
 
 
 @given(st.lists(requests, max_size=5), st.lists(st.integers(0, 10_000), max_size=20))
@@ -47,14 +49,12 @@ def test_requests_come_out_as_they_went_in_however_they_are_cut(sent: list[Reque
 @given(st.lists(st.binary(max_size=200), max_size=20))
 def test_any_bytes_are_requests_or_refused(stream: list[bytes]):
     frames = Frames()
-    try:
+    with suppress(ChannelError):
         for piece in stream:
             frames.feed(piece)
             while (request := frames.take()) is not None:
                 assert len(request.data) <= abi.PAYLOAD_MAX
                 assert request.out_cap <= abi.PAYLOAD_MAX
-    except ChannelError as error:
-        assert "frame" in str(error)
 
 
 @given(requests, st.integers(0, 23), st.integers(0, 255))

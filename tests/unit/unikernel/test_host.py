@@ -73,7 +73,7 @@ def test_calls_are_counted_but_not_a_repeated_one(host: Host):
 def test_only_what_may_take_long_is_not_answered_at_once(host: Host):
     assert host.at_once(Op.CALL, 0, CALL, ROOM) is None
     host.answer(Op.CALL, 0, CALL, 10)
-    result, out = host.at_once(Op.CALL, 0, CALL, ROOM) or (0, b"")
+    _result, out = host.at_once(Op.CALL, 0, CALL, ROOM) or (0, b"")
     assert json.loads(out) == {"ok": "x" * 100}
     assert host.at_once(Op.FILE_STAT, 0, b"/x", ROOM) == (-Errno.EPERM, b"")
 

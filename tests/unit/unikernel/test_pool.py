@@ -126,8 +126,15 @@ def test_a_pool_whose_guests_cannot_be_started_says_so_to_who_runs(fake):
 def test_closing_stops_what_runs(any_fake):
     pool = Pool(fake_sandbox(any_fake, Limits(wall=60)), 1)
     running = threading.Event()
-    threading.Thread(target=lambda: (running.wait(60), pool.close())).start()
+
+    def close() -> None:
+        running.wait(60)
+        pool.close()
+
+    closer = threading.Thread(target=close)
+    closer.start()
     result = pool.run("out a\nspin", on_output=lambda stream, piece: running.set())
+    closer.join()
     assert result.ending == "stopped"
     with pytest.raises(PoolClosedError, match="closed"):
         pool.run("out a")

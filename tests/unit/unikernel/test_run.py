@@ -10,12 +10,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nexus.unikernel import abi
 from nexus.unikernel.ending import SandboxError
 from nexus.unikernel.grants import Grants
 from nexus.unikernel.limits import Limits
 from tests.unit.unikernel.fake import FakeTender, fake_sandbox
 
 CALL = 'call 7 0 {room} {{"name":"{name}"}}'
+
+
+def framed_call(name: str) -> str:
+    """A call of a host function, in the hexadecimal of the fake tender's "send"."""
+    request = b'{"name":"%s"}' % name.encode()
+    return (abi.REQUEST.pack(abi.FRAME_MAGIC, abi.Op.CALL, 0, len(request), 255) + request).hex()
+
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -129,7 +137,7 @@ def test_a_breach_of_the_protocol_ends_the_guest(any_fake, script):
 
 def test_a_call_before_the_answer_to_the_last_is_a_breach(any_fake):
     slow = Grants(functions={"slow": lambda: time.sleep(0.3)})
-    script = "send 4e5846310700000000000000000000000f00000000000000\nsend 7b226e616d65223a22736c6f77227d\nask 16\nspin"
+    script = f"send {framed_call('slow')}\nask 16\nspin"
     result = fake_sandbox(any_fake, grants=slow).run(script)
     assert result.ending == "crashed"
     assert "before the answer" in result.detail
@@ -187,7 +195,7 @@ def test_a_host_function_that_blocks_does_not_hold_the_run(any_fake):
 def test_a_guest_that_dies_while_its_function_runs_is_told_as_that(any_fake):
     blocked = threading.Event()
     grants = Grants(functions={"wait": blocked.wait})
-    script = f"send 4e5846310700000000000000000000000f000000ff000000\nsend 7b226e616d65223a2277616974227d\nsleep 100\nsignal {int(signal.SIGSYS)}"
+    script = f"send {framed_call('wait')}\nsleep 100\nsignal {int(signal.SIGSYS)}"
     try:
         assert fake_sandbox(any_fake, Limits(wall=30), grants).run(script).ending == "crashed"
     finally:
@@ -205,7 +213,12 @@ def test_the_calls_limit_ends_it(any_fake):
 
 def test_an_answer_that_does_not_fit_is_kept_and_the_function_not_called_again(any_fake):
     called: list[int] = []
-    grants = Grants(functions={"f": lambda: called.append(1) or "x" * 100})
+
+    def f() -> str:
+        called.append(1)
+        return "x" * 100
+
+    grants = Grants(functions={"f": f})
     script = CALL.format(room=10, name="f") + "\n" + CALL.format(room=200, name="f")
     result = fake_sandbox(any_fake, Limits(calls=1), grants).run(script)
     assert result.stdout == b'-90 109 \n109 109 {"ok":"' + b"x" * 100 + b'"}\n'

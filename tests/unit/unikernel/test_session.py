@@ -82,10 +82,15 @@ def test_a_session_outlives_the_thread_that_began_it(any_fake):
 def test_closing_from_another_thread_stops_the_run(any_fake):
     with fake_sandbox(any_fake, Limits(wall=60)).session() as session:
         running = threading.Event()
-        timer = threading.Thread(target=lambda: (running.wait(60), session.close()))
-        timer.start()
+
+        def close() -> None:
+            running.wait(60)
+            session.close()
+
+        closer = threading.Thread(target=close)
+        closer.start()
         result = session.run("out begun\nspin", on_output=lambda stream, piece: running.set())
-        timer.join()
+        closer.join()
         assert result.ending == "stopped"
         assert result.stdout.startswith(b"begun")
         with pytest.raises(SessionEndedError):
