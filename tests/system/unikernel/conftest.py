@@ -64,12 +64,7 @@ class Held:
             {path.name for path in Path("/proc/self/fd").iterdir()},
             set(threading.enumerate()),
             {child.pid for child in psutil.Process().children(recursive=True)},
-            {
-                str(path)
-                for folder in Path(tempfile.gettempdir()).glob("nexus-*")
-                if folder.is_dir() and os.access(folder, os.R_OK)
-                for path in folder.glob("*.nxa")
-            },
+            {str(file) for file in Path(tempfile.gettempdir()).glob(f"nexus-qemu-{os.getpid()}-*/*.nxa")},
         )
 
     def left(self) -> str:

@@ -41,7 +41,7 @@ _MACHINE = (
     f" -accel tcg,thread=single,tb-size={_TRANSLATED}"
     " -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
     " -global virtio-mmio.force-legacy=off -device virtio-serial-device -chardev socket,id=c,fd=3"
-    " -device virtconsole,chardev=c -kernel /dev/fd/4 -initrd /dev/fd/5"
+    " -device virtserialport,chardev=c,nr=1 -kernel /dev/fd/4 -initrd /dev/fd/5"
 ).split()
 # QEMU has no limit of processor time, and its files have to be open before it is nobody. SIGXCPU comes first
 # and says why; SIGKILL a second later where that was caught.
@@ -164,6 +164,6 @@ def _for_nobody(image: Image) -> Path:
 @cache
 def _folder() -> Path:
     """A folder of this process that only its user can enter; gone when it ends."""
-    folder = tempfile.mkdtemp(prefix="nexus-qemu-")
+    folder = tempfile.mkdtemp(prefix=f"nexus-qemu-{os.getpid()}-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
