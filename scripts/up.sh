@@ -6,6 +6,12 @@ scripts/setup.sh
 PATH="$PWD/.venv/bin:$PATH"
 
 nexus models pull
+# The Python that agents' code runs in takes a minute, once; without a compiler or its sources it is left out.
+if image=$(nexus unikernel build 2>&1 </dev/null); then
+    echo "The sandbox for agents' code is ready: nexus unikernel doctor" >&2
+else
+    echo "The sandbox for agents' code was left out: ${image##*$'\n'}" >&2
+fi
 nexus up --detach
 nexus add docs --quiet
 cat <<'END'

@@ -38,10 +38,10 @@ def sandbox() -> None:
     """Without a callback, a group of one command would lose the command's name."""
 
 
-@app.command(context_settings={"ignore_unknown_options": True})
+@app.command()
 def run(
     code: Annotated[str, typer.Argument(metavar="CODE.py", help="The file; - for standard input.")],
-    words: Annotated[list[str] | None, typer.Argument(metavar="[WORDS]...", help="Its sys.argv.")] = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="[WORDS]...", help="Its arguments; behind -- such as begin with a dash.")] = None,
     backend: Backend = "auto",
     timeout: Timeout = 10.0,
     memory: Memory = 64,
