@@ -1,4 +1,4 @@
-"""CPython in bubblewrap: what code sees there, what it cannot do, how it ends, what it says where it fails."""
+"""CPython in bubblewrap: what code sees there, what it cannot do, how it ends, and what it leaves."""
 
 from __future__ import annotations
 
