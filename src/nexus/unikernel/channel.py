@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import socket
 import time
+
 from dataclasses import dataclass
 
 from nexus.unikernel import abi
@@ -86,7 +87,7 @@ def replied(result: int, data: bytes) -> bytes:
 class Channel:
     """Our end of the socket. One thread reads; one thread at a time writes."""
 
-    def __init__(self, ours: socket.socket) -> None:
+    def __init__(self, ours: socket.SocketType) -> None:
         ours.setblocking(False)
         self._socket = ours
         self._frames = Frames()

@@ -11,7 +11,7 @@ import errno
 import os
 import resource
 from collections.abc import Callable
-from itertools import chain
+from itertools import chain, repeat
 
 from nexus.core.errors import BusyError
 
@@ -26,7 +26,10 @@ class Descriptors:
         self._open: list[int] = []
 
     def one(self, make: Callable[..., int], *arguments: object) -> int:
-        """The descriptor that `make(*arguments)` gives. Raises `BusyError` where there are no more."""
+        """The descriptor that `make(*arguments)` gives, a function of C with at least one argument.
+
+        Raises `BusyError` where there are no more.
+        """
         try:
             self._open.extend(map(make, *((argument,) for argument in arguments)))
         except OSError as error:
@@ -48,8 +51,7 @@ class Descriptors:
 
     def close_all(self) -> None:
         """Closes what is open. May be called again."""
-        while self._open:
-            list(map(os.close, map(self._open.pop, (-1,))))
+        list(map(os.close, map(self._open.pop, repeat(-1, len(self._open)))))
 
     def __del__(self) -> None:
         self.close_all()
@@ -74,8 +76,3 @@ def none_left() -> BusyError:
 
 def _short(error: OSError) -> Exception:
     return none_left() if error.errno in (errno.EMFILE, errno.ENFILE) else error
-
-
-def in_memory(name: str) -> int:
-    """A new file that has no place on a disk."""
-    return os.memfd_create(name, os.MFD_CLOEXEC)

@@ -20,9 +20,7 @@ from nexus.unikernel.images import LIBRARY
 from nexus.unikernel.micropython import Tree, headers, in_parallel
 from nexus.unikernel.toolchain import BuildError, Toolchain, libos
 
-_EXTMOD = (
-    "modasyncio modbinascii moddeflate modhashlib modheapq modjson modrandom modre"
-)
+_EXTMOD = "modasyncio modbinascii moddeflate modhashlib modheapq modjson modrandom modre"
 _LIBM = (
     "__cos __expo2 __rem_pio2 __rem_pio2_large __sin __tan acos acosh asin asinh atan atan2 atanh ceil copysign"
     " cos cosh erf exp expm1 floor fmod frexp ldexp lgamma log log10 log1p modf nearbyint pow rint round scalbn"
@@ -30,10 +28,15 @@ _LIBM = (
 )
 # What runs most is compiled for speed, the rest for size.
 _FAST = {
-    *("argcheck bc gc map ordered_map mpz obj objboundmeth objclosure objdict objfloat objfun objgenerator objint".split()),
-    *("objint_mpz objlist objstr objstrunicode objtuple objtype qstr runtime sequence smallint unicode vm vstr".split()),
+    *(
+        "argcheck bc gc map ordered_map mpz obj objboundmeth objclosure objdict objfloat objfun objgenerator objint".split()
+    ),
+    *(
+        "objint_mpz objlist objstr objstrunicode objtuple objtype qstr runtime sequence smallint unicode vm vstr".split()
+    ),
     *("float_digits float_text".split()),
 }
+_SHARED = ("float_digits", "float_mp", "float_text")  # parts of our port that mpy-cross needs too
 _FOREIGN = ("-w", "-std=gnu11")  # not our code, so not our warnings
 _WARNINGS = ("-Wall", "-Wextra", "-Werror")
 
@@ -74,11 +77,26 @@ def compiled(folder: Path, toolchain: Toolchain, home: Home | None = None) -> Pa
     )
 
 
+def powers_of_ten(first: int = -342, last: int = 324) -> str:
+    """The C header float_powers.h: 10**n cut to 128 bits whose highest is set, for float_digits.c."""
+    rows = []
+    for n in range(first, last + 1):
+        above, below = (10**n, 1) if n >= 0 else (1, 10**-n)
+        shift = 128 - (above.bit_length() - below.bit_length())
+        value = (above << shift) // below if shift >= 0 else above // (below << -shift)
+        value >>= value.bit_length() - 128
+        rows.append(f"    {{{value >> 64:#x}u, {value & (2**64 - 1):#x}u}},\n")
+    head = f"#define NX_POWERS_FIRST ({first})\n#define NX_POWERS_LAST {last}\n"
+    return f"{head}static const uint64_t nx_powers[][2] = {{\n{''.join(rows)}}};\n"
+
+
 def _interpreter(tree: Tree, toolchain: Toolchain, folder: Path) -> list[Path]:
     ours = sorted(port().glob("*.c"))
     theirs = [*tree.core, *tree.files("extmod", _EXTMOD)]
     include = [f"-I{port()}", "-isystem", str(port() / "libc"), "-isystem", str(tree.root), f"-I{folder}"]
     include += ["-DMICROPY_ROM_TEXT_COMPRESSION=0", "-DNDEBUG"]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "float_powers.h").write_text(powers_of_ten())
     headers(
         tree,
         [toolchain.cc, *toolchain.flags, *include, "-w"],
@@ -102,7 +120,14 @@ def _libm(tree: Tree, toolchain: Toolchain, folder: Path) -> Path:
     def one(source: Path) -> Path:
         to = folder / f"{source.stem}.o"
         return toolchain.compile(
-            source, to, "-isystem", str(port() / "libc"), *_FOREIGN, "-O2", "-ffp-contract=off", "-fno-builtin"
+            source,
+            to,
+            "-isystem",
+            str(port() / "libc"),
+            *_FOREIGN,
+            "-O2",
+            "-ffp-contract=off",
+            "-fno-builtin",
         )
 
     return toolchain.archive(in_parallel(tree.files("lib/libm_dbl", _LIBM), one), folder / "libm.a")
@@ -110,12 +135,14 @@ def _libm(tree: Tree, toolchain: Toolchain, folder: Path) -> Path:
 
 def _mpy_cross(tree: Tree, toolchain: Toolchain, folder: Path) -> Path:
     """The library's compiler, a program of this machine."""
-    ours = [port() / f"{name}.c" for name in ("float_digits", "float_text") if (port() / f"{name}.c").exists()]
+    ours = [port() / f"{name}.c" for name in _SHARED]
     own = [*tree.files("mpy-cross", "main gccollect"), *tree.files("shared/runtime", "gchelper_generic")]
     paths = [*tree.core, *own, *ours]
     include = [f"-I{path}" for path in (tree.root, tree.root / "mpy-cross", folder, port())]
     flags = [*include, '-DMP_CONFIGFILE="mpcrossport.h"', "-DNDEBUG", "-std=gnu11", "-O1", "-w"]
     flags += ["-ffunction-sections", "-fdata-sections"]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "float_powers.h").write_text(powers_of_ten())
     headers(tree, [toolchain.cc, *flags], tree.core, tree.root / "mpy-cross" / "qstrdefsport.h", folder)
 
     def one(source: Path) -> Path:

@@ -14,15 +14,17 @@ import errno
 import os
 import select
 import signal
-import socket
 import threading
 import time
+from _socket import socketpair
 
 from nexus.core.errors import BusyError, MissingPartError
 from nexus.unikernel.channel import Channel
-from nexus.unikernel.descriptors import Descriptors, in_memory, none_left
+from nexus.unikernel.descriptors import Descriptors, none_left
 from nexus.unikernel.spawn import spawn
 from nexus.unikernel.tender import Launch
+
+_NULL = os.O_RDWR | os.O_CLOEXEC
 
 
 class Process:
@@ -56,19 +58,22 @@ class Process:
             self.stdout, out = own.pipe()
             self.stderr, err = own.pipe()
             try:
-                ours, channel = socket.socketpair()
+                # Not socket.socketpair: it makes two more objects of each, and an interrupt between loses one.
+                ours, channel = socketpair()
             except OSError as error:
                 raise (none_left() if error.errno in (errno.EMFILE, errno.ENFILE) else error) from error
-            with channel:
+            try:
                 self._channel = Channel(ours)
                 given = {
                     0: self._standard_input(theirs, stdin),
                     # Who answers all frames ends up with nothing to say on its own standard output.
-                    1: out if self.launch.frames == "forwarded" else theirs.one(_nowhere, None),
+                    1: out if self.launch.frames == "forwarded" else theirs.one(os.open, os.devnull, _NULL),
                     2: err,
                     self.launch.channel_fd: channel.fileno(),
                 }
                 self._spawn(given)
+            finally:
+                channel.close()
             own.close(out, err)
         finally:
             theirs.close_all()
@@ -81,9 +86,9 @@ class Process:
 
     def _standard_input(self, theirs: Descriptors, stdin: bytes | None) -> int:
         if stdin == b"":
-            return theirs.one(_nowhere, None)
+            return theirs.one(os.open, os.devnull, _NULL)
         # A file in memory, all there at once: no pipe to feed while the guest runs.
-        descriptor = self._own.one(in_memory, "stdin")
+        descriptor = self._own.one(os.memfd_create, "stdin", os.MFD_CLOEXEC)
         self._input = descriptor
         if stdin is not None:
             self.give_input(stdin)
@@ -183,7 +188,3 @@ class Process:
 
     def __del__(self) -> None:
         self.close()
-
-
-def _nowhere(_: None) -> int:
-    return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)

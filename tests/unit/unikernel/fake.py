@@ -38,9 +38,7 @@ class FakeTender:
         )
 
 
-def fake_sandbox(
-    tender: FakeTender, limits: Limits | None = None, grants: Grants | None = None
-) -> Sandbox:
+def fake_sandbox(tender: FakeTender, limits: Limits | None = None, grants: Grants | None = None) -> Sandbox:
     """A sandbox whose backend is the fake."""
     sandbox = Sandbox("spt", limits, grants)
     image = Image(tender.program.parent, "python", "fake")

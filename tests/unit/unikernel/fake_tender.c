@@ -217,6 +217,8 @@ static int obey(char *script)
         else if (!strcmp(line, "words"))
             for (char **word = words; *word; word++)
                 print(1, *word, strlen(*word)), print(1, "\n", 1);
+        else if (!strcmp(line, "print(end='')")) /* what a pool warms its guests with */
+            continue;
         else if (!strcmp(line, "where"))
             print(1, getcwd(folder, sizeof folder), 1);
         else

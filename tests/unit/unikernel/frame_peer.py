@@ -66,7 +66,7 @@ def run(launch: Launch, answer: Answer = nothing, seconds: float = 60) -> Outcom
                 _serve(ours, stream, outcome, answer)
         except OSError:
             process.kill()
-            process.wait()
+            process.communicate()
             raise
         finally:
             for path in launch.files:

@@ -24,9 +24,7 @@ requests = st.builds(
 
 
 def framed(request: Request) -> bytes:
-    head = abi.REQUEST.pack(
-        abi.FRAME_MAGIC, request.op, request.arg, len(request.data), request.out_cap
-    )
+    head = abi.REQUEST.pack(abi.FRAME_MAGIC, request.op, request.arg, len(request.data), request.out_cap)
     return head + request.data
 
 

@@ -20,7 +20,9 @@ from nexus.unikernel.limits import Limits
 NEVER = float("inf")
 
 
-def answer(request: bytes | str, limits: Limits | None = None, **functions: Callable[..., Any]) -> dict[str, Any]:
+def answer(
+    request: bytes | str, limits: Limits | None = None, **functions: Callable[..., Any]
+) -> dict[str, Any]:
     data = request.encode() if isinstance(request, str) else request
     limits = limits or Limits()
     out = Functions(Grants(functions=functions), limits).call(data, NEVER)
@@ -45,7 +47,9 @@ def test_what_it_raises_is_told_with_its_type():
     assert answer(call("f"), f=f) == {"error": "'no such row'", "type": "KeyError"}
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), RecursionError("deep")])
+@pytest.mark.parametrize(
+    "error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), RecursionError("deep")]
+)
 def test_nothing_it_raises_ends_anything_but_the_call(error: BaseException):
     def f() -> None:
         raise error

@@ -87,7 +87,9 @@ def place(server: ThreadingHTTPServer) -> str:
     return f"127.0.0.1:{server.server_port}"
 
 
-def ask(granted: str | tuple[str, ...], url: str, most: int = 100_000, left: float = 60, **more: Any) -> dict[str, Any]:
+def ask(
+    granted: str | tuple[str, ...], url: str, most: int = 100_000, left: float = 60, **more: Any
+) -> dict[str, Any]:
     grants = (granted,) if isinstance(granted, str) else granted
     return Http(grants, most).request(time.monotonic() + left, url=url, **more)
 
@@ -117,7 +119,9 @@ def test_an_answer_comes_back_whole(server, place):
     assert headers["x-mine"] == "a"
 
 
-@pytest.mark.parametrize("more", [{"body": "grüße"}, {"body_b64": base64.b64encode("grüße".encode()).decode()}])
+@pytest.mark.parametrize(
+    "more", [{"body": "grüße"}, {"body_b64": base64.b64encode("grüße".encode()).decode()}]
+)
 def test_bodies_are_sent(server, place, more):
     ask(place, f"http://{place}/", method="post", **more)
     assert (server.seen[0][0], server.seen[0][3].decode()) == ("POST", "grüße")
@@ -129,7 +133,9 @@ def test_the_environments_proxies_are_not_used(place, monkeypatch):
 
 
 def test_headers_of_the_connection_are_ours(server, place):
-    ask(place, f"http://{place}/", headers={"Connection": "x", "Content-Length": "7", "Accept-Encoding": "br"})
+    ask(
+        place, f"http://{place}/", headers={"Connection": "x", "Content-Length": "7", "Accept-Encoding": "br"}
+    )
     headers = server.seen[0][2]
     assert headers["accept-encoding"] == "identity"
     assert "content-length" not in headers
@@ -151,7 +157,14 @@ def test_methods_are_those_listed(place, method):
 
 @pytest.mark.parametrize(
     "url",
-    ["ftp://127.0.0.1/", "file:///etc/passwd", "/x", "http:///x", "http://user:secret@127.0.0.1/", "http://[/"],
+    [
+        "ftp://127.0.0.1/",
+        "file:///etc/passwd",
+        "/x",
+        "http:///x",
+        "http://user:secret@127.0.0.1/",
+        "http://[/",
+    ],
 )
 def test_urls_that_are_none_are_refused(url):
     with pytest.raises(ValueError, match="URL"):
@@ -206,7 +219,11 @@ def test_a_redirected_post_is_what_the_status_says(server, place, status, method
 
 def test_secrets_stay_with_their_host(server, place):
     other = f"localhost:{server.server_port}"
-    ask((place, other), f"http://{place}/to/307/http://{other}/end", headers={"Authorization": "a", "X-Other": "b"})
+    ask(
+        (place, other),
+        f"http://{place}/to/307/http://{other}/end",
+        headers={"Authorization": "a", "X-Other": "b"},
+    )
     assert "authorization" in server.seen[0][2]
     assert "authorization" not in server.seen[1][2]
     assert server.seen[1][2]["x-other"] == "b"
@@ -349,7 +366,16 @@ def test_any_text_is_a_grant_or_refused(text):
 
 @pytest.mark.parametrize(
     "address",
-    ["0.0.0.0", "10.1.1.1", "100.64.0.1", "127.1.1.1", "169.254.169.254", "172.16.0.1", "192.168.1.1", "224.0.0.1"]
+    [
+        "0.0.0.0",
+        "10.1.1.1",
+        "100.64.0.1",
+        "127.1.1.1",
+        "169.254.169.254",
+        "172.16.0.1",
+        "192.168.1.1",
+        "224.0.0.1",
+    ]
     + ["255.255.255.255", "::", "::1", "fe80::1", "fc00::1", "ff02::1", "::ffff:10.0.0.1", "2002:7f00:1::"]
     + ["64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe"],
 )

@@ -109,6 +109,7 @@ def test_a_guest_that_dies_while_it_waits_is_not_used_and_is_replaced(any_fake):
         dead = waiting(pool)
         for pid in dead:
             os.kill(pid, signal.SIGKILL)
+        until(lambda: not any(runs(pid) for pid in dead))
         assert pool.run("out alive").ok
         until(lambda: len(pool._ready) == 2 and not set(dead) & set(waiting(pool)))
         assert pool.run("out alive").ok

@@ -105,7 +105,12 @@ def test_a_fault_is_told(any_fake):
 
 @pytest.mark.parametrize(
     ("number", "ending"),
-    [(signal.SIGSYS, "crashed"), (signal.SIGSEGV, "crashed"), (signal.SIGPROF, "cpu"), (signal.SIGKILL, "stopped")],
+    [
+        (signal.SIGSYS, "crashed"),
+        (signal.SIGSEGV, "crashed"),
+        (signal.SIGPROF, "cpu"),
+        (signal.SIGKILL, "stopped"),
+    ],
 )
 def test_signals(any_fake, number, ending):
     assert fake_sandbox(any_fake).run(f"signal {int(number)}").ending == ending
@@ -124,7 +129,7 @@ def test_a_breach_of_the_protocol_ends_the_guest(any_fake, script):
 
 def test_a_call_before_the_answer_to_the_last_is_a_breach(any_fake):
     slow = Grants(functions={"slow": lambda: time.sleep(0.3)})
-    script = 'send 4e5846310700000000000000000000000f00000000000000\nsend 7b226e616d65223a22736c6f77227d\nask 16\nspin'
+    script = "send 4e5846310700000000000000000000000f00000000000000\nsend 7b226e616d65223a22736c6f77227d\nask 16\nspin"
     result = fake_sandbox(any_fake, grants=slow).run(script)
     assert result.ending == "crashed"
     assert "before the answer" in result.detail
@@ -151,7 +156,9 @@ def test_a_machine_that_ends_before_its_guest_is_an_error_with_its_words(fake_al
 
 
 def test_unknown_and_not_granted_operations_are_answered(any_fake):
-    script = "\n".join(["call 99 0 10", "call 16 0 100 /etc/passwd", "call 24 0 16", "call 32 0 26", "call 6 0 100"])
+    script = "\n".join(
+        ["call 99 0 10", "call 16 0 100 /etc/passwd", "call 24 0 16", "call 32 0 26", "call 6 0 100"]
+    )
     assert fake_sandbox(any_fake).run(script).stdout.split(b"\n")[:5] == [
         b"-38 0 ",
         b"-1 0 ",

@@ -50,10 +50,16 @@ def test_limits_are_for_each_run(any_fake):
 
 @pytest.mark.parametrize(
     ("script", "ending"),
-    [("spin", "cpu"), ("sleep 100000", "wall"), ("flood 1000", "output"), ("fault 1 2 3", "crashed"), ("exit 3", "exited")],
+    [
+        ("spin", "cpu"),
+        ("sleep 100000", "wall"),
+        ("flood 1000", "output"),
+        ("fault 1 2 3", "crashed"),
+        ("exit 3", "exited"),
+    ],
 )
 def test_a_run_that_is_ended_ends_the_session(any_fake, script, ending):
-    limits = Limits(wall=0.6, cpu=0.2, output=100)
+    limits = Limits(wall=0.3 if ending == "wall" else 60, cpu=0.2, output=100)
     with fake_sandbox(any_fake, limits).session() as session:
         session.run("set 1")
         result = session.run(script)
@@ -80,7 +86,8 @@ def test_closing_from_another_thread_stops_the_run(any_fake):
         timer.start()
         result = session.run("out begun\nspin", on_output=lambda stream, piece: running.set())
         timer.join()
-        assert (result.ending, result.stdout) == ("stopped", b"begun\n")
+        assert result.ending == "stopped"
+        assert result.stdout.startswith(b"begun")
         with pytest.raises(SessionEndedError):
             session.run("get")
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,7 +46,6 @@ class Unicorn:
         )
 
 
-@cache
 def _looked() -> Preflight:
     try:
         found = version("unicorn")

@@ -2,6 +2,8 @@
 #include <nx.h>
 #include <string.h>
 
+extern const struct nx_boot *nx_boot;
+
 static const char constant[] = "constant";
 static char data[64] = {(char)0xc3}; /* ret */
 static volatile uint64_t sink;
@@ -53,7 +55,7 @@ int main(int argc, char **argv)
     else if (!strcmp(what, "stack"))
         return deeper(data);
     else if (!strcmp(what, "behind")) /* the first byte that is not the guest's */
-        *((volatile char *)heap + nx_memory_left() + 4096) = 1;
+        *(volatile char *)(uintptr_t)nx_boot->memory_end = 1;
     else if (!strcmp(what, "divide"))
         sink = 100 / sink;
     else if (!strcmp(what, "invalid"))
