@@ -6,6 +6,7 @@ and `emulated` in QEMU, from the PVH entry on. Neither is a tender: these test t
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import shutil
@@ -62,7 +63,9 @@ def shared_library(folder: Path, sources: Sequence[Path], *more: str) -> ctypes.
 @cache
 def loader() -> Path:
     """The program of `loaded`."""
-    to = Path(mkdtemp(prefix="libos-")) / "loader"
+    folder = mkdtemp(prefix="libos-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    to = Path(folder) / "loader"
     source = Path(__file__).parent / "unit" / "unikernel" / "guests" / "loader.c"
     flags = "-std=gnu11 -O1 -Wall -Wextra -Werror".split()
     subprocess.run(["gcc", *flags, f"-I{LIBOS / 'include'}", "-o", to, source], check=True)

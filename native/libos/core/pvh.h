@@ -13,8 +13,8 @@
  *
  * Console: port 0, both ways, carries frames and nothing else; every op arrives at the peer, EXIT too.
  * The guest waits for answers by looking at memory, so a waiting guest keeps a core busy. Having sent EXIT, and
- * at any fault, it makes the machine reset, which -no-reboot turns into the end of QEMU: an end without EXIT is
- * a fault.
+ * at any fault, it makes the machine reset, which -no-reboot turns into the end of QEMU: an end without EXIT
+ * is a fault.
  *
  * After the start the guest maps nothing below NX_BASE, its page tables neither; text is not writable, and
  * nothing but text is executable.
