@@ -6,7 +6,8 @@ scripts/setup.sh
 PATH="$PWD/.venv/bin:$PATH"
 
 nexus models pull
-# The Python that agents' code runs in takes a minute, once; without a compiler or its sources it is left out.
+# The Python that agents' code runs in; without a compiler or its sources it is left out.
+echo "Building the sandbox for agents' code (a minute, the first time)" >&2
 if image=$(nexus unikernel build 2>&1 </dev/null); then
     echo "The sandbox for agents' code is ready: nexus unikernel doctor" >&2
 else
