@@ -46,7 +46,10 @@ def build(
 @app.command()
 def run(
     what: Annotated[Path, typer.Argument(metavar="IMAGE|APP", help=_WHAT)],
-    words: Annotated[list[str] | None, typer.Argument(metavar="[WORDS]...", help="Its arguments; behind -- such as begin with a dash.")] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[WORDS]...", help="Its arguments; behind -- such as begin with a dash."),
+    ] = None,
     backend: Backend = "auto",
     timeout: Timeout = 10.0,
     memory: Memory = 64,
