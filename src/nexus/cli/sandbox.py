@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 _MIB = 1 << 20
 _MOST_CODE = 1 << 20
+_PATIENCE = 2.0  # seconds
 Backend = Annotated[
     str, typer.Option(help="What runs it: auto, kvm, spt, qemu or unicorn.", metavar="BACKEND")
 ]
@@ -38,10 +39,13 @@ def sandbox() -> None:
     """Without a callback, a group of one command would lose the command's name."""
 
 
-@app.command(context_settings={"ignore_unknown_options": True})
+@app.command()
 def run(
     code: Annotated[str, typer.Argument(metavar="CODE.py", help="The file; - for standard input.")],
-    words: Annotated[list[str] | None, typer.Argument(metavar="[WORDS]...", help="Its sys.argv.")] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[WORDS]...", help="Its arguments; behind -- such as begin with a dash."),
+    ] = None,
     backend: Backend = "auto",
     timeout: Timeout = 10.0,
     memory: Memory = 64,
@@ -138,8 +142,23 @@ def code_of(name: str) -> bytes:
 
 
 def piped() -> bytes:
-    """What is piped to this command; nothing where it is a person who types."""
-    return b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
+    """What is piped to this command, to its end; nothing where it is a person who types.
+
+    A run is given its input whole, so this waits; where it has to wait long it says for what.
+    """
+    import threading
+
+    if sys.stdin.isatty():
+        return b""
+    says = threading.Timer(
+        _PATIENCE, output.talk, ("waiting for the end of standard input (</dev/null: none)",)
+    )
+    says.daemon = True
+    says.start()
+    try:
+        return sys.stdin.buffer.read()
+    finally:
+        says.cancel()
 
 
 def absolute(path: Path) -> Path:

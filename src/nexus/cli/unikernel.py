@@ -43,10 +43,13 @@ def build(
     output.data(str(image.folder))
 
 
-@app.command(context_settings={"ignore_unknown_options": True})
+@app.command()
 def run(
     what: Annotated[Path, typer.Argument(metavar="IMAGE|APP", help=_WHAT)],
-    words: Annotated[list[str] | None, typer.Argument(metavar="[WORDS]...", help="Its arguments.")] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[WORDS]...", help="Its arguments; behind -- such as begin with a dash."),
+    ] = None,
     backend: Backend = "auto",
     timeout: Timeout = 10.0,
     memory: Memory = 64,

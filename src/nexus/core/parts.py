@@ -100,7 +100,9 @@ def sandbox_parts(root: Path = Path("/")) -> list[Part]:
     """
     purpose = "agents' code in a virtual machine"
     device = root / "dev/kvm"
-    kvm = program("sandbox: kvm", ("nexus-tender-kvm",), f"{purpose}, with {device}", "make up; Linux on x86-64")
+    kvm = program(
+        "sandbox: kvm", ("nexus-tender-kvm",), f"{purpose}, with {device}", "make up; Linux on x86-64"
+    )
     if kvm.state == "available" and not device.exists():
         kvm = Part(kvm.name, "missing", f"{purpose}: there is no {device}", "modprobe kvm-intel (or kvm-amd)")
     elif kvm.state == "available" and not os.access(device, os.R_OK | os.W_OK):

@@ -144,11 +144,18 @@ def _sizes(linked: LinkMap) -> Counter[str]:
 
 
 def _sources() -> dict[str, Path]:
-    """Our own C sources by name; none where this installation has none."""
+    """The C sources that are here, by the names of their members without ".o"."""
+    from nexus.unikernel import cache, lwip
     from nexus.unikernel.toolchain import libos
 
+    found: dict[str, Path] = {}
     try:
-        root = libos()
+        found |= {path.name: path for part in ("core", "net") for path in (libos() / part).glob("*.[cS]")}
+        unpacked = cache.root() / "sources"
     except NexusError:
-        return {}
-    return {path.name: path for folder in ("core", "net") for path in (root / folder).glob("*.[cS]")}
+        return found
+    for folder in unpacked.glob("lwip-*"):
+        found |= {f"{lwip.PREFIX}{path.name}": path for path in lwip.foreign(folder)}
+    for path in unpacked.glob("micropython-*/lib/libm_dbl/*.c"):
+        found[path.stem] = path
+    return found

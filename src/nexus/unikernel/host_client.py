@@ -182,17 +182,15 @@ def _open_urllib(request: Any) -> None:
 
 def _open_requests(adapters: Any) -> None:
     def send(self: Any, request: Any, **_: Any) -> Any:
-        from requests.exceptions import ConnectionError  # noqa: A004
-        from urllib3.response import HTTPResponse
-
+        response = sys.modules["urllib3"].HTTPResponse  # requests has imported it
         body = request.body if request.body is not None else b""
         if hasattr(body, "read"):
             body = body.read()
         try:
             got = http(request.method, request.url, request.headers, body)
         except HostError as error:
-            raise ConnectionError(str(error), request=request) from None
-        raw = HTTPResponse(io.BytesIO(got.content), got.headers, got.status, preload_content=False)
+            raise adapters.ConnectionError(str(error), request=request) from None
+        raw = response(io.BytesIO(got.content), got.headers, got.status, preload_content=False)
         return self.build_response(request, raw)
 
     adapters.HTTPAdapter.send = send
@@ -210,6 +208,8 @@ def begin(given: Iterable[str]) -> None:
     with open(path, "rb") as file:
         code = file.read()
     sys.argv = ["main.py", *words]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # so that what was printed is there when time is over
     sys.path += filter(None, packages.split(os.pathsep))
     sys.meta_path.insert(0, _Ways())
     main = types.ModuleType("__main__")

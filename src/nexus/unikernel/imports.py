@@ -16,8 +16,8 @@ from nexus.unikernel import abi
 
 # What the interpreter itself brings, whatever the library beside the image has.
 BUILT_IN = frozenset(
-    "__future__ __main__ array asyncio binascii builtins cmath collections deflate errno gc hashlib heapq"
-    " host io json math micropython os platform random re select struct sys time".split()
+    "__main__ array binascii builtins cmath collections deflate errno gc hashlib heapq io json math"
+    " micropython random re struct sys".split()
 )
 _EXPECTED = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _HEAD, _ENTRY = struct.Struct("<II"), struct.Struct("<48sQQ")

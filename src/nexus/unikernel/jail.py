@@ -105,7 +105,7 @@ def launch(
     granted.
     """
     interpreter = Interpreter.of(python)
-    begin = [str(interpreter.program), "-I", "-S", "-B", "-X", "utf8", "-u", "-c", _BEGIN]
+    begin = [str(interpreter.program), "-I", "-S", "-B", "-X", "utf8", "-c", _BEGIN]
     inside = [*begin, _MAIN, os.pathsep.join(map(str, interpreter.packages)), *words]
     jailed = [_program(), *_view(code, limits, granted, interpreter)]
     script = [f"ulimit -c 0; ulimit -n {_OPEN_FILES}; ulimit -d {(limits.memory + _RESERVED) >> 10}"]

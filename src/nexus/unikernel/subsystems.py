@@ -38,7 +38,7 @@ PARTS: dict[str, str] = {
 # A source file of the core, without its ending, and its part where they are not named alike.
 _FILES = {
     **dict.fromkeys(("entry64", "pvh", "pvh32", "boot", "exit", "panic"), "start"),
-    **dict.fromkeys(("input", "printf", "format", "print", "output"), "console"),
+    **dict.fromkeys(("input", "printf", "format", "format_double", "decimal"), "console"),
     **dict.fromkeys(("ring", "ask"), "doorbell"),
     **dict.fromkeys(("memory", "string"), "text"),
     **dict.fromkeys(("pages", "alloc", "malloc"), "heap"),
@@ -49,6 +49,7 @@ _FILES = {
     **dict.fromkeys(("clock", "sleep"), "time"),
     **dict.fromkeys(("socket", "sockets", "net", "lwip"), "network"),
 }
+_LWIP = "lwip_"
 _ARCHIVES = {"libgcc": "compiler", "libm": "libm"}
 _PREFIX = re.compile(r"\.(?:text|rodata|data|bss)\.(?:(?:startup|unlikely|hot|exit|rel\.ro(?:\.local)?)\.)?")
 _SUFFIX = re.compile(r"(?:\.(?:constprop|isra|part|cold|lto_priv|str\d+|cst\d+|\d+))+(?:\.\d+)*$")
@@ -56,6 +57,7 @@ _SUFFIX = re.compile(r"(?:\.(?:constprop|isra|part|cold|lto_priv|str\d+|cst\d+|\
 _DEFINED = re.compile(
     r"^(?:(?:[A-Za-z_}]|[ \t]+static\b)[^;#(=\[\n]*?\b)?([A-Za-z_]\w*)[ \t]*(?:\(|\[|=|;)", re.MULTILINE
 )
+_WANTED = re.compile(r"\((\w+)\)$")
 _ATTRIBUTE = re.compile(r"__attribute__\s*\(\(.*?\)\)[ \t]*")
 
 
@@ -85,11 +87,17 @@ def owner(
     """What tells a piece's part. `otherwise`: the part of what nothing is known of, "app" or "python".
     `sources`: source files by their name ("console.c"), to tell apart what LTO has put together."""
     by_file = {member.name: part_of_member(member) for member in linked.members}
+    foreign = {
+        _stem(m.name).removeprefix(_LWIP): "network" for m in linked.members if m.name.startswith(_LWIP)
+    }
     symbols: dict[str, str] = {}
     for member in linked.members:
+        # It was taken because it defines this symbol.
+        if wanted := _WANTED.search(member.because):
+            symbols[wanted[1]] = by_file[member.name]
         path = (sources or {}).get(member.name.removesuffix(".o"))
         if path is not None:
-            symbols |= dict.fromkeys(_definitions(path), by_file[member.name])
+            symbols |= dict.fromkeys(_definitions(path) - symbols.keys(), by_file[member.name])
     for symbol, file in linked.references.items():
         name = file.rsplit("/", 1)[-1]
         name = name[name.find("(") + 1 :].rstrip(")")
@@ -100,7 +108,9 @@ def owner(
             return by_file.get(piece.member, otherwise)
         if piece.output == ".boot" or piece.section.startswith(".note"):
             return "start"
-        return symbols.get(symbol_of(piece.section), otherwise)
+        symbol = symbol_of(piece.section)
+        # What lwIP defines by macros no source shows; it names it after the file: memp_memory_PBUF_base.
+        return symbols.get(symbol) or foreign.get(symbol.partition("_")[0], otherwise)
 
     return part
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nexus.core.errors import NexusError, NotFoundError
-from nexus.unikernel import explain, linkmap, subsystems
+from nexus.unikernel import explain, linkmap, sources, subsystems
 from nexus.unikernel.builder import build_c
 from nexus.unikernel.images import Image
 from nexus.unikernel.linkmap import LinkMap, Member, Piece
@@ -75,6 +75,22 @@ def test_what_an_application_uses_appears(tmp_path: Path) -> None:
         assert found.part(name).present, name
         assert found.part(name).files, name
     assert not found.part("network").present
+
+
+@needs_compiler
+@needs_objdump
+def test_the_network_is_there_only_where_sockets_are_used(tmp_path: Path) -> None:
+    try:
+        sources.unpacked("lwip")
+    except NexusError as error:
+        pytest.skip(f"the source of lwIP cannot be had here: {error}")
+    found = explain.explain(build_c(ROOT / "native" / "libos" / "apps" / "echo_server.c", tmp_path / "image"))
+    network = found.part("network")
+    assert network.present
+    assert network.size > 20_000
+    assert any(name.startswith("lwip_tcp") for name in network.files)
+    assert found.audit is not None
+    assert found.audit.clean
 
 
 @needs_compiler
@@ -148,6 +164,7 @@ def test_pieces_are_told_apart_by_member_by_reference_and_by_source(tmp_path: Pa
     assert of(".text.tcp_input") == "network"
     assert of(".text.nx_puts") == of(".text.put_all") == of(".text.leave") == "console"
     assert of(".bss.held", ".bss") == of(".bss.words.0", ".bss") == "console"
+    assert of(".bss.tcp_made_by_a_macro", ".bss") == "network"
     assert of(".text.main") == of(".text.unheard_of") == of(".rodata.cst8") == "app"
     assert of(".boot", ".boot") == "start"
 
