@@ -1,8 +1,8 @@
 """Code that agents write, run where it can do no harm: what the service grants, limits and answers.
 
 Composes `nexus.unikernel`. Knows no HTTP and no MCP. Invariants: nothing is granted that neither the settings
-nor the caller of this machine named; no more runs at once than the settings say; a file that is a secret by its
-name is never granted to an agent.
+nor the caller of this machine named; no more runs at once than the settings say; a file that is a secret by
+its name is never granted to an agent.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nexus.core.settings import SandboxSettings
 from nexus.cortex.cortex import Cortex
 from nexus.cortex.filters import Filter
 from nexus.cortex.secret_rules.files import refused_name
-from nexus.service.exposition import Family, by_label, counter, gauge
+from nexus.service.exposition import Family, by_label, gauge
 from nexus.unikernel import backends, builder, fallback, imports
 from nexus.unikernel.grants import Grants, HostFunction
 from nexus.unikernel.limits import MIB, Limits
@@ -55,8 +55,8 @@ class SandboxRoom:
     ) -> Result:
         """Run Python and wait for its end. `read` and `http` are granted besides what the settings grant.
 
-        Raises `InvalidInputError` for a limit that cannot be, `BusyError` when too many run, `MissingPartError`
-        and `NotFoundError` with the command that mends it where nothing here can run it.
+        Raises `InvalidInputError` for a limit that cannot be, `BusyError` when too many run,
+        `MissingPartError` and `NotFoundError` with what mends it where nothing here can run it.
         """
         settings = self._settings
         if not settings.enabled:
@@ -145,13 +145,7 @@ class SandboxRoom:
             running, endings = self._running, dict(self._endings)
         return [
             gauge("nexus_sandbox_running", "Runs of agents' code under way.", running),
-            by_label(
-                counter,
-                "nexus_sandbox_runs_total",
-                "Runs of agents' code by how they ended.",
-                "ending",
-                endings,
-            ),
+            by_label("counter", "nexus_sandbox_runs_total", "Runs by how they ended.", "ending", endings),
         ]
 
     def stop(self) -> None:
@@ -169,7 +163,8 @@ class SandboxRoom:
         grants: Grants,
         on_output: Callable[[int, bytes], None] | None,
     ) -> Result:
-        if self._settings.cpython and (missing := imports.needs_cpython(code)):
+        missing = imports.needs_cpython(code) if self._settings.cpython else []
+        if missing and fallback.preflight().works:
             return fallback.run_cpython(
                 code, limits, grants, stdin=stdin, on_output=on_output, because=missing
             )
@@ -189,17 +184,8 @@ class SandboxRoom:
     def _memory_search(self, project: str) -> HostFunction:
         def memory_search(query: str, limit: int = 8) -> list[dict[str, Any]]:
             """What is remembered about something: text, kind and place of each passage."""
-            found = self._cortex().recall(
-                str(query), max(1, min(int(limit), _MOST_FOUND)), where=Filter(project=project)
-            )
-            return [
-                {
-                    "text": r.chunk.text,
-                    "kind": r.chunk.kind,
-                    "path": r.chunk.path,
-                    "score": round(r.scores.total, 3),
-                }
-                for r in found
-            ]
+            most = max(1, min(int(limit), _MOST_FOUND))
+            found = self._cortex().recall(str(query), most, where=Filter(project=project))
+            return [{"text": r.chunk.text, "kind": r.chunk.kind, "path": r.chunk.path} for r in found]
 
         return memory_search
