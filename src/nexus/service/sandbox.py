@@ -27,6 +27,7 @@ from nexus.unikernel.sandbox import Sandbox
 
 _WAIT_SECONDS = 10.0
 _MOST_FOUND = 25
+_ELSEWISE = "give its text as stdin, or let the user set sandbox.read"
 
 
 class SandboxRoom:
@@ -98,10 +99,10 @@ class SandboxRoom:
         for name in paths:
             path = Path(name) if name.startswith("/") or root is None else root / name
             if root is None or not path.is_absolute():
-                raise InvalidInputError(f"{name!r}: no project is known here", hint="set sandbox.read")
+                raise InvalidInputError(f"{name!r}: no project is known here", hint=_ELSEWISE)
             real = path.resolve()
             if not real.is_relative_to(root):
-                raise InvalidInputError(f"{name!r} is outside the project {project}", hint="set sandbox.read")
+                raise InvalidInputError(f"{name!r} is outside the project {project}", hint=_ELSEWISE)
             if why := refused_name(real):
                 raise InvalidInputError(f"{name!r} is not given to code: {why}", hint="name another file")
             if not real.is_file():
