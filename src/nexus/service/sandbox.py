@@ -169,11 +169,10 @@ class SandboxRoom:
             return fallback.run_cpython(
                 code, limits, grants, stdin=stdin, on_output=on_output, because=missing
             )
-        sandbox = Sandbox(self._settings.backend, limits, grants)
-        pool = self._warm()
-        if pool and not stdin and limits.memory == self._settings.memory_mib * MIB:
-            return pool.run(code, limits=limits, grants=grants, on_output=on_output)
-        return sandbox.run(code, stdin=stdin, on_output=on_output)
+        pool = self._warm() if limits.memory == self._settings.memory_mib * MIB else None
+        if pool:
+            return pool.run(code, stdin=stdin, on_output=on_output, limits=limits, grants=grants)
+        return Sandbox(self._settings.backend, limits, grants).run(code, stdin=stdin, on_output=on_output)
 
     def _warm(self) -> Pool | None:
         with self._lock:
