@@ -44,7 +44,7 @@ def run(
     code: Annotated[str, typer.Argument(metavar="CODE.py", help="The file; - for standard input.")],
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[WORDS]...", help="Its arguments; behind -- such as begin with a dash."),
+        typer.Argument(metavar="WORDS", help="Its arguments; behind -- such as begin with a dash."),
     ] = None,
     backend: Backend = "auto",
     timeout: Timeout = 10.0,

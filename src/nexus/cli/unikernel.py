@@ -48,7 +48,7 @@ def run(
     what: Annotated[Path, typer.Argument(metavar="IMAGE|APP", help=_WHAT)],
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[WORDS]...", help="Its arguments; behind -- such as begin with a dash."),
+        typer.Argument(metavar="WORDS", help="Its arguments; behind -- such as begin with a dash."),
     ] = None,
     backend: Backend = "auto",
     timeout: Timeout = 10.0,

@@ -40,7 +40,8 @@ def link(folder: Path, *more: str) -> LinkMap:
     _run(folder, "gcc-ar", "rcs", "libparts.a", "start.c.o", "voice.c.o", "wire.c.o")
     _run(
         folder, "gcc", *_FLAGS, *more, "-nostdlib", "-static", "-no-pie", "app.c.o", "-Wl,-u,_start",
-        "libparts.a", "-Wl,--gc-sections", "-Wl,--cref", "-Wl,--build-id=none", "-Wl,-Map=a.map", "-o", "a.elf",
+        "libparts.a", "-Wl,--gc-sections", "-Wl,--cref", "-Wl,--build-id=none", "-Wl,-Map=a.map",
+        "-o", "a.elf",
     )  # fmt: skip
     return linkmap.read(folder / "a.map")
 
