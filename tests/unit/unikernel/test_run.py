@@ -163,6 +163,13 @@ def test_a_machine_that_ends_before_its_guest_is_an_error_with_its_words(fake_al
         fake_sandbox(fake_all).run("die 3")
 
 
+def test_a_machine_that_resets_itself_is_a_crash(fake_all):
+    # QEMU with -no-reboot: it ends well and says nothing, and its guest never said that it was done.
+    result = fake_sandbox(fake_all).run("die 0")
+    assert (result.ending, result.status) == ("crashed", 139)
+    assert "reset" in result.detail
+
+
 def test_unknown_and_not_granted_operations_are_answered(any_fake):
     script = "\n".join(
         ["call 99 0 10", "call 16 0 100 /etc/passwd", "call 24 0 16", "call 32 0 26", "call 6 0 100"]
