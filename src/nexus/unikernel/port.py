@@ -143,7 +143,7 @@ def _mpy_cross(tree: Tree, toolchain: Toolchain, folder: Path) -> Path:
     flags += ["-ffunction-sections", "-fdata-sections"]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "float_powers.h").write_text(powers_of_ten())
-    headers(tree, [toolchain.cc, *flags], tree.core, tree.root / "mpy-cross" / "qstrdefsport.h", folder)
+    headers(tree, [toolchain.cc, *flags], tree.core, port() / "qstrdefsport.h", folder)
 
     def one(source: Path) -> Path:
         to = folder / f"{source.parent.name}-{source.stem}.o"
