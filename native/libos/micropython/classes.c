@@ -47,6 +47,8 @@ mp_obj_t nx_type_unary(mp_unary_op_t op, mp_obj_t self)
 {
     if (op == MP_UNARY_OP_BOOL)
         return mp_const_true;
+    if (op == MP_UNARY_OP_HASH)
+        return MP_OBJ_NEW_SMALL_INT((mp_int_t)((uintptr_t)self >> 3));
     return op == MP_UNARY_OP_LEN ? class_call(self, MP_QSTR___class_len__, 0, MP_OBJ_NULL) : MP_OBJ_NULL;
 }
 
