@@ -10,9 +10,11 @@
 
 int mp_format_float(mp_float_t value, char *to, size_t room, char format, int precision, char sign)
 {
-    struct nx_float_style style = {.type = precision == NX_REPR ? 'r' : format, .precision = precision, .sign = sign};
+    struct nx_float_style style = {.type = precision <= NX_REPR ? 'r' : format, .precision = precision, .sign = sign};
     char text[512];
     size_t size = nx_float_room(value, &style) <= sizeof text ? nx_float_text(value, &style, text) : 0;
+    if (precision == NX_REPR_PART && size > 2 && !memcmp(text + size - 2, ".0", 2))
+        size -= 2;
     if (size >= room)
         size = room ? room - 1 : 0;
     memcpy(to, text, size);

@@ -192,6 +192,8 @@ mp_obj_t nx_format(mp_obj_t text, size_t count, const mp_obj_t *arguments, mp_ob
 
 mp_obj_t mp_obj_str_format(size_t count, const mp_obj_t *arguments, mp_map_t *keywords)
 {
+    if (!keywords) /* bin(), oct() and hex() have none */
+        return nx_format(arguments[0], count - 1, arguments + 1, MP_OBJ_NULL);
     mp_obj_dict_t names = {{&mp_type_dict}, *keywords};
     return nx_format(arguments[0], count - 1, arguments + 1, MP_OBJ_FROM_PTR(&names));
 }

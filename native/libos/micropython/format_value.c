@@ -141,8 +141,11 @@ static void format_int(vstr_t *to, mp_obj_t value, const struct layout *layout)
         mp_raise_ValueError(MP_ERROR_TEXT("Precision not allowed in integer format specifier"));
     vstr_t text;
     if (type == 'c') {
+        mp_int_t c;
+        if (!mp_obj_get_int_maybe(value, &c) || c < 0 || c > 0x10ffff)
+            mp_raise_msg(&mp_type_OverflowError, MP_ERROR_TEXT("%c arg not in range(0x110000)"));
         vstr_init(&text, 8);
-        vstr_add_char(&text, (unichar)mp_obj_get_int(value));
+        vstr_add_char(&text, (unichar)c);
         lay_out(to, layout, text.buf, 0, text.len);
         return;
     }

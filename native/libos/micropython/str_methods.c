@@ -28,20 +28,29 @@ static size_t length_of(struct text text)
 
 enum { LOWER, UPPER, SWAP, CAPITAL, TITLE };
 
+/* A sigma at a word's end has a form of its own. */
+static unichar small(unichar c, bool after_letter, struct text text)
+{
+    const byte *next = utf8_next_char(text.at);
+    bool inside = next < text.end && nx_is_letter(utf8_get_char(next));
+    return c == 0x3a3 && after_letter && !inside ? 0x3c2 : nx_to_lower(c);
+}
+
 /* One pass for all changes of case: `first` says whether a word begins here. */
 static mp_obj_t change_case(mp_obj_t self, int kind)
 {
     struct text text = text_of(self);
     vstr_t to;
     vstr_init(&to, (size_t)(text.end - text.at) + 1);
-    bool first = true;
+    bool first = true, after_letter = false;
     for (; text.at < text.end; text.at = utf8_next_char(text.at)) {
         unichar c = utf8_get_char(text.at);
         bool up = kind == UPPER || (kind == SWAP ? nx_is_lower(c) : kind != LOWER && first);
         if (up && c == 0xdf)
             vstr_add_str(&to, kind == TITLE || kind == CAPITAL ? "Ss" : "SS");
         else
-            vstr_add_char(&to, up ? nx_to_upper(c) : nx_to_lower(c));
+            vstr_add_char(&to, up ? nx_to_upper(c) : small(c, after_letter, text));
+        after_letter = nx_is_letter(c);
         first = kind == TITLE ? !nx_is_letter(c) : false;
     }
     return mp_obj_new_str_from_utf8_vstr(&to);
@@ -363,9 +372,7 @@ static mp_obj_t words_from_end(mp_obj_t self, mp_int_t splits)
         const byte *word = text.end;
         while (word > text.at && (splits <= 0 || !unichar_isspace(word[-1])))
             word--;
-        if (splits-- <= 0)
-            while (unichar_isspace(*word))
-                word++;
+        splits--;
         mp_obj_list_append(list, mp_obj_new_str((const char *)word, (size_t)(text.end - word)));
         text.end = splits < 0 ? text.at : word;
         while (text.end > text.at && unichar_isspace(text.end[-1]))
