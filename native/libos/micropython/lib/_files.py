@@ -236,10 +236,10 @@ def remove(path, folder=False):
 
 def rename(path, other):
     whole, to = absolute(path), absolute(other)
-    if whole not in tree:
-        stat(path)
-        raise read_only(path, whole)
     try:
+        if whole not in tree:
+            stat(path)
+            raise read_only(path, whole)
         new_place(other)
     except OSError as error:
         raise failure(error.errno, path, error.strerror, other)

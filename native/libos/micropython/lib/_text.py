@@ -206,7 +206,8 @@ class Text(IOBase):
         if not self.buffer._writes:
             raise UnsupportedOperation("not writable")
         if isinstance(text, bytearray):  # print() gives these
-            text = bytes(text).decode()
+            self.write(bytes(text).decode())
+            return len(text)
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         data = encoded(text, self._codec, self.errors)

@@ -144,7 +144,8 @@ class StringIO(IOBase):
     def write(self, text):
         self._open()
         if isinstance(text, bytearray):  # print() gives these
-            text = bytes(text).decode()
+            self.write(bytes(text).decode())
+            return len(text)
         if not isinstance(text, str):
             raise TypeError(f"string argument expected, got {type(text).__name__!r}")
         count, text = len(text), self._changed(text)
