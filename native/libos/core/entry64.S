@@ -18,4 +18,12 @@ entry64:
     call nx_start
     ud2
     .size entry64, . - entry64
+
+/* An application may declare main without its arguments. Called from here, that is no difference of types. */
+    .section .text.nx_call_main, "ax"
+    .globl nx_call_main
+    .type nx_call_main, @function
+nx_call_main:
+    jmp main
+    .size nx_call_main, . - nx_call_main
     .section .note.GNU-stack, "", @progbits

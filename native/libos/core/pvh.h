@@ -4,17 +4,18 @@
  *       -M microvm,auto-kernel-cmdline=off,rtc=off,pit=off,pic=off,isa-serial=off,acpi=off
  *       -global virtio-mmio.force-legacy=off
  *       -kernel image.elf -initrd modules.nxa -append "nx.virtio=0xfeb00e00 WORD..."
- *       -device virtio-serial-device -chardev socket,id=c,path=PATH (or fd=N) -device virtconsole,chardev=c
+ *       -device virtio-serial-device -chardev socket,id=c,path=PATH (or fd=N)
+ *       -device virtserialport,chardev=c,nr=1
  *
  * Memory: the part of the memory map that holds the image, up to a multiple of 2 MiB, is the guest's: -m
  * gives the limit's bytes and the 2 MiB below NX_BASE. Modules: at most one file, an archive (nx_abi.h).
  * Command line: its first word names the registers of the virtio-mmio device (version 2, a console), which is
  * 0xfeb00e00 for the only device of a microvm; what follows are the guest's words.
  *
- * Console: port 0, both ways, carries frames and nothing else; every op arrives at the peer, EXIT too.
- * The guest waits for answers by looking at memory, so a waiting guest keeps a core busy. Having sent EXIT, and
- * at any fault, it makes the machine reset, which -no-reboot turns into the end of QEMU: an end without EXIT is
- * a fault.
+ * Console: its first port, 0 or 1, carries frames both ways and nothing else; every op arrives at the peer, EXIT
+ * too. Port 1 it should be: QEMU drops what a virtconsole (port 0) sends while its socket is full. The guest
+ * waits for answers by looking at memory, so a waiting guest keeps a core busy. Having sent EXIT, and at any
+ * fault, it makes the machine reset, which -no-reboot turns into the end of QEMU: an end without EXIT is a fault.
  *
  * After the start the guest maps nothing below NX_BASE, its page tables neither; text is not writable, and
  * nothing but text is executable.

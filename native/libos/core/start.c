@@ -7,7 +7,7 @@
 
 const struct nx_boot *nx_boot;
 
-int main(int argc, char **argv);
+int nx_call_main(int argc, char **argv); /* entry64.S */
 _Noreturn void nx_start(const struct nx_boot *boot);
 
 _Static_assert(NX_IMAGE == 0x300000, "entry64.S and image.ld name the address");
@@ -39,7 +39,7 @@ __attribute__((used)) _Noreturn void nx_start(const struct nx_boot *boot)
     if (boot->magic != NX_BOOT_MAGIC || boot->version != NX_ABI_VERSION)
         __builtin_trap(); /* not even a doorbell to trust */
     int count = split((char *)(uintptr_t)boot->command_line, words);
-    nx_exit(main(count, words));
+    nx_exit(nx_call_main(count, words));
 }
 
 _Noreturn void nx_exit(int status)

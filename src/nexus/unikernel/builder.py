@@ -6,6 +6,7 @@ all that went into it; equal inputs give the folder that is there already.
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -17,8 +18,9 @@ from nexus.unikernel.images import ABOUT, ELF, LIBRARY, MAIN, MAP, Image, opened
 from nexus.unikernel.toolchain import BuildError, Toolchain, libos
 
 BUILD_PYTHON = "nexus unikernel build"
+# A call of what does not exist is the compiler's error, with its line, not the linker's.
+_APP = ("-Wall", "-Werror=implicit-function-declaration", "-Werror=int-conversion")
 _FILES = (ELF, MAP, LIBRARY, MAIN, ABOUT)
-_SOURCES = (".c", ".h", ".S", ".ld", ".py")
 
 
 def build_c(source: Path, folder: Path | None = None) -> Image:
@@ -41,7 +43,7 @@ def build_c(source: Path, folder: Path | None = None) -> Image:
     def make(to: Path) -> None:
         parts = to / "objects"
         parts.mkdir()
-        app = toolchain.compile(source, parts / "app.o", "-Wall")
+        app = toolchain.compile(source, parts / "app.o", *_APP)
         archives = [_core(toolchain)]
         if lwip.needed(toolchain.undefined(app)):
             archives.insert(0, _network(toolchain))
@@ -65,7 +67,8 @@ def build_python(app: Path | None = None, folder: Path | None = None) -> Image:
     except OSError as error:
         raise NotFoundError(f"{app}: {error.strerror}") from error
     except SyntaxError as error:
-        raise BuildError(f"{app.name}:{error.lineno}: {error.msg}") from error
+        line = f":{error.lineno}" if error.lineno else ""
+        raise BuildError(f"{app.name}{line}: {error.msg}") from error
     except ValueError as error:  # NUL, or not UTF-8
         raise BuildError(f"{app.name}: {error}") from error
     key = cache.key(["app", image.key, code])
@@ -86,7 +89,7 @@ def python_image(build: bool = False, base: Path | None = None) -> Image:
     command that builds it, otherwise as `build_c`.
     """
     base = cache.root() if base is None else base
-    sources = cache.key(["python", *_libos("core", "include", "micropython"), *_modules("port", "sources")])
+    sources = _python_sources()
     if not build:
         found = _with_sources(base, sources)
         if found is None:
@@ -102,6 +105,12 @@ def python_image(build: bool = False, base: Path | None = None) -> Image:
         _describe(to, "python", key, sources)
 
     return _given(cache.kept(key, make, base), None)
+
+
+@functools.cache  # a sandbox asks each time; while a process runs its sources stay what they are
+def _python_sources() -> str:
+    parts = [*_libos("core", "include", "micropython"), *_modules("port", "micropython", "sources")]
+    return cache.key([b"python", *parts])
 
 
 def _core(toolchain: Toolchain) -> Path:
@@ -138,7 +147,7 @@ def _libos(*parts: str) -> Iterator[bytes]:
     """Names and contents of the LibOS's sources, in these folders."""
     for part in parts:
         yield part.encode()
-        yield from cache.tree(libos() / part, _SOURCES)
+        yield from cache.tree(libos() / part)
 
 
 def _modules(*names: str) -> Iterator[bytes]:

@@ -34,11 +34,10 @@ def key(parts: Iterable[bytes | str]) -> str:
     return digest.hexdigest()[:32]
 
 
-def tree(folder: Path, suffixes: Iterable[str]) -> Iterator[bytes]:
-    """Names and contents of a folder's files with these suffixes, in a fixed order: parts of a key."""
-    wanted = set(suffixes)
+def tree(folder: Path) -> Iterator[bytes]:
+    """Names and contents of all files below a folder, in a fixed order: parts of a key."""
     for path in sorted(folder.rglob("*")):
-        if path.suffix in wanted and path.is_file():
+        if path.is_file() and "__pycache__" not in path.parts:
             yield path.relative_to(folder).as_posix().encode()
             yield path.read_bytes()
 

@@ -32,6 +32,9 @@ _LINK = (
     "-nostdlib -static -no-pie -fuse-linker-plugin -flto=1 -flto-partition=one -Wl,-s -Wl,--gc-sections"
     " -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--orphan-handling=error"
 )
+_HAVE = "guests have nx.h, <string.h> and the compiler's own headers, no other library"
+_ASIDE = re.compile(r" (warning|note): |: In function |: in function ")
+_PLACE = re.compile(r"^(\S*/ld: )?(\S*:\(\.[^)]*\): )?")
 _TEMPORARY = re.compile(r"\S*/cc\w+(?=\.ltrans\d*\.)")
 
 
@@ -148,7 +151,9 @@ class Toolchain:
         except OSError as error:
             raise MissingPartError(f"{argv[0]} does not start: {error.strerror}", hint=INSTALL) from error
         if done.returncode != 0:
-            raise BuildError(_first_error(done.stderr.decode(errors="replace"), argv))
+            why = _first_error(done.stderr.decode(errors="replace"), argv)
+            unknown = "undefined reference" in why or "No such file" in why
+            raise BuildError(why, hint=_HAVE if unknown else "")
         return done.stdout
 
 
@@ -158,12 +163,13 @@ def _named(source: Path) -> str:
 
 
 def _first_error(text: str, argv: Sequence[str]) -> str:
-    lines = text.splitlines()
-    for mark in (" error: ", "undefined reference", "multiple definition", "error"):
+    """The line that says why, without the linker's own name and places in files that nobody knows."""
+    lines = [line.strip() for line in text.splitlines() if not line.startswith("collect2:")]
+    for mark in (" error: ", "undefined reference", "multiple definition", ""):
         for line in lines:
-            if mark in line:
-                return line.strip()
-    return lines[0] if lines else f"{Path(argv[0]).name} failed and said nothing"
+            if mark in line and not _ASIDE.search(line):
+                return _PLACE.sub("", line)
+    return f"{Path(argv[0]).name} failed and said nothing"
 
 
 @cache

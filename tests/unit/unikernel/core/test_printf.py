@@ -58,7 +58,7 @@ doubles = st.one_of(
 @example("", "", ".17", "g", 5e-324)
 @example("", "", ".1", "f", 1.7976931348623157e308)
 @example("", "", ".3", "e", -0.0)
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=1200, deadline=None)
 def test_doubles(ours: Format, flags: str, width: str, precision: str, kind: str, value: float) -> None:
     template = f"%{flags}{width}{precision}{kind}".encode()
     assert ours(template, ctypes.c_double(value)) == theirs(template, ctypes.c_double(value))
@@ -72,7 +72,7 @@ def test_doubles(ours: Format, flags: str, width: str, precision: str, kind: str
     st.sampled_from("diuoxX"),
     st.one_of(st.integers(-(2**63), 2**64 - 1), st.integers(-300, 300)),
 )
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=700, deadline=None)
 def test_integers(
     ours: Format, flags: str, width: str, precision: str, length: str, kind: str, value: int
 ) -> None:

@@ -1,7 +1,6 @@
-/* Runs an image in its own process and answers by calls (NX_RING_CALL): for tests of the guest's side of
- * the ABI, not a sandbox. EXIT, WRITE, READ, TIME, RANDOM and SLEEP are answered here, every other op goes
- * as a frame over file descriptor 3, as tenders do. Usage: loader [--memory BYTES] [--module NAME=FILE]...
- * IMAGE [WORD...] */
+/* Runs an image in its own process and answers by calls (NX_RING_CALL): for tests of the guest's side of the
+ * ABI, not a sandbox. EXIT, WRITE, READ, TIME, RANDOM and SLEEP are answered here, every other op goes as a
+ * frame over the channel. loader [--memory BYTES] [--channel FD] [--module NAME=FILE]... IMAGE [WORD...] */
 #define _GNU_SOURCE
 #include <elf.h>
 #include <err.h>
@@ -16,6 +15,8 @@
 #include <unistd.h>
 
 #include "nx_abi.h"
+
+static int channel = 3;
 
 static void whole(int fd, void *bytes, size_t size, int out)
 {
@@ -33,13 +34,13 @@ static void forward(struct nx_call *call)
     struct nx_request request = {NX_FRAME_MAGIC, call->op, call->arg, (uint32_t)call->in_len,
                                  (uint32_t)call->out_cap};
     struct nx_reply reply;
-    whole(3, &request, sizeof request, 1);
-    whole(3, (void *)call->in, call->in_len, 1);
-    whole(3, &reply, sizeof reply, 0);
+    whole(channel, &request, sizeof request, 1);
+    whole(channel, (void *)call->in, call->in_len, 1);
+    whole(channel, &reply, sizeof reply, 0);
     call->result = reply.result;
     call->out_len = reply.out_len;
     if (reply.result != -NX_EMSGSIZE)
-        whole(3, (void *)call->out, reply.out_len, 0);
+        whole(channel, (void *)call->out, reply.out_len, 0);
 }
 
 static void answer(struct nx_call *call)
@@ -104,6 +105,8 @@ int main(int argc, char **argv)
     for (; at + 1 < argc && !strncmp(argv[at], "--", 2); at += 2) {
         if (!strcmp(argv[at], "--memory")) {
             end = NX_BASE + strtoull(argv[at + 1], NULL, 10);
+        } else if (!strcmp(argv[at], "--channel")) {
+            channel = atoi(argv[at + 1]);
         } else {
             char *file = strchr(argv[at + 1], '=');
             *file = 0;
