@@ -213,7 +213,7 @@ class Flag(Enum):
         elif value & ~every and not keeps:
             width = max(len(bin(value)), len(bin(every))) - 2
             zeros = lambda n: "0b0 " + "0" * (width - len(bin(n)) + 2) + bin(n)[2:]
-            raise ValueError(f"{cls!r} invalid value {value}\n    given {zeros(value)}\n  allowed {zeros(every)}")
+            raise ValueError(f"<flag {cls.__name__!r}> invalid value {value!r}\n    given {zeros(value)}\n  allowed {zeros(every)}")
         member = object.__new__(cls)
         if keeps:
             super(cls, member).__init__(value)

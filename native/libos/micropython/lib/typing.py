@@ -142,7 +142,7 @@ class NamedTuple:
 
     @classmethod
     def __init_subclass__(cls, **options):
-        if getattr(cls, "_fields", None) is not None:
+        if getattr(cls, "_fields", None) is not None:  # a class of a class of fields
             return
         from collections import _namedtuple
 
@@ -156,8 +156,12 @@ class NamedTuple:
             elif first:
                 raise TypeError(f"non-default namedtuple field {name} cannot follow default field {first}")
         members = {name: value for name, value in own.items() if name not in names}
-        made = _namedtuple.make(cls.__name__, names, defaults, members)
-        cls.__new__ = staticmethod(lambda kind, *values, **more: made(*values, **more))
+        base = _namedtuple.make(cls.__name__, names, defaults, members)
+        made = type(cls.__name__, (base, cls), {})  # so that isinstance(P(1), P)
+
+        def new(kind, *values, **more):
+            return made(*values, **more) if kind is cls else object.__new__(kind)
+
+        cls.__new__ = staticmethod(new)
         for name in ("_fields", "_make", "_field_defaults"):
             setattr(cls, name, getattr(made, name))
-        cls._made_ = made

@@ -18,7 +18,7 @@ for bad in (9, "x"):
     try: Color(bad)
     except ValueError as error: print(error)
 try: Color["PINK"]
-except KeyError as error: print(error)
+except KeyError as error: print(error.args)
 class Planet(Enum):
     EARTH = (5.0, 6.0)
     MARS = (1.0, 2.0)
@@ -63,7 +63,7 @@ class F(Flag):
     R = auto()
     W = auto()
     X = auto()
-    RW = R | W if False else 3
+    RW = 3
 print(F.R | F.W, repr(F.R | F.X), F.R in F.RW, F.X in F.RW, list(F.RW), list(F), F(0), repr(F(0)), ~F.R, bool(F.R & F.W), F.RW & F.W, F.R ^ F.RW)
 print(F(5), F.R | F.X == F(5), F.RW.name, F.RW.value, len(F.RW), (F.R | F.X).value)
 class I(IntFlag):
