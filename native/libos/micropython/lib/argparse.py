@@ -204,7 +204,7 @@ class ArgumentParser:
                 count = min(1, max(0, spare))
             elif one.nargs in ("*", "+", "..."):
                 count = max(count, spare)
-            if len(words) < count:
+            if len(words) < count or missing and one.nargs == "*" and one.default is None:
                 missing.append(one.label())
                 continue
             given, words = words[:count], words[count:]
@@ -216,7 +216,8 @@ class ArgumentParser:
 
     def format_usage(self):
         parts = []
-        for one in sorted(self._arguments, key=lambda one: one.positional):
+        options = [one for one in self._arguments if not one.positional]
+        for one in options + [one for one in self._arguments if one.positional]:
             text = one.values() if one.positional else (one.names[0] + " " + one.values()).strip()
             if one.help != SUPPRESS:
                 parts.append(text if one.positional or one.required else "[" + text + "]")
