@@ -74,8 +74,10 @@ class TopologicalSorter:
             if node not in self._left:
                 raise ValueError(f"node {node!r} was not added using add()")
             if node not in self._out:
-                raise ValueError(f"node {node!r} was not passed out (still not ready or already marked as done)")
+                words = "was already marked done" if self._left[node] < 0 else "was not passed out"
+                raise ValueError(f"node {node!r} {words}")
             self._out.remove(node)
+            self._left[node] = -1
             for after in self._after[node]:
                 self._left[after] -= 1
                 if not self._left[after]:
