@@ -211,8 +211,8 @@ class Flag(Enum):
                 if member._value_ == value:
                     return member
         elif value & ~every and not keeps:
-            width = max(len(bin(value)), len(bin(every))) - 2
-            zeros = lambda n: "0b0 " + "0" * (width - len(bin(n)) + 2) + bin(n)[2:]
+            width = max(value, every).bit_length()
+            zeros = lambda n: "0b0 " + "".join([str(n >> at & 1) for at in range(width - 1, -1, -1)])
             raise ValueError(f"<flag {cls.__name__!r}> invalid value {value!r}\n    given {zeros(value)}\n  allowed {zeros(every)}")
         member = object.__new__(cls)
         if keeps:

@@ -59,12 +59,32 @@ def heappushpop(heap, item):
     return heapreplace(heap, item) if heap and heap[0] < item else item
 
 
+def _ordered(iterable, key, sign):
+    # Of equal items the first comes first, which the interpreter's own sort does not promise.
+    heap = [_Item(one if key is None else key(one), at, one, sign) for at, one in enumerate(iterable)]
+    heapify(heap)
+    return heap
+
+
+class _Item:
+    def __init__(self, key, at, item, sign):
+        self.key, self.at, self.item, self.sign = key, at, item, sign
+
+    def __lt__(self, other):
+        first, second = (self, other) if self.sign else (other, self)
+        if first.key < second.key:
+            return True
+        return self.at < other.at and not second.key < first.key
+
+
 def nsmallest(n, iterable, key=None):
-    return sorted(iterable, key=key)[: max(n, 0)]
+    heap = _ordered(iterable, key, True)
+    return [heappop(heap).item for _ in range(min(n, len(heap)))]
 
 
 def nlargest(n, iterable, key=None):
-    return sorted(iterable, key=key, reverse=True)[: max(n, 0)]
+    heap = _ordered(iterable, key, False)
+    return [heappop(heap).item for _ in range(min(n, len(heap)))]
 
 
 def merge(*iterables, key=None, reverse=False):

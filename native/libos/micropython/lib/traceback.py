@@ -25,6 +25,8 @@ def format_exception(error, value=None, tb=None, limit=None, chain=True):
 def format_exception_only(error, value=None):
     value = _error(error, value)
     kind, text = type(value), str(value)
+    if isinstance(value, KeyError) and len(value.args) == 1:
+        text = repr(value.args[0])
     name = kind.__name__
     module = getattr(kind, "__module__", "builtins")
     if module not in ("builtins", "__main__"):

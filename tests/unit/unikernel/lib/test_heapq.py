@@ -17,6 +17,8 @@ for size in list(range(12)) + [60]:
 print(list(heapq.merge([1, 4, 9], [2, 4], [], [3])), list(heapq.merge([9, 1], [5], reverse=True)), list(heapq.merge("ac", "B", key=str.lower)))
 pairs = [(1, "b"), (1, "a"), (0, "z")]
 print(heapq.nlargest(2, pairs, key=lambda p: p[0]), heapq.heappushpop([], 4))
+many = [(i * 7 % 5, i) for i in range(60)]
+print(heapq.nlargest(20, many, key=lambda p: p[0]), heapq.nsmallest(20, many, key=lambda p: p[0]))
 try: heapq.heappop([])
 except IndexError as error: print(error)
 """)
