@@ -66,7 +66,7 @@ def loader() -> Path:
     folder = mkdtemp(prefix="libos-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     to = Path(folder) / "loader"
-    source = Path(__file__).parent / "unit" / "unikernel" / "guests" / "loader.c"
+    source = Path(__file__).parent / "system" / "libos" / "guests" / "loader.c"
     flags = "-std=gnu11 -O1 -Wall -Wextra -Werror".split()
     subprocess.run(["gcc", *flags, f"-I{LIBOS / 'include'}", "-o", to, source], check=True)
     return to

@@ -19,7 +19,7 @@ import pytest
 from nexus.unikernel import abi
 
 ROOT = Path(__file__).resolve().parents[1]
-GUESTS = ROOT / "tests" / "unit" / "unikernel" / "guests"
+GUESTS = ROOT / "tests" / "system" / "libos" / "guests"
 FLAGS = (
     "-std=c11 -O1 -Wall -Wextra -Wno-infinite-recursion -ffreestanding -fno-builtin -fno-stack-protector"
     " -fno-pic -no-pie -mno-red-zone -mcmodel=small -static -nostdlib -fno-asynchronous-unwind-tables"

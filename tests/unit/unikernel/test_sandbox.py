@@ -125,12 +125,17 @@ def test_a_thousand_at_once(fake: FakeTender):
 def test_an_interrupt_of_the_caller_ends_the_guest(fake: FakeTender, script: str):
     blocked = threading.Event()
     grants = Grants(functions={"wait": blocked.wait})
+    # A suite that runs in the background of a script ignores SIGINT.
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        fake_sandbox(fake, Limits(wall=60, cpu=60, output=1 << 40), grants).run(script)
-    blocked.set()
-    timer.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fake_sandbox(fake, Limits(wall=60, cpu=60, output=1 << 40), grants).run(script)
+    finally:
+        signal.signal(signal.SIGINT, old)
+        blocked.set()
+        timer.join()
 
 
 # A socket that the interrupt meets before it has a name is closed when it goes, which Python warns of.

@@ -14,7 +14,7 @@ from nexus.core.errors import MissingPartError
 from nexus.core.paths import Home
 from nexus.unikernel import cpython_filter, fallback, jail
 from nexus.unikernel.fallback import run_cpython
-from tests.unit.unikernel.test_fallback import ROOMY, needs_bubblewrap, said
+from tests.system.libos.test_fallback import ROOMY, needs_bubblewrap, said
 
 
 def test_without_bubblewrap_the_package_is_named(

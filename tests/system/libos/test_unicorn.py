@@ -14,8 +14,8 @@ from nexus.unikernel import abi, elf, unicorn_process
 from nexus.unikernel.images import Image
 from nexus.unikernel.limits import Limits
 from nexus.unikernel.tenders.unicorn import Unicorn
+from tests.system.libos import frame_peer
 from tests.unikernel_guests import built
-from tests.unit.unikernel import frame_peer
 
 __all__ = ["built"]
 

@@ -25,11 +25,11 @@ from nexus.unikernel.limits import Limits
 from nexus.unikernel.links import opened
 from nexus.unikernel.toolchain import Toolchain, libos
 from tests.libos_guest import emulated, needs_gcc, needs_qemu
-from tests.unit.unikernel.network import ROOT, Guest, lwip_folder, native, tender
+from tests.system.libos.network import ROOT, Guest, lwip_folder, native, tender
 
 pytestmark = needs_gcc
 APPS = libos() / "apps"
-HARNESS = ROOT / "tests" / "unit" / "unikernel" / "guests" / "net"
+HARNESS = ROOT / "tests" / "system" / "libos" / "guests" / "net"
 MIB = 1 << 20
 BSS_MOST = 200_000  # what lwipopts.h promises
 

@@ -20,8 +20,8 @@ from nexus.unikernel import abi
 from nexus.unikernel.images import Image
 from nexus.unikernel.limits import Limits
 from nexus.unikernel.tenders import qemu
+from tests.system.libos import frame_peer
 from tests.unikernel_guests import built
-from tests.unit.unikernel import frame_peer
 
 __all__ = ["built"]
 
@@ -216,7 +216,7 @@ def test_nothing_is_left_in_temporary_folders(built) -> None:
     script = (
         "import sys\nfrom pathlib import Path\n"
         "from nexus.unikernel.images import opened\nfrom nexus.unikernel.limits import Limits\n"
-        "from nexus.unikernel.tenders.qemu import Qemu\nfrom tests.unit.unikernel import frame_peer\n"
+        "from nexus.unikernel.tenders.qemu import Qemu\nfrom tests.system.libos import frame_peer\n"
         "launch = Qemu().launch(opened(Path(sys.argv[1])), (), ('memory',), Limits())\n"
         "print(launch.files[0].parent)\nassert frame_peer.run(launch).status == 0\n"
     )
