@@ -29,9 +29,9 @@ static void put_words(struct pen *pen, char *const *words, unsigned count)
     put(pen, "", 1);
 }
 
-int nx_boot_place(struct nx_memory *memory, uint64_t at, const struct nx_module_file *modules, unsigned module_count,
-                  char *const *words, unsigned word_count, uint32_t ring, uint64_t doorbell, uint64_t *boot,
-                  struct nx_trouble *trouble)
+int nx_boot_place(struct nx_memory *memory, uint64_t at, const struct nx_module_file *modules,
+                  unsigned module_count, char *const *words, unsigned word_count, uint32_t ring,
+                  uint64_t doorbell, uint64_t *boot, struct nx_trouble *trouble)
 {
     struct nx_module table[NX_MODULES_MAX];
     uint64_t bytes = sizeof(struct nx_boot) + module_count * sizeof *table + 1;
@@ -47,7 +47,8 @@ int nx_boot_place(struct nx_memory *memory, uint64_t at, const struct nx_module_
         const struct nx_segment all = {next, modules[i].size, modules[i].size, 0, NX_READ};
         table[i] = (struct nx_module){0, next, modules[i].size};
         trouble->value = NULL;
-        if (modules[i].size > memory->end - next || nx_memory_file(memory, modules[i].fd, &all, trouble) != 0) {
+        if (modules[i].size > memory->end - next
+            || nx_memory_file(memory, modules[i].fd, &all, trouble) != 0) {
             if (modules[i].size > memory->end - next)
                 nx_trouble(trouble, NULL, "it does not fit into the guest's memory", 0);
             trouble->value = modules[i].name;
@@ -56,7 +57,8 @@ int nx_boot_place(struct nx_memory *memory, uint64_t at, const struct nx_module_
         next += PAGE_END(modules[i].size);
     }
     if (next > memory->end || memory->end - next < HEAP_LEAST)
-        return nx_trouble(trouble, NULL, "the image and its modules leave no memory for a heap (see --memory)", 0);
+        return nx_trouble(trouble, NULL,
+                          "the image and its modules leave no memory for a heap (see --memory)", 0);
     const uint64_t heap = next;
     if (nx_memory_zeroed(memory, heap, memory->end, NX_READ | NX_WRITE, trouble) != 0)
         return -1;

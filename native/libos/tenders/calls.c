@@ -36,7 +36,8 @@ static int64_t read_input(const struct nx_service *service, const struct nx_call
 static int64_t tell_time(const struct nx_call *call)
 {
     struct __kernel_timespec now;
-    if (call->arg > 1 || nx_sys3(__NR_clock_gettime, call->arg ? CLOCK_MONOTONIC : CLOCK_REALTIME, (long)&now, 0) != 0)
+    if (call->arg > 1
+        || nx_sys3(__NR_clock_gettime, call->arg ? CLOCK_MONOTONIC : CLOCK_REALTIME, (long)&now, 0) != 0)
         return -NX_EINVAL;
     return now.tv_sec * SECOND + now.tv_nsec;
 }
@@ -96,26 +97,18 @@ enum nx_next nx_answer(const struct nx_service *service, uint64_t block, int *st
     void *out = nx_memory_writable(service->memory, call.out, call.out_cap);
     if (call.result == 0) {
         switch (call.op) {
-        case NX_OP_EXIT:
-            *status = call.arg > 255 ? 255 : (int)call.arg;
-            return NX_EXITED;
-        case NX_OP_WRITE:
-            call.result = write_output(service, &call, in);
-            break;
+        case NX_OP_EXIT: *status = call.arg > 255 ? 255 : (int)call.arg; return NX_EXITED;
+        case NX_OP_WRITE: call.result = write_output(service, &call, in); break;
         case NX_OP_READ:
             call.result = read_input(service, &call, out);
             call.out_len = call.result > 0 ? (uint64_t)call.result : 0;
             break;
-        case NX_OP_TIME:
-            call.result = tell_time(&call);
-            break;
+        case NX_OP_TIME: call.result = tell_time(&call); break;
         case NX_OP_RANDOM:
             call.result = fill_randomly(&call, out);
             call.out_len = call.result > 0 ? (uint64_t)call.result : 0;
             break;
-        case NX_OP_SLEEP:
-            call.result = sleep_for(&call);
-            break;
+        case NX_OP_SLEEP: call.result = sleep_for(&call); break;
         default:
             *why = nx_forward(service->channel, &call, in, out);
             if (*why)

@@ -1,7 +1,8 @@
-/* What a guest asks at its doorbell, answered: the output, input, clock, random numbers and sleep here, everything
- * else by the channel.
+/* What a guest asks at its doorbell, answered: the output, input, clock, random numbers and sleep here,
+ * everything else by the channel.
  *
- * The block is foreign: nothing outside of the memory that is the guest's is read or written, whatever it holds. */
+ * The block is foreign: nothing outside of the memory that is the guest's is read or written, whatever it
+ * holds. */
 #ifndef NX_CALLS_H
 #define NX_CALLS_H
 

@@ -1,6 +1,7 @@
-/* Frames over the channel, the socket to the process that started this one: a request and its reply, or a fault.
+/* Frames over the channel, the socket to the process that started this one: a request and its reply, or a
+ * fault.
  *
- * Partial reads and writes and interrupted calls are gone on with. Knows nothing of what the operations mean. */
+ * Partial reads and writes and interrupted calls are gone on with. Knows nothing of the operations' meaning. */
 #ifndef NX_CHANNEL_H
 #define NX_CHANNEL_H
 
@@ -14,8 +15,9 @@
 int nx_send(int fd, const void *bytes, size_t size);
 int nx_receive(int fd, void *bytes, size_t size);
 
-/* Asks for call->op with `in` (call->in_len bytes), and puts the answer into `out` (call->out_cap bytes), call->result
- * and call->out_len. Both sizes are at most NX_PAYLOAD_MAX. Returns NULL, or why the channel is of no use any more. */
+/* Asks for call->op with `in` (call->in_len bytes), and puts the answer into `out` (call->out_cap bytes),
+ * call->result and call->out_len. Both sizes are at most NX_PAYLOAD_MAX. Returns NULL, or why the channel is
+ * of no use any more. */
 const char *nx_forward(int channel, struct nx_call *call, const void *in, void *out);
 
 /* Says why the guest is ended. Nothing comes back, and a channel that does not work is no matter. */

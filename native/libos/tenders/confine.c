@@ -46,11 +46,12 @@ static void reset_signals(void)
         __sigrestore_t restorer;
         unsigned long mask;
     } action = {SIG_DFL, 0, 0, 0};
-    /* SIG_IGN is inherited: whoever starts us could keep SIGPROF from ending an endless loop without knowing. */
-    for (int number = 1; number < 32; number++) {
-        action.handler = number == SIGPIPE ? SIG_IGN : SIG_DFL;
-        nx_sys5(__NR_rt_sigaction, number, (long)&action, 0, sizeof action.mask, 0);
-    }
+    /* SIG_IGN is inherited: whoever starts us might keep SIGPROF from ending an endless loop. */
+    static const int endings[] = {SIGHUP, SIGINT, SIGTERM, SIGPROF, SIGXCPU};
+    for (unsigned i = 0; i < sizeof endings / sizeof *endings; i++)
+        nx_sys5(__NR_rt_sigaction, endings[i], (long)&action, 0, sizeof action.mask, 0);
+    action.handler = SIG_IGN;
+    nx_sys5(__NR_rt_sigaction, SIGPIPE, (long)&action, 0, sizeof action.mask, 0);
     const unsigned long none = 0;
     nx_sys5(__NR_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, sizeof none, 0);
 }
@@ -72,7 +73,8 @@ static int limits(uint64_t cpu_microseconds, struct nx_trouble *trouble)
     if (result == 0 && cpu_microseconds > 0) {
         const struct __kernel_old_timeval left = {(long)(cpu_microseconds / 1000000),
                                                   (long)(cpu_microseconds % 1000000)};
-        const struct __kernel_old_timeval timer[2] = {{0, 0}, left}; /* struct itimerval: again, then at first */
+        /* struct itimerval: again, then at first. */
+        const struct __kernel_old_timeval timer[2] = {{0, 0}, left};
         result = nx_sys3(__NR_setitimer, ITIMER_PROF, (long)timer, 0);
     }
     return result == 0 ? 0 : nx_trouble(trouble, NULL, "cannot set a limit", result);
@@ -88,8 +90,8 @@ static int drop_user(struct nx_trouble *trouble)
             result = nx_sys3(__NR_setresgid, NOBODY, NOBODY, NOBODY);
         if (result == 0)
             result = nx_sys3(__NR_setresuid, NOBODY, NOBODY, NOBODY);
-        /* Root of a user namespace that knows no nobody (EINVAL), or root that may not change its user (EPERM): what
-         * it may do goes with its capabilities. */
+        /* Root of a user namespace that knows no nobody (EINVAL), or root that may not change its user
+         * (EPERM): what it may do goes with its capabilities. */
         if (result != 0 && result != -EINVAL && result != -EPERM)
             return nx_trouble(trouble, NULL, "cannot become nobody", result);
     }
@@ -164,8 +166,8 @@ static void emit_return(struct program *p, uint32_t what)
     emit(p, BPF_RET | BPF_K, what, 0, 0);
 }
 
-/* Skipped whole where the call is another; ends in a return. The kernel takes these arguments as ints, so that the
- * upper halves of the registers count for nothing. */
+/* Skipped whole where the call is another; ends in a return. The kernel takes these arguments as ints, so
+ * that the upper halves of the registers count for nothing. */
 static void emit_rule(struct program *p, const struct nx_rule *rule)
 {
     unsigned inside = 1;
@@ -187,12 +189,12 @@ static void emit_rule(struct program *p, const struct nx_rule *rule)
 int nx_filter(const struct nx_rule *more, unsigned count, struct nx_trouble *trouble)
 {
     static const struct nx_rule always[] = {
-        {__NR_write, {{0, 3, {1, 2, 3}}, {0, 0, {0}}}},
-        {__NR_read, {{0, 2, {0, 3}}, {0, 0, {0}}}},
-        {__NR_exit_group, {{0, 0, {0}}, {0, 0, {0}}}},
-        {__NR_clock_gettime, {{0, 0, {0}}, {0, 0, {0}}}},
-        {__NR_clock_nanosleep, {{0, 0, {0}}, {0, 0, {0}}}},
-        {__NR_getrandom, {{0, 0, {0}}, {0, 0, {0}}}},
+        {__NR_write, {{0, 3, {1, 2, 3}}}},
+        {__NR_read, {{0, 2, {0, 3}}}},
+        {.call = __NR_exit_group},
+        {.call = __NR_clock_gettime},
+        {.call = __NR_clock_nanosleep},
+        {.call = __NR_getrandom},
     };
     struct program p;
     p.size = 0;

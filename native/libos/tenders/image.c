@@ -86,9 +86,10 @@ const char *nx_image_check(const uint8_t *head, size_t size, uint64_t file_size,
             return why;
         if (image->count == NX_SEGMENTS_MAX)
             return "more than 8 segments";
+        const unsigned access =
+            NX_READ | (p.p_flags & PF_W ? NX_WRITE : 0) | (p.p_flags & PF_X ? NX_EXECUTE : 0);
         image->segments[image->count++] =
-            (struct nx_segment){p.p_vaddr, p.p_filesz, p.p_memsz, p.p_offset,
-                                NX_READ | (p.p_flags & PF_W ? NX_WRITE : 0) | (p.p_flags & PF_X ? NX_EXECUTE : 0)};
+            (struct nx_segment){p.p_vaddr, p.p_filesz, p.p_memsz, p.p_offset, access};
         image->end = PAGE_END(p.p_vaddr + p.p_memsz);
         if ((p.p_flags & PF_X) && e.e_entry >= p.p_vaddr && e.e_entry - p.p_vaddr < p.p_filesz)
             entered = 1;

@@ -1,8 +1,8 @@
 /* A guest's ELF file, checked. Knows the bytes, not where they come from or go.
  *
- * The bytes are foreign: nothing outside of them is read, and an image that is taken lies wholly between NX_IMAGE
- * and the limit, has no page that is both writable and executable, no page of two segments, and an entry inside
- * of its code. */
+ * The bytes are foreign: nothing outside of them is read, and an image that is taken lies wholly between
+ * NX_IMAGE and the limit, has no page that is both writable and executable, no page of two segments, and an
+ * entry inside of its code. */
 #ifndef NX_IMAGE_H
 #define NX_IMAGE_H
 
@@ -30,8 +30,8 @@ struct nx_image {
     struct nx_segment segments[NX_SEGMENTS_MAX]; /* ascending */
 };
 
-/* Checks the file's first `size` bytes (all of them, or NX_IMAGE_HEAD), the file being `file_size` long, for a
- * guest whose memory ends at `limit`. Returns NULL with *image set, or why it is refused. */
+/* Checks the file's first `size` bytes (all of them, or NX_IMAGE_HEAD), the file being `file_size` long, for
+ * a guest whose memory ends at `limit`. Returns NULL with *image set, or why it is refused. */
 const char *nx_image_check(const uint8_t *head, size_t size, uint64_t file_size, uint64_t limit,
                            struct nx_image *image);
 

@@ -1,8 +1,8 @@
 /* nexus-tender-kvm: runs one guest in a virtual machine of its own, by /dev/kvm.
  *
- * The guest rings by a store to a page that no memory lies behind, which stops the machine and comes to `serve`. What
- * the guest cannot do is the processor's to hold up; what this process can do after the guest has begun is one
- * system call for the machine and those of calls.h. */
+ * The guest rings by a store to a page that no memory lies behind, which stops the machine and comes to
+ * `serve`. What the guest cannot do is the processor's to hold up; what this process can do after the guest
+ * has begun is one system call for the machine and those of calls.h. */
 #include "calls.h"
 #include "channel.h"
 #include "confine.h"
@@ -52,25 +52,23 @@ static int serve(const struct nx_machine *machine, const struct nx_memory *memor
         int status = 0;
         const char *why = NULL;
         switch (nx_answer(&service, block, &status, &why)) {
-        case NX_GO_ON:
-            continue;
-        case NX_EXITED:
-            return status;
+        case NX_GO_ON: continue;
+        case NX_EXITED: return status;
         case NX_BAD_BLOCK: {
             uint64_t ip, address;
             nx_machine_where(machine, &ip, &address);
             return fault(NX_FAULT_DOORBELL, ip, block);
         }
-        case NX_BROKEN:
-            return nx_refuse(PROGRAM, &(struct nx_trouble){NULL, why, 0});
+        case NX_BROKEN: return nx_refuse(PROGRAM, &(struct nx_trouble){NULL, why, 0});
         }
     }
 }
 
-static int keep_only_processor(struct nx_machine *machine, uint64_t cpu_microseconds, struct nx_trouble *trouble)
+static int keep_only_processor(struct nx_machine *machine, uint64_t cpu_microseconds,
+                               struct nx_trouble *trouble)
 {
-    static const struct nx_rule run = {__NR_ioctl,
-                                       {{0, 1, {VCPU}}, {1, 3, {KVM_RUN, (uint32_t)KVM_GET_REGS, (uint32_t)KVM_GET_SREGS}}}};
+    static const struct nx_rule run = {
+        __NR_ioctl, {{0, 1, {VCPU}}, {1, 3, {KVM_RUN, (uint32_t)KVM_GET_REGS, (uint32_t)KVM_GET_SREGS}}}};
     if (machine->vcpu != VCPU) {
         long result = nx_sys3(__NR_dup2, machine->vcpu, VCPU, 0);
         if (result < 0)

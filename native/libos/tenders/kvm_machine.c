@@ -9,10 +9,12 @@
 #define CPUID_ENTRIES 256
 
 #define CR0_PAGING UINT64_C(0x80000000)
-/* Paging, alignment mask, write protection (also for ring 0), native FPU errors, extension type, FPU, protection. */
+/* Paging, alignment mask, write protection (also for ring 0), native FPU errors, extension type, FPU,
+ * protection. */
 #define CR0 (CR0_PAGING | 0x50033u)
-#define CR4 0x620u  /* PAE, SSE and its exceptions */
-#define EFER 0xd01u /* no-execute pages, long mode, and SYSCALL, without which PVM refuses them; it leads nowhere */
+#define CR4 0x620u /* PAE, SSE and its exceptions */
+/* No-execute pages, long mode, and SYSCALL, which leads nowhere. */
+#define EFER 0xd00u
 
 static int set_cpuid(int kvm, int vcpu, struct nx_trouble *trouble)
 {
@@ -38,7 +40,7 @@ int nx_machine_make(struct nx_machine *machine, uintptr_t host, uint64_t size, s
     long machine_fd = nx_sys_ioctl((int)kvm, KVM_CREATE_VM, 0);
     if (machine_fd < 0)
         return nx_trouble(trouble, NULL, "KVM: cannot make a machine", machine_fd);
-    const struct kvm_userspace_memory_region memory = {.memory_size = size, .userspace_addr = host};
+    struct kvm_userspace_memory_region memory = {.memory_size = size, .userspace_addr = host};
     long result = nx_sys_ioctl((int)machine_fd, KVM_SET_USER_MEMORY_REGION, &memory);
     if (result != 0)
         return nx_trouble(trouble, NULL, "KVM: cannot give the machine its memory", result);
@@ -90,7 +92,7 @@ int nx_machine_set(const struct nx_machine *machine, const struct nx_start *star
         s.efer = EFER;
         result = nx_sys_ioctl(machine->vcpu, KVM_SET_SREGS, &s);
     }
-    const struct kvm_regs r = {.rip = start->ip, .rsp = start->stack, .rdi = start->argument, .rflags = 0x202};
+    struct kvm_regs r = {.rip = start->ip, .rsp = start->stack, .rdi = start->argument, .rflags = 0x202};
     if (result == 0)
         result = nx_sys_ioctl(machine->vcpu, KVM_SET_REGS, &r);
     return result == 0 ? 0 : nx_trouble(trouble, NULL, "KVM: cannot set the processor's registers", result);

@@ -25,7 +25,7 @@ static uint64_t *table_at(const struct tables *t, uint64_t physical)
     return (uint64_t *)(t->host + (uintptr_t)physical);
 }
 
-/* The table that an entry leads to, made where there is none yet; NULL when the room below NX_BASE is full. */
+/* The table that an entry leads to, made where there is none yet; NULL when there is no room. */
 static uint64_t *below(struct tables *t, uint64_t *entry)
 {
     if (!(*entry & PRESENT)) {
@@ -68,8 +68,8 @@ int nx_kvm_pages(const struct nx_memory *memory, bool user, struct nx_trouble *t
         return nx_trouble(trouble, NULL, "cannot make room for the page tables", result);
     for (unsigned i = 0; i < memory->count && status == 0; i++) {
         const struct nx_region *region = &memory->regions[i];
-        const uint64_t flags = (region->access & NX_WRITE ? WRITE : 0)
-                               | (region->access & NX_EXECUTE ? 0 : NO_EXECUTE);
+        const uint64_t flags =
+            (region->access & NX_WRITE ? WRITE : 0) | (region->access & NX_EXECUTE ? 0 : NO_EXECUTE);
         status = map(&t, region->start, region->end, flags);
     }
     if (status == 0)

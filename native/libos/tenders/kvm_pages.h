@@ -1,7 +1,8 @@
-/* The page tables that a KVM guest runs under: its regions, each with what it allows, and the doorbell's page.
+/* The page tables that a KVM guest runs under: its regions, each with what it allows, and the doorbell's
+ * page.
  *
- * Virtual addresses are physical ones. The tables lie below NX_BASE, where no virtual address leads: a guest at ring
- * 3 can neither see nor change them. Pages are 2 MiB where a region has them whole, 4 KiB otherwise. */
+ * Virtual addresses are physical ones. The tables lie below NX_BASE, where no virtual address leads: a guest
+ * at ring 3 can neither see nor change them. Pages are 2 MiB where a region has them whole, else 4 KiB. */
 #ifndef NX_KVM_PAGES_H
 #define NX_KVM_PAGES_H
 

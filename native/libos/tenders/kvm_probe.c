@@ -44,7 +44,8 @@ static int timed(const struct nx_machine *machine, unsigned cpl, uint64_t rounds
 }
 
 /* Thousandths of a nanosecond for one round. */
-static int measure(unsigned cpl, struct nx_machine *machine, uint64_t *picoseconds, struct nx_trouble *trouble)
+static int measure(unsigned cpl, struct nx_machine *machine, uint64_t *picoseconds,
+                   struct nx_trouble *trouble)
 {
     struct nx_memory memory;
     uint64_t none, took, rounds = SHORT_RUN;

@@ -32,7 +32,8 @@ static int open_file(const char *path, uint64_t *size, struct nx_trouble *troubl
 static int read_head(int fd, uint8_t *head, size_t *size, struct nx_trouble *trouble)
 {
     for (*size = 0; *size < NX_IMAGE_HEAD;) {
-        long n = nx_sys6(__NR_pread64, fd, (long)(head + *size), (long)(NX_IMAGE_HEAD - *size), (long)*size, 0, 0);
+        long n =
+            nx_sys6(__NR_pread64, fd, (long)(head + *size), (long)(NX_IMAGE_HEAD - *size), (long)*size, 0, 0);
         if (n == -EINTR)
             continue;
         if (n < 0)
@@ -68,8 +69,8 @@ static int load_image(const struct nx_options *options, struct nx_guest *guest, 
     return 0;
 }
 
-int nx_load(const struct nx_options *options, bool native, uint32_t ring, uint64_t doorbell, struct nx_guest *guest,
-            struct nx_trouble *trouble)
+int nx_load(const struct nx_options *options, bool native, uint32_t ring, uint64_t doorbell,
+            struct nx_guest *guest, struct nx_trouble *trouble)
 {
     struct nx_module_file modules[NX_MODULES_MAX];
     uint64_t end;
@@ -84,6 +85,6 @@ int nx_load(const struct nx_options *options, bool native, uint32_t ring, uint64
             return -1;
     }
     guest->stack = NX_IMAGE - 8;
-    return nx_boot_place(&guest->memory, end, modules, options->module_count, options->words, options->word_count,
-                         ring, doorbell, &guest->boot, trouble);
+    return nx_boot_place(&guest->memory, end, modules, options->module_count, options->words,
+                         options->word_count, ring, doorbell, &guest->boot, trouble);
 }

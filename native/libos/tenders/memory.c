@@ -39,7 +39,8 @@ static int protection(const struct nx_memory *memory, unsigned access)
            | (access & NX_EXECUTE && memory->native ? PROT_EXEC : 0);
 }
 
-static int add(struct nx_memory *memory, uint64_t start, uint64_t end, unsigned access, struct nx_trouble *trouble)
+static int add(struct nx_memory *memory, uint64_t start, uint64_t end, unsigned access,
+               struct nx_trouble *trouble)
 {
     struct nx_region *last = memory->count ? &memory->regions[memory->count - 1] : NULL;
     if (start < (last ? last->end : NX_BASE) || end > memory->end || start > end)
@@ -57,8 +58,8 @@ static int add(struct nx_memory *memory, uint64_t start, uint64_t end, unsigned 
 static int protect(const struct nx_memory *memory, uint64_t start, uint64_t end, unsigned access,
                    struct nx_trouble *trouble)
 {
-    long result = nx_sys3(__NR_mprotect, (long)(memory->host + start), (long)(end - start),
-                          protection(memory, access));
+    long result =
+        nx_sys3(__NR_mprotect, (long)(memory->host + start), (long)(end - start), protection(memory, access));
     return result == 0 ? 0 : nx_trouble(trouble, NULL, "cannot protect the guest's memory", result);
 }
 
@@ -72,7 +73,8 @@ int nx_memory_zeroed(struct nx_memory *memory, uint64_t start, uint64_t end, uns
     return protect(memory, start, end, access, trouble);
 }
 
-int nx_memory_file(struct nx_memory *memory, int fd, const struct nx_segment *segment, struct nx_trouble *trouble)
+int nx_memory_file(struct nx_memory *memory, int fd, const struct nx_segment *segment,
+                   struct nx_trouble *trouble)
 {
     const uint64_t start = PAGE_START(segment->address), behind = segment->address + segment->file_size;
     const uint64_t end = PAGE_END(segment->address + segment->memory_size);
@@ -87,8 +89,8 @@ int nx_memory_file(struct nx_memory *memory, int fd, const struct nx_segment *se
         int now = protection(memory, segment->access) | (tail ? PROT_WRITE : 0);
         if (tail)
             now &= ~PROT_EXEC;
-        long at = nx_sys_mmap(memory->host + start, mapped - start, now, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,
-                              PAGE_START(segment->offset));
+        long at = nx_sys_mmap(memory->host + start, mapped - start, now,
+                              MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd, PAGE_START(segment->offset));
         if (at < 0 && at > -4096)
             return nx_trouble(trouble, NULL, "cannot be mapped", at);
         if (tail)

@@ -9,7 +9,8 @@ static bool same(const char *a, const char *b)
     return *a == *b;
 }
 
-/* A decimal number with at most `places` digits behind the point, times 10^places. Returns -1 for anything else. */
+/* A decimal number with at most `places` digits behind the point, times 10^places. Returns -1 for anything
+ * else. */
 static int decimal(const char *text, unsigned places, uint64_t most, uint64_t *number)
 {
     uint64_t value = 0;
@@ -89,7 +90,8 @@ static int words(char **argv, unsigned count, struct nx_options *options, struct
     return 0;
 }
 
-int nx_options_parse(int argc, char **argv, bool has_cpl, struct nx_options *options, struct nx_trouble *trouble)
+int nx_options_parse(int argc, char **argv, bool has_cpl, struct nx_options *options,
+                     struct nx_trouble *trouble)
 {
     options->probe = false;
     options->cpl = 3;

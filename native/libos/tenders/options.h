@@ -35,8 +35,9 @@ struct nx_options {
     char **words; /* of argv */
 };
 
-/* Reads argv[1..]. Returns 0, or -1 with `trouble` set; `has_cpl` says whether --cpl is known. Words may hold no
- * space and not be empty: the guest gets them as one line. */
-int nx_options_parse(int argc, char **argv, bool has_cpl, struct nx_options *options, struct nx_trouble *trouble);
+/* Reads argv[1..]. Returns 0, or -1 with `trouble` set; `has_cpl` says whether --cpl is known. Words may hold
+ * no space and not be empty: the guest gets them as one line. */
+int nx_options_parse(int argc, char **argv, bool has_cpl, struct nx_options *options,
+                     struct nx_trouble *trouble);
 
 #endif

@@ -38,7 +38,8 @@ void nx_text_number(struct nx_text *text, uint64_t number)
 
 void nx_text_thousandths(struct nx_text *text, uint64_t number)
 {
-    char rest[] = {'.', (char)('0' + number / 100 % 10), (char)('0' + number / 10 % 10), (char)('0' + number % 10), 0};
+    char rest[] = {'.', (char)('0' + number / 100 % 10), (char)('0' + number / 10 % 10),
+                   (char)('0' + number % 10), 0};
     nx_text_number(text, number / 1000);
     nx_text_add(text, rest);
 }

@@ -1,12 +1,13 @@
 /* nexus-tender-spt: runs one guest as this process, which may do almost nothing.
  *
- * The guest's code shares the address space with the tender's; what holds it is the kernel's filter of system calls,
- * set before its first instruction, under which a jump into the tender's code gains nothing: whatever code runs here
- * can write to the descriptors 1 to 3, read from 0 and 3, read clocks, sleep, get random numbers and exit. Memory
- * that is writable is nowhere executable, and neither can be changed. The address space holds nothing of the host's:
- * arguments and environment are overwritten.
+ * The guest's code shares the address space with the tender's; what holds it is the kernel's filter of system
+ * calls, set before its first instruction, under which a jump into the tender's code gains nothing: whatever
+ * code runs here can write to the descriptors 1 to 3, read from 0 and 3, read clocks, sleep, get random
+ * numbers and exit. Memory that is writable is nowhere executable, and neither can be changed. The address
+ * space holds nothing of the host's: arguments and environment are overwritten.
  *
- * The guest rings by a call. It is answered on a stack of the tender's own, for the guest's may be nearly full. */
+ * The guest rings by a call. It is answered on a stack of the tender's own, for the guest's may be nearly
+ * full. */
 #include "calls.h"
 #include "channel.h"
 #include "confine.h"
@@ -87,27 +88,25 @@ __attribute__((used)) void nx_spt_ring(uint64_t block)
     int status = 0;
     const char *why = NULL;
     switch (nx_answer(&service, block, &status, &why)) {
-    case NX_GO_ON:
-        return;
-    case NX_EXITED:
-        nx_sys_exit(status);
-    case NX_BAD_BLOCK:
-        fault(NX_FAULT_DOORBELL, 0, block);
-    case NX_BROKEN:
-        nx_sys_exit(nx_refuse(PROGRAM, &(struct nx_trouble){NULL, why, 0}));
+    case NX_GO_ON: return;
+    case NX_EXITED: nx_sys_exit(status);
+    case NX_BAD_BLOCK: fault(NX_FAULT_DOORBELL, 0, block);
+    case NX_BROKEN: nx_sys_exit(nx_refuse(PROGRAM, &(struct nx_trouble){NULL, why, 0}));
     }
 }
 
 static void on_fault(int number, siginfo_t *info, void *context)
 {
+    (void)number;
     const struct ucontext *at = context;
-    fault(NX_FAULT_MEMORY, at->uc_mcontext.rip, number == SIGSEGV || number == SIGBUS ? (uint64_t)info->si_addr : 0);
+    fault(NX_FAULT_MEMORY, at->uc_mcontext.rip, (uint64_t)info->si_addr);
 }
 
-/* A second fault, in the handler, ends the process by its signal. */
+/* A second fault, in the handler, ends the process by its signal; so do a division by zero and an instruction
+ * that is none. */
 static int catch_faults(struct nx_trouble *trouble)
 {
-    static const int numbers[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
+    static const int numbers[] = {SIGSEGV, SIGBUS};
     const stack_t stack = {.ss_sp = fault_stack, .ss_size = sizeof fault_stack};
     long result = nx_sys3(__NR_sigaltstack, (long)&stack, 0, 0);
     const struct {

@@ -1,7 +1,7 @@
 /* Where a tender begins, and what the compiler expects of a C library: four functions over memory.
  *
- * A static-pie program is not yet relocated when the kernel enters it; everything until `relocate` is done reads
- * addresses by code only. Invariant: nothing here keeps state. */
+ * A static-pie program is not yet relocated when the kernel enters it; everything until `relocate` is done
+ * reads addresses by code only. Invariant: nothing here keeps state. */
 #include "system.h"
 
 #include <linux/elf.h>

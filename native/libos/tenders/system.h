@@ -48,7 +48,7 @@ static inline long nx_sys_mmap(uintptr_t at, size_t size, int protection, int fl
     return nx_sys6(__NR_mmap, (long)at, (long)size, protection, flags, fd, (long)offset);
 }
 
-static inline long nx_sys_ioctl(int fd, unsigned long request, const void *with)
+static inline long nx_sys_ioctl(int fd, unsigned long request, void *with)
 {
     return nx_sys3(__NR_ioctl, fd, (long)request, (long)with);
 }

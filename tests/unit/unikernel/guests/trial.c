@@ -1,5 +1,6 @@
-/* One guest for all trials of a tender: its first word says which. Ends with 0 unless the trial says otherwise; with
- * 1 where something was allowed that should have ended it, and with 2 for a trial that it does not know. */
+/* One guest for all trials of a tender: its first word says which. Ends with 0 unless the trial says
+ * otherwise; with 1 where something was allowed that should have ended it, and with 2 for a trial that it
+ * does not know. */
 #include "guest.h"
 
 static uint8_t writable[8192] __attribute__((aligned(4096))) = {1};
@@ -102,8 +103,6 @@ static void faults(void)
         call((void *)((const struct nx_module *)boot->modules)->address);
     else if (word_is("jump"))
         call((void *)(uintptr_t)number());
-    else if (word_is("return"))
-        return;
     else if (word_is("stack"))
         say_number(deeper(0));
     else if (word_is("behind"))
@@ -145,7 +144,8 @@ static void refusals(void)
     say_number(ask(NX_OP_WRITE, 1, (void *)~(uintptr_t)0, 2, NULL, 0));
     say_number(ask(NX_OP_WRITE, 1, (void *)(uintptr_t)0x1000, 2, NULL, 0));
     say_number(ask(NX_OP_WRITE, 1, buffer, (size_t)1 << 40, NULL, 0));
-    say_number(ask(NX_OP_RANDOM, 0, NULL, 0, (void *)(uintptr_t)show_memory, 8)); /* code is not for writing */
+    say_number(
+        ask(NX_OP_RANDOM, 0, NULL, 0, (void *)(uintptr_t)show_memory, 8)); /* code is not for writing */
     say_number(ask(NX_OP_RANDOM, 0, NULL, 0, (void *)(uintptr_t)constant, 8));
     say_number(ask(NX_OP_READ, 1, NULL, 0, buffer, 8));
     say_number(ask(NX_OP_TIME, 7, NULL, 0, NULL, 0));
@@ -168,8 +168,12 @@ static void forward(void)
     static char answer[NX_PAYLOAD_MAX];
     uint32_t op = (uint32_t)number();
     uint64_t arg = (uint64_t)number(), room = (uint64_t)number();
-    struct nx_call call = {.op = op, .arg = arg, .in = (uintptr_t)words, .in_len = length(words),
-                           .out = (uintptr_t)answer, .out_cap = room};
+    struct nx_call call = {.op = op,
+                           .arg = arg,
+                           .in = (uintptr_t)words,
+                           .in_len = length(words),
+                           .out = (uintptr_t)answer,
+                           .out_cap = room};
     say_number(ring(&call));
     say_number((int64_t)call.out_len);
     if (call.out_len <= room)

@@ -21,7 +21,11 @@ static inline int64_t ring(struct nx_call *call)
 
 static inline int64_t ask(uint32_t op, uint64_t arg, const void *in, size_t in_len, void *out, size_t out_cap)
 {
-    struct nx_call call = {.op = op, .arg = arg, .in = (uintptr_t)in, .in_len = in_len, .out = (uintptr_t)out,
+    struct nx_call call = {.op = op,
+                           .arg = arg,
+                           .in = (uintptr_t)in,
+                           .in_len = in_len,
+                           .out = (uintptr_t)out,
                            .out_cap = out_cap};
     return ring(&call);
 }
