@@ -1,7 +1,7 @@
 """The backends: which there are, which work here, which to take.
 
-Their modules are imported when they are asked for. Knows nothing of running. Invariant: "auto" takes the first
-that works, in the order of `ORDER`, which is from fast and strong to slow.
+Their modules are imported when they are asked for. Knows nothing of running. Invariant: "auto" takes the
+first that works, in the order of `ORDER`, which is from fast and strong to slow.
 """
 
 from __future__ import annotations

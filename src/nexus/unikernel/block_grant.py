@@ -1,7 +1,7 @@
 """Files of the host that a guest uses as disks.
 
-Knows nothing of file systems. Invariant: nothing outside [0, sectors) of a file is read or written, and a file
-neither grows nor shrinks; one that was granted for reading is not open for writing.
+Knows nothing of file systems. Invariant: nothing outside [0, sectors) of a file is read or written, and a
+file neither grows nor shrinks; one that was granted for reading is not open for writing.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ SECTOR = 512
 class Blocks:
     """Disks 0, 1, ..: (file, whether it may be written). A rest below a whole sector is not seen.
 
-    Raises `NotFoundError` and `InvalidInputError` for what is not there, cannot be opened or is no file or block
-    device. The methods answer as NX_OP_BLOCK_* do: (result or -NX_E*, bytes).
+    Raises `NotFoundError` and `InvalidInputError` for what is not there, cannot be opened or is no file or
+    block device. The methods answer as NX_OP_BLOCK_* do: (result or -NX_E*, bytes).
     """
 
     def __init__(self, granted: Sequence[tuple[Path, bool]]) -> None:

@@ -86,7 +86,7 @@ def replied(result: int, data: bytes) -> bytes:
 class Channel:
     """Our end of the socket. One thread reads; one thread at a time writes."""
 
-    def __init__(self, ours: socket.socket) -> None:
+    def __init__(self, ours: socket.SocketType) -> None:
         ours.setblocking(False)
         self._socket = ours
         self._frames = Frames()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import platform
 import resource
@@ -51,11 +52,21 @@ def limit(cpu: float, more_memory: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (mapped + more_memory, mapped + more_memory))
 
 
-def leave_system() -> None:
-    """From now on, system calls other than those for memory and open files fail with EPERM. Nothing where
-    `SECCOMP` is false. Raises `OSError` where the kernel refuses the filter."""
+def can_leave_system() -> bool:
+    """Whether this system has what `leave_system` needs, and allows it."""
     if not SECCOMP:
-        return
+        return False
+    try:
+        _prctl(_SET_SECCOMP, _FILTER, 0)
+    except OSError as error:
+        return error.errno == errno.EFAULT  # prctl(2): it looked for the filter, so it takes filters
+    return False
+
+
+def leave_system() -> None:
+    """From now on, system calls other than those for memory and open files fail with EPERM.
+
+    Raises `OSError` where the kernel refuses the filter (`can_leave_system`)."""
     code = [
         _statement(0x20, 4),  # the architecture
         _jump(_X86_64, 1, 0),

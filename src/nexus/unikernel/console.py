@@ -1,7 +1,7 @@
 """What a tender of the frames "all" leaves to us: output, input, time, random numbers, sleep.
 
-The tenders in C answer these themselves (native/libos/tenders/calls.c) in the same way. Knows nothing of limits.
-Invariant: an answer to any argument and bytes.
+The tenders in C answer these themselves (native/libos/tenders/calls.c) in the same way. Knows nothing of
+limits. Invariant: an answer to any argument and bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ OPS = frozenset((Op.WRITE, Op.READ, Op.TIME, Op.RANDOM, Op.SLEEP))
 
 
 class Console:
-    """Standard input is `stdin`; output goes to `sink(1 or 2, bytes)`. EXIT and SLEEP are the caller's to do."""
+    """Standard input is `stdin`; output goes to `sink(1 or 2, bytes)`. EXIT and SLEEP are the caller's."""
 
     def __init__(self, stdin: bytes, sink: Sink) -> None:
         self._input = memoryview(stdin)

@@ -1,8 +1,8 @@
 """File descriptors of one guest: made, closed one by one, or all at the end.
 
 Knows nothing of processes. Invariant: a descriptor that was made is in the list or closed, even where a
-signal's exception (KeyboardInterrupt) comes between two steps: making and keeping, and taking and closing, are
-each one call from C to C, with no bytecode between.
+signal's exception (KeyboardInterrupt) comes between two steps: making and keeping, and taking and closing,
+are each one call from C to C, with no bytecode between.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import errno
 import os
 import resource
 from collections.abc import Callable
-from itertools import chain
+from itertools import chain, repeat
 
 from nexus.core.errors import BusyError
 
@@ -26,7 +26,10 @@ class Descriptors:
         self._open: list[int] = []
 
     def one(self, make: Callable[..., int], *arguments: object) -> int:
-        """The descriptor that `make(*arguments)` gives. Raises `BusyError` where there are no more."""
+        """The descriptor that `make(*arguments)` gives, a function of C with at least one argument.
+
+        Raises `BusyError` where there are no more.
+        """
         try:
             self._open.extend(map(make, *((argument,) for argument in arguments)))
         except OSError as error:
@@ -48,8 +51,7 @@ class Descriptors:
 
     def close_all(self) -> None:
         """Closes what is open. May be called again."""
-        while self._open:
-            list(map(os.close, map(self._open.pop, (-1,))))
+        list(map(os.close, map(self._open.pop, repeat(-1, len(self._open)))))
 
     def __del__(self) -> None:
         self.close_all()
@@ -67,15 +69,11 @@ def none_left() -> BusyError:
     """What to say when descriptors have run out."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return BusyError(
-        f"no file descriptor is left for one more guest: this process may have {limit}, each guest needs {EACH}",
+        f"no file descriptor is left for one more guest: this process may have {limit}, "
+        f"each guest needs {EACH}",
         hint="allow more with `ulimit -n 16384` (LimitNOFILE=16384 in a systemd unit), or run fewer at once",
     )
 
 
 def _short(error: OSError) -> Exception:
     return none_left() if error.errno in (errno.EMFILE, errno.ENFILE) else error
-
-
-def in_memory(name: str) -> int:
-    """A new file that has no place on a disk."""
-    return os.memfd_create(name, os.MFD_CLOEXEC)

@@ -1,6 +1,7 @@
 """Why a run is over, in the words of `Result`.
 
-Knows nothing of how a guest is started or read. Invariant: the words tell what was seen, not what may be behind.
+Knows nothing of how a guest is started or read. Invariant: the words tell what was seen, not what may be
+behind.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from nexus.unikernel.result import Ending
 KILLED = 128 + signal.SIGKILL
 FAULTED = 128 + signal.SIGSEGV  # a tender's own status after NX_OP_FAULT
 REFUSED = 125  # a tender's own status where it could not begin
+# What the tenders say (native/libos/tenders) where it is memory that is lacking.
+_NO_MEMORY = ("does not fit into the guest's memory", "cannot reserve the guest's memory", "out of memory")
 _LEAST_STACK = 64 << 10
 
 
@@ -55,6 +58,8 @@ def of_process(wait_status: int, fault: bytes | None, own_stderr: bytes, backend
         return Ended("crashed", status, fault_in_words(fault))
     line = own_stderr.decode(errors="replace").strip()
     if status == REFUSED and line.startswith("nexus-tender"):
+        if any(words in line for words in _NO_MEMORY):
+            return Ended("memory", KILLED, line)
         raise SandboxError(f"the {backend} tender could not begin: {line}")
     return Ended("exited", status)
 

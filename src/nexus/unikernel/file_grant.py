@@ -50,7 +50,8 @@ class Files:
     def __init__(self, granted: Sequence[Path]) -> None:
         self._granted: list[tuple[tuple[str, ...], Path]] = []
         for path in granted:
-            whole = Path(os.path.abspath(path))  # noqa: PTH100 - links are left: the guest names it as it was granted
+            # Links are left as they are: the guest names it as it was granted.
+            whole = Path(os.path.abspath(path))  # noqa: PTH100
             if not whole.exists():
                 raise NotFoundError(f"{path} was granted to a sandbox and does not exist")
             self._granted.append((whole.parts[1:], whole))
@@ -85,9 +86,11 @@ class Files:
             return _told(error), b""
 
     def list(self, name: bytes, room: int) -> tuple[int, bytes]:
-        """Names, sorted, each with NUL behind; folders end in "/". All or, with -EMSGSIZE, none.
+        """Names, sorted, each with NUL behind; folders (not links to one) end in "/". All or, with
+        -EMSGSIZE, none.
 
-        A name that is not UTF-8 is shown with U+FFFD in it, and cannot be opened. -E2BIG: more than fits a call.
+        A name that is not UTF-8 is shown with U+FFFD in it, and cannot be opened. -E2BIG: more than fits a
+        call.
         """
         try:
             with self._looked_up(name) as (descriptor, _):
@@ -107,7 +110,7 @@ class Files:
 
     @contextmanager
     def _looked_up(self, name: bytes) -> Iterator[tuple[int, os.stat_result]]:
-        """A descriptor for looking, and what it is. Raises `OSError`: EPERM where nothing was granted for it."""
+        """A descriptor for looking, and what it is. Raises `OSError`: EPERM for what was not granted."""
         root, rest = self._grant(name)
         top = os.open(root, _LOOK)
         try:
@@ -156,7 +159,8 @@ def _names(descriptor: int) -> bytes:
     with os.scandir(descriptor) as entries:
         for entry in entries:
             name = os.fsencode(entry.name).decode(errors="replace").encode()
-            names.append(name + (b"/\0" if entry.is_dir() else b"\0"))
+            # A link is not followed: where it leads is not for everybody to know.
+            names.append(name + (b"/\0" if entry.is_dir(follow_symlinks=False) else b"\0"))
             size += len(names[-1])
             if size > abi.PAYLOAD_MAX:
                 break

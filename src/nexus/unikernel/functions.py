@@ -1,9 +1,9 @@
 """Functions of the host that a guest calls by name, with JSON both ways (NX_OP_CALL).
 
-A request is {"name": str, "args": {..}}; an answer {"ok": value}, or {"error": text, "type": name}. Two names are
-ours: "http" (`http_grant`) and "functions", which lists what is granted. Knows nothing of threads or time but
-the deadline it hands on. Invariant: whatever the request and whatever the function does, there is an answer, and
-it has at most `Limits.reply` bytes.
+A request is {"name": str, "args": {..}}; an answer {"ok": value}, or {"error": text, "type": name}. Two names
+are ours: "http" (`http_grant`) and "functions", which lists what is granted. Knows nothing of threads or time
+but the deadline it hands on. Invariant: whatever the request and whatever the function does, there is an
+answer, and it has at most `Limits.reply` bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TEXT_MOST = 4000  # characters of an error's text
 
 
 class Functions:
-    """What `grants` allows to call. Raises `InvalidInputError` for a name that is ours or a host that is none."""
+    """What `grants` allows to call. Raises `InvalidInputError`: a name that is ours, a host that is none."""
 
     def __init__(self, grants: Grants, limits: Limits) -> None:
         for name in grants.functions:
@@ -89,7 +89,7 @@ def _http(grants: Grants, limits: Limits) -> Callable[[float], HostFunction]:
 
 
 def failed(text: str, kind: str, most: int) -> bytes:
-    """An answer that is an error. A long text is cut, and says so; it is cut to fit `most` bytes in any case."""
+    """An answer that is an error, of at most `most` bytes (22 at least). A long text is cut, and says so."""
     if len(text) > _TEXT_MOST:
         text = f"{text[:_TEXT_MOST]}.. ({len(text) - _TEXT_MOST} characters more)"
     answer = json.dumps({"error": text, "type": kind}).encode()

@@ -1,7 +1,7 @@
 """A guest that was started: its process, what it may ask, and where it stands.
 
-Knows nothing of who keeps it (`sandbox`, `session`, `pool`). Invariant: after `close`, or when the object goes,
-nothing of it is left: no process, thread, descriptor or file.
+Knows nothing of who keeps it (`sandbox`, `session`, `pool`). Invariant: after `close`, or when the object
+goes, nothing of it is left: no process, thread, descriptor or file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from nexus.core.errors import InvalidInputError
 from nexus.unikernel import abi
 from nexus.unikernel.channel import Request
-from nexus.unikernel.descriptors import Descriptors, in_memory
+from nexus.unikernel.descriptors import Descriptors
 from nexus.unikernel.grants import Grants
 from nexus.unikernel.host import Host
 from nexus.unikernel.images import Image
@@ -24,6 +24,7 @@ from nexus.unikernel.process import Process
 from nexus.unikernel.result import Result
 from nexus.unikernel.serving import OnOutput, Run
 from nexus.unikernel.tender import Tender
+from nexus.unikernel.words import joined
 
 MAIN, LIBRARY = "main.py", "lib"
 _CPU_MOST = 86_400.0
@@ -66,7 +67,7 @@ class Guest:
         self._process: Process | None = None
         self._stdin = stdin
         try:
-            _check(words)
+            joined(words)
             given = list(modules)
             if code is not None:
                 given.append((MAIN, self._file(code)))
@@ -83,7 +84,7 @@ class Guest:
 
     def _file(self, code: bytes) -> Path:
         """A file in memory. Its name holds for the tender too, as long as this descriptor is open."""
-        descriptor = self._own.one(in_memory, "code")
+        descriptor = self._own.one(os.memfd_create, "code", os.MFD_CLOEXEC)
         rest = memoryview(code)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
@@ -107,8 +108,19 @@ class Guest:
         *,
         stdin: bytes = b"",
         on_output: OnOutput | None = None,
+        limits: Limits | None = None,
+        grants: Grants | None = None,
     ) -> Result:
-        """Serves it from `began` (time.monotonic()) on: until it ends, or (`resident`) has run `code`."""
+        """Serves it from `began` (time.monotonic()) on: until it ends, or (`resident`) has run `code`.
+
+        `limits` and `grants` of this run, where they are not those of its kind. Raises what the grants are
+        refused with.
+        """
+        if grants is not None:
+            granted = Host(grants, limits or self._kind.limits)
+            if self._host is not None:
+                self._host.close()
+            self._host = granted
         assert self._host is not None
         if self._resident:
             assert code is not None
@@ -118,7 +130,7 @@ class Guest:
         run = Run(
             self.process,
             self._host,
-            self._kind.limits,
+            limits or self._kind.limits,
             self._kind.tender.name,
             began=began,
             stdin=stdin if self._resident else self._stdin,
@@ -160,12 +172,3 @@ def source(code: str | bytes) -> bytes:
             hint="give large data as standard input or as a granted file",
         )
     return data
-
-
-def _check(words: Sequence[str]) -> None:
-    for word in words:
-        if not word or " " in word or "\0" in word:
-            raise InvalidInputError(
-                f"word {word!r} of a guest's command line",
-                hint="words are not empty and have neither spaces nor NUL; give anything else as standard input",
-            )

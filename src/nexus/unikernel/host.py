@@ -63,7 +63,7 @@ class Host:
         return f"it called host functions more than {self._limits.calls} times"
 
     def at_once(self, op: int, arg: int, data: bytes, out_cap: int) -> Answer | None:
-        """`answer`, where it does not take long; None for a host function, or a frame that is still to come."""
+        """`answer`, where it does not take long; None for a host function and for a frame still to come."""
         if op == Op.CALL and not self._again(data):
             return None
         if op == Op.NET_RECV and arg >> 32:

@@ -1,11 +1,12 @@
 """HTTP requests that the host makes for a guest, to the hosts that were granted and no other.
 
 A grant is a host as it stands in the URL ("api.example.org": its standard ports; "api.example.org:8080": that
-port) or all names below one ("*.example.org"). Redirects are followed where they lead to a granted host. Names
-that lead into private networks are refused unless the address itself, or "localhost", was granted: a name's
-owner chooses its address, and must not choose one of this machine's neighbours. No proxy, cookie, password or
-certificate setting of this user is used but the system's list of authorities. Knows nothing of JSON or guests.
-Invariant: no connection is opened to an address that was not checked, and no more than `most` bytes are held.
+port) or all names below one ("*.example.org"). Redirects are followed where they lead to a granted host.
+Names that lead into private networks are refused unless the address itself, or "localhost", was granted: a
+name's owner chooses its address, and must not choose one of this machine's neighbours. No proxy, cookie,
+password or certificate setting of this user is used but the system's list of authorities. Knows nothing of
+JSON or guests. Invariant: no connection is opened to an address that was not checked, and no more than `most`
+bytes are held.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ from typing import Any
 
 import httpx
 
-from nexus.unikernel.http_rule import Address, Rule, is_public
+from nexus.unikernel.http_rule import Address, Rule, is_host, is_public
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _REDIRECTS_MOST = 10
 _STANDARD = {"http": 80, "https": 443}
 # Of one connection, which is ours: not sent on.
 _OURS = frozenset(
-    "accept-encoding connection content-length expect keep-alive proxy-authorization proxy-connection te trailer "
-    "transfer-encoding upgrade".split()
+    "accept-encoding connection content-length expect keep-alive proxy-authorization proxy-connection te "
+    "trailer transfer-encoding upgrade".split()
 )
 _SECRET = frozenset(("authorization", "cookie"))  # not sent on to another host
 
@@ -100,7 +101,7 @@ class Http:
                         target.copy_with(host=str(address), username=None, password=None),
                         headers=_host(target) | dict(headers) | {"accept-encoding": "identity"},
                         content=content or None,
-                        extensions={"sni_hostname": target.host} if secure else None,
+                        extensions={"sni_hostname": target.raw_host.decode("ascii")} if secure else None,
                     ) as answer,
                 ):
                     return answer, self._read(answer, target, deadline)
@@ -154,7 +155,8 @@ class Http:
                 f"HTTP to {place} is not granted; granted: {granted}; grant it as {place!r}"
             )
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            # As httpx writes it: Python would translate some names of other alphabets differently.
+            found = socket.getaddrinfo(target.raw_host.decode("ascii"), port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise ConnectionError(f"{host} has no address: {error}") from None
         addresses = list(
@@ -179,7 +181,7 @@ def _parsed(url: str) -> httpx.URL:
         target = httpx.URL(url)
     except (httpx.InvalidURL, TypeError) as error:
         raise ValueError(f"URL {url!r}: {error}") from None
-    if target.scheme not in _STANDARD or not target.host:
+    if target.scheme not in _STANDARD or not is_host(target):
         raise ValueError(f"URL {url!r} is not http:// or https:// with a host")
     if target.userinfo:
         raise ValueError(

@@ -6,6 +6,7 @@ Knows nothing of requests. Invariant: a rule covers what its text says and nothi
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -15,6 +16,7 @@ from nexus.core.errors import InvalidInputError
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]|\.(?!\.))*", re.ASCII)
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -34,13 +36,13 @@ class Rule:
         below = text.startswith("*.")
         try:
             url = httpx.URL(f"http://{text.removeprefix('*.')}")
-            plain = url.raw_path == b"/" and not url.userinfo and not url.fragment and bool(url.host)
+            plain = url.raw_path == b"/" and not url.userinfo and not url.fragment and is_host(url)
         except httpx.InvalidURL:
             plain = False
-        if not plain or "*" in url.host or "/" in text:
+        if not plain or "/" in text or text.endswith(":"):
             raise InvalidInputError(
                 f"HTTP grant {text!r} is no host",
-                hint="a host as in a URL, without scheme and path: api.example.org, 127.0.0.1:8080, *.example.org",
+                hint="a host as in a URL, without its scheme: api.example.org, 127.0.0.1:8080, *.example.org",
             )
         address = _address(url.host)
         if below and address is not None:
@@ -63,6 +65,12 @@ class Rule:
         if not self.literal:
             return False
         return address.is_loopback if self.host == "localhost" else str(address) == self.host
+
+
+def is_host(url: httpx.URL) -> bool:
+    """Whether a URL has a host that is a name or an address, and a port that can be."""
+    host = url.raw_host.decode("ascii", "replace")
+    return (bool(_NAME.fullmatch(host)) or _address(host) is not None) and 0 < (url.port or 1) < 65536
 
 
 def is_public(address: Address) -> bool:

@@ -1,8 +1,9 @@
 """Guests that were started ahead and wait for code: a run costs what the code costs.
 
-Each is used once. A thread of the pool starts them, looks after them while they wait, and takes away those that
-are used; a run itself is served in the caller's thread and changes hands nowhere. Knows nothing of backends.
-Invariant: at most `size` guests wait; one that was used is never used again; after `close` nothing is left.
+Each is used once. A thread of the pool starts them, looks after them while they wait, and takes away those
+that are used; a run itself is served in the caller's thread and changes hands nowhere. Knows nothing of
+backends. Invariant: at most `size` guests wait; one that was used is never used again; after `close` nothing
+is left.
 """
 
 from __future__ import annotations
@@ -18,11 +19,17 @@ from typing import Self
 
 from nexus.core.errors import NexusError
 from nexus.unikernel.descriptors import Descriptors
+from nexus.unikernel.ending import SandboxError
+from nexus.unikernel.grants import Grants
 from nexus.unikernel.guest import Guest, source
+from nexus.unikernel.limits import Limits
 from nexus.unikernel.result import Result
 from nexus.unikernel.sandbox import Sandbox
 from nexus.unikernel.serving import OnOutput
 
+# Prints nothing, by way of all that printing needs: what it touches costs the first run no page faults.
+_NOTHING = b"print(end='')"
+_ENOUGH = Limits()
 _PAUSE = 1.0  # seconds between attempts where guests cannot be started or die while they wait
 
 
@@ -37,8 +44,8 @@ class PoolClosedError(NexusError):
 class Pool:
     """`size` guests of `sandbox` that wait. To be used by `with`, from any number of threads.
 
-    Limits count from the run's start. A guest's CPU time is looked at by us, not by its tender, so a run may use
-    some milliseconds more than its limit. Raises what `Sandbox.kind` and the grants are refused with.
+    Limits count from the run's start. A guest's CPU time is looked at by us, not by its tender, so a run may
+    use some milliseconds more than its limit. Raises what `Sandbox.kind` and the grants are refused with.
     """
 
     def __init__(self, sandbox: Sandbox, size: int = 2) -> None:
@@ -50,7 +57,7 @@ class Pool:
         self._running: set[Guest] = set()
         self._closed = False
         self._own = Descriptors()
-        self._wake = self._own.one(_event, 0)
+        self._wake = self._own.one(os.eventfd, 0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._filled = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="sandbox pool", daemon=True)
         self._thread.start()
@@ -63,23 +70,32 @@ class Pool:
     ) -> None:
         self.close()
 
-    def run(self, code: str | bytes, *, stdin: bytes = b"", on_output: OnOutput | None = None) -> Result:
+    def run(
+        self,
+        code: str | bytes,
+        *,
+        stdin: bytes = b"",
+        on_output: OnOutput | None = None,
+        limits: Limits | None = None,
+        grants: Grants | None = None,
+    ) -> Result:
         """As `Sandbox.run`, with a guest that waits; where none does, with one that is started now.
 
-        Raises `PoolClosedError` too.
+        `limits` and `grants` of this run, where they are not the sandbox's; the memory of a guest is always
+        its sandbox's. Raises `PoolClosedError` too.
         """
         began = time.monotonic()
         data = source(code)
         guest = self._taken()
         self._running.add(guest)
         try:
-            return guest.run(began, data, stdin=stdin, on_output=on_output)
+            return guest.run(began, data, stdin=stdin, on_output=on_output, limits=limits, grants=grants)
         finally:
             self._running.discard(guest)
             self._give_away(guest)
 
     def warm(self, timeout: float = 10.0) -> bool:
-        """Waits until `size` guests were started; whether they were, in time."""
+        """Waits until `size` guests have begun to wait; whether they were, in time."""
         return self._filled.wait(timeout)
 
     def close(self) -> None:
@@ -132,15 +148,40 @@ class Pool:
                 until = time.monotonic() + _PAUSE
 
     def _fill(self, until: float) -> float:
+        """Starts what lacks, unless it is before `until`; gives the moment before which not to try again."""
+        if time.monotonic() < until:
+            return until
+        fresh: deque[Guest] = deque()
         try:
-            while not self._closed and len(self._ready) < self._size and time.monotonic() >= until:
-                self._ready.append(Guest(self._kind, resident=True))
+            # All start at once; while the first is looked at, the others begin.
+            while not self._closed and len(self._ready) + len(fresh) < self._size:
+                fresh.append(Guest(self._kind, resident=True))
+            while fresh and not self._closed:
+                self._warm(fresh.popleft())
         except Exception:
             # Whoever runs something meets the same trouble and hears of it.
             return time.monotonic() + _PAUSE
-        if len(self._ready) >= self._size:
-            self._filled.set()
+        finally:
+            while fresh:
+                fresh.popleft().close()
+        self._filled.set()
         return until
+
+    def _warm(self, guest: Guest) -> None:
+        """Has a guest run something, so that it waits with its memory in place. Raises where it cannot."""
+        self._running.add(guest)
+        try:
+            guest.run(time.monotonic(), _NOTHING, limits=_ENOUGH)
+            if guest.waits:
+                self._ready.append(guest)
+                return
+        except BaseException:
+            guest.close()
+            raise
+        finally:
+            self._running.discard(guest)
+        guest.close()
+        raise SandboxError("a guest ended before it was given anything to do")
 
     def _wait(self, until: float) -> None:
         watched = select.poll()
@@ -161,7 +202,3 @@ class Pool:
                 self._ready.remove(guest)
                 guest.close()
         return bool(dead)
-
-
-def _event(start: int) -> int:
-    return os.eventfd(start, os.EFD_CLOEXEC | os.EFD_NONBLOCK)

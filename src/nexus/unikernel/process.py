@@ -14,23 +14,26 @@ import errno
 import os
 import select
 import signal
-import socket
 import threading
 import time
+from _socket import socketpair
 
 from nexus.core.errors import BusyError, MissingPartError
 from nexus.unikernel.channel import Channel
-from nexus.unikernel.descriptors import Descriptors, in_memory, none_left
+from nexus.unikernel.descriptors import Descriptors, none_left
 from nexus.unikernel.spawn import spawn
 from nexus.unikernel.tender import Launch
+
+_NULL = os.O_RDWR | os.O_CLOEXEC
 
 
 class Process:
     """Starts `launch`. Only the thread that runs it calls its methods, but for `stop`.
 
     A tender dies with the thread that started it (PR_SET_PDEATHSIG), so that thread has to outlive the guest.
-    Raises `BusyError` where the system has no descriptors, memory or processes left, `MissingPartError` where the
-    program is not there. Standard input is `stdin`, or what `give_input` says later where `stdin` is None.
+    Raises `BusyError` where the system has no descriptors, memory or processes left, `MissingPartError` where
+    the program is not there. Standard input is `stdin`, or what `give_input` gives later, where `stdin`
+    is None.
     """
 
     def __init__(self, launch: Launch, stdin: bytes | None = b"") -> None:
@@ -56,19 +59,22 @@ class Process:
             self.stdout, out = own.pipe()
             self.stderr, err = own.pipe()
             try:
-                ours, channel = socket.socketpair()
+                # Not socket.socketpair: it makes another object of each, and an interrupt between loses it.
+                ours, channel = socketpair()
             except OSError as error:
                 raise (none_left() if error.errno in (errno.EMFILE, errno.ENFILE) else error) from error
-            with channel:
+            try:
                 self._channel = Channel(ours)
                 given = {
                     0: self._standard_input(theirs, stdin),
                     # Who answers all frames ends up with nothing to say on its own standard output.
-                    1: out if self.launch.frames == "forwarded" else theirs.one(_nowhere, None),
+                    1: out if self.launch.frames == "forwarded" else theirs.one(os.open, os.devnull, _NULL),
                     2: err,
                     self.launch.channel_fd: channel.fileno(),
                 }
                 self._spawn(given)
+            finally:
+                channel.close()
             own.close(out, err)
         finally:
             theirs.close_all()
@@ -81,9 +87,9 @@ class Process:
 
     def _standard_input(self, theirs: Descriptors, stdin: bytes | None) -> int:
         if stdin == b"":
-            return theirs.one(_nowhere, None)
+            return theirs.one(os.open, os.devnull, _NULL)
         # A file in memory, all there at once: no pipe to feed while the guest runs.
-        descriptor = self._own.one(in_memory, "stdin")
+        descriptor = self._own.one(os.memfd_create, "stdin", os.MFD_CLOEXEC)
         self._input = descriptor
         if stdin is not None:
             self.give_input(stdin)
@@ -91,12 +97,13 @@ class Process:
 
     def _spawn(self, given: dict[int, int]) -> None:
         try:
-            spawn(self._pid, self.launch.argv, given)
+            # Tenders that answer themselves keep but a few system calls; others are whole programs.
+            spawn(self._pid, self.launch.argv, given, session=self.launch.frames == "all")
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.ENOMEM):
                 raise BusyError(
                     f"no process can be started for a sandbox: {error.strerror}",
-                    hint="run fewer at once, or allow more (`ulimit -u`, the pids and memory limits of the unit)",
+                    hint="run fewer at once, or allow more: `ulimit -u`, TasksMax and MemoryMax of the unit",
                 ) from error
             if error.errno in (errno.ENOENT, errno.EACCES, errno.ENOEXEC):
                 raise MissingPartError(
@@ -117,7 +124,7 @@ class Process:
         return self._channel
 
     def give_input(self, stdin: bytes) -> None:
-        """What it reads from now on; input that it has not read is gone. Only if started with `stdin` None."""
+        """What it reads from now on; what it has not read is gone. Only if started with `stdin` None."""
         assert self._input is not None
         # The place where the next read begins is one for both processes: they share the open file.
         at = os.lseek(self._input, 0, os.SEEK_END)
@@ -136,13 +143,13 @@ class Process:
         except OSError:
             return 0.0
 
-    def dead(self) -> bool:
-        """Whether it has ended, waited for or not."""
+    def dead(self, within: float = 0) -> bool:
+        """Whether it has ended, or does `within` so many seconds; waited for or not."""
         if self._status is not None:
             return True
         look = select.poll()
         look.register(self.descriptor, select.POLLIN)
-        return bool(look.poll(0))
+        return bool(look.poll(within * 1000))
 
     def stop(self) -> None:
         """Ends it from any thread; whoever serves it sees it die."""
@@ -152,7 +159,7 @@ class Process:
     def kill(self) -> None:
         """SIGKILL to it and to what it may have started."""
         with self._lock:
-            if self.pid and self._status is None:
+            if self.pid and self._status is None and os.getpid() == self._owner:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(self.pid, signal.SIGKILL)
 
@@ -183,7 +190,3 @@ class Process:
 
     def __del__(self) -> None:
         self.close()
-
-
-def _nowhere(_: None) -> int:
-    return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)

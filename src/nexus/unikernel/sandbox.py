@@ -77,10 +77,11 @@ class Sandbox:
     ) -> Result:
         """Runs Python source; `words` are sys.argv after the first.
 
-        `on_output(1 or 2, bytes)` is called, in this thread, for each piece of output as it comes; what it raises
-        ends the run and is raised here. An exception in the code is no error here: it is in the result.
-        Raises `InvalidInputError` for code that is not UTF-8, `BusyError` where the machine has no place for one
-        more guest, `SandboxError` where the backend failed, and what `kind` and the grants are refused with.
+        `on_output(1 or 2, bytes)` is called, in this thread, for each piece of output as it comes; what it
+        raises ends the run and is raised here. An exception in the code is no error here: it is in the
+        result. Raises `InvalidInputError` for code that is not UTF-8, `BusyError` where the machine has no
+        place for one more guest, `SandboxError` where the backend failed, and what `kind` and the grants are
+        refused with.
         """
         began = time.monotonic()
         guest = Guest(self.kind, code=source(code), words=words, stdin=stdin)

@@ -1,10 +1,10 @@
 """One run of one guest: answers what it asks, keeps what it prints, ends it at its limits.
 
-All happens in the caller's thread, in one poll(2) over output, channel, process and deadline; only host functions
-run elsewhere (`calls`). Knows nothing of how a guest is started or kept. Invariant: `serve` returns a `Result`
-whatever the guest and its tender do, at the latest when the wall limit is over; if it raises instead (the
-tender could not begin, `on_output` raised, KeyboardInterrupt), or the run did not end at a FETCH, the process
-has to be closed by the caller, and nothing of the run is left but what `calls` says.
+All happens in the caller's thread, in one poll(2) over output, channel, process and deadline; only host
+functions run elsewhere (`calls`). Knows nothing of how a guest is started or kept. Invariant: `serve` returns
+a `Result` whatever the guest and its tender do, at the latest when the wall limit is over; if it raises
+instead (the tender could not begin, `on_output` raised, KeyboardInterrupt), or the run did not end at a
+FETCH, the process has to be closed by the caller, and nothing of the run is left but what `calls` says.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nexus.unikernel.abi import Errno, Op
 from nexus.unikernel.calls import Calls
 from nexus.unikernel.channel import ChannelError, Request
 from nexus.unikernel.console import OPS, Console
-from nexus.unikernel.ending import Ended, SandboxError, of_process, stopped
+from nexus.unikernel.ending import FAULTED, Ended, SandboxError, of_process, stopped
 from nexus.unikernel.functions import failed
 from nexus.unikernel.host import Host
 from nexus.unikernel.limits import Limits
@@ -30,6 +30,7 @@ from nexus.unikernel.result import Result
 OnOutput = Callable[[int, bytes], None]
 
 _PIECE = 65536
+_DYING = 0.2  # seconds
 _OWN_MOST = 4096  # bytes kept of what a tender of the frames "all" says on its own standard error
 
 
@@ -73,8 +74,8 @@ class Run:
         host.begin(self._deadline)
 
     def serve(self, fetched: Request | None = None, *, resident: bool = False) -> Result:
-        """Serves until the end. `resident`: a FETCH for which the host has no code is the end, with its status;
-        the guest goes on waiting, in `fetch`. `fetched`: it waits already, from the run before.
+        """Serves until the end. `resident`: a FETCH for which the host has no code is the end, with its
+        status; the guest goes on waiting, in `fetch`. `fetched`: it waits already, from the run before.
 
         Raises `SandboxError` where the tender could not begin, and whatever `on_output` raises.
         """
@@ -92,7 +93,7 @@ class Run:
             self._process.kill()
             raise
         finally:
-            # After the kill: a function's answer that nobody reads then fails at once and gives the lock back.
+            # After the kill: then an answer that nobody takes fails at once, and gives the lock back.
             with self._replying:
                 self._over = True
                 waiting = self._waiting
@@ -197,7 +198,8 @@ class Run:
 
     def _broken(self, how: str) -> None:
         # Where it was killed or fell over inside a frame, that is the reason; a living one broke the rules.
-        if self._process.dead():
+        # A process that ends closes its descriptors some time before it is seen to have ended.
+        if self._process.dead(within=_DYING):
             self._gone()
         else:
             self._end(stopped("crashed", f"its tender broke the protocol: {how}"))
@@ -268,10 +270,13 @@ class Run:
             return
         ended = of_process(process.wait(), self._fault, b"".join(self._kept[2]), self._backend)
         if self._all and ended.ending == "exited":
-            own = self._own.decode(errors="replace").strip() or "it said nothing"
-            raise SandboxError(
-                f"{self._backend} ended with status {ended.status} before its guest did: {own}"
-            )
+            own = self._own.decode(errors="replace").strip()
+            if ended.status or own:
+                raise SandboxError(
+                    f"{self._backend} ended with status {ended.status} before its guest did: {own}"
+                )
+            # A machine that was reset: what a fault is where nothing but hardware sees it (pvh.h).
+            ended = Ended("crashed", FAULTED, "a fault, and the machine was reset; where is not known")
         self._end(ended)
 
     def _last_frames(self) -> None:

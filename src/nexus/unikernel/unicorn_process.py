@@ -271,7 +271,8 @@ def main(arguments: Sequence[str]) -> int:
         machine = Machine(guest, CHANNEL)
         confine.drop_rights()
         confine.limit(command.cpu, _TRANSLATED + _SLACK)
-        confine.leave_system()
+        if confine.can_leave_system():
+            confine.leave_system()
     except (NexusError, OSError, unicorn.UcError) as error:
         print(f"nexus-tender-unicorn: {error}", file=sys.stderr)
         return REFUSED

@@ -56,6 +56,13 @@ def test_without_system_calls_nothing_is_to_be_had(call: str) -> None:
 
 
 @linux_only
+def test_whether_filters_are_taken_is_known_beforehand() -> None:
+    assert confine.can_leave_system()
+    # Within the filter there is no prctl any more, so no filter either.
+    assert ran("confine.leave_system()", "str(confine.can_leave_system())").stdout == "False"
+
+
+@linux_only
 def test_what_is_open_goes_on_and_memory_too() -> None:
     done = ran("pair = os.pipe(); confine.leave_system()", "str(os.write(pair[1], bytes(1 << 14)))")
     assert (done.stdout, done.stderr) == ("16384", "")

@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 
 from nexus.core.errors import MissingPartError
-from nexus.unikernel import abi
+from nexus.unikernel import abi, confine
 from nexus.unikernel import words as command_line
 from nexus.unikernel.images import Image
 from nexus.unikernel.limits import Limits
@@ -30,8 +30,9 @@ from nexus.unikernel.tender import Backend, Launch, Preflight
 PROGRAM = "qemu-system-x86_64"
 OLDEST = (7, 2)
 INSTALL = "apt install qemu-system-x86 (dnf install qemu-system-x86-core)"
+SECCOMP_MISSING = "run where the system and its container allow seccomp filters (CONFIG_SECCOMP_FILTER)"
 CONSOLE = "0xfeb00e00"  # where microvm puts the registers of its only virtio device
-NOBODY = 65534
+NOBODY = confine.NOBODY
 _STEP = 2 << 20  # guest memory is a multiple of it
 _TRANSLATED = 32  # MiB of translated code kept
 _MACHINE = (
@@ -40,7 +41,7 @@ _MACHINE = (
     f" -accel tcg,thread=single,tb-size={_TRANSLATED}"
     " -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
     " -global virtio-mmio.force-legacy=off -device virtio-serial-device -chardev socket,id=c,fd=3"
-    " -device virtconsole,chardev=c -kernel /dev/fd/4 -initrd /dev/fd/5"
+    " -device virtserialport,chardev=c,nr=1 -kernel /dev/fd/4 -initrd /dev/fd/5"
 ).split()
 # QEMU has no limit of processor time, and its files have to be open before it is nobody. SIGXCPU comes first
 # and says why; SIGKILL a second later where that was caught.
@@ -64,6 +65,9 @@ class Qemu:
         if os.geteuid() == 0 and shutil.which("setpriv") is None:
             detail = "setpriv is not in PATH; it lets root start QEMU as nobody"
             return Preflight("qemu", False, detail, "apt install util-linux", "no_program")
+        if not confine.can_leave_system():
+            detail = "this system refuses seccomp, by which QEMU leaves its system calls behind"
+            return Preflight("qemu", False, detail, SECCOMP_MISSING, "no_seccomp")
         key, now = (path, Path(path).stat().st_mtime_ns), time.monotonic()
         held = _seen.get(key)
         if held is None or not (held[1].works or now - held[0] < 1):
@@ -160,6 +164,6 @@ def _for_nobody(image: Image) -> Path:
 @cache
 def _folder() -> Path:
     """A folder of this process that only its user can enter; gone when it ends."""
-    folder = tempfile.mkdtemp(prefix="nexus-qemu-")
+    folder = tempfile.mkdtemp(prefix=f"nexus-qemu-{os.getpid()}-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)

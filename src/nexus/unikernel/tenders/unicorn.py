@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from nexus.unikernel import confine
 from nexus.unikernel import words as command_line
 from nexus.unikernel.images import Image
 from nexus.unikernel.limits import Limits
@@ -57,6 +58,5 @@ def _looked() -> Preflight:
         return Preflight(
             "unicorn", False, f"unicorn {found}: 2.1 or newer is needed", _INSTALL, "old_package"
         )
-    return Preflight(
-        "unicorn", True, f"unicorn {found}, emulating about fifty times slower than the processor"
-    )
+    bare = "" if confine.can_leave_system() else "; without seccomp its process keeps all system calls"
+    return Preflight("unicorn", True, f"unicorn {found}, emulating, slow{bare}")

@@ -41,8 +41,9 @@ int main(int argc, char **argv)
     } else if (!strcmp(what, "syscall-mprotect")) {
         if (syscall(10, 0x300000, 4096, 7) == 0)
             nx_puts("protected");
-    } else if (!strcmp(what, "syscall-kill-parent")) {
-        syscall(62, (uint64_t)-1, 9, 0);
+    } else if (!strcmp(what, "syscall-signal")) {
+        if (syscall(62, (uint64_t)-1, 0, 0) == 0)
+            nx_puts("signalled");
     } else if (!strcmp(what, "int80")) {
         __asm__ volatile("int $0x80" : "=a"(rax) : "a"(4ul), "b"(1ul), "c"(text), "d"(sizeof text - 1) : "memory");
     } else if (!strcmp(what, "sysenter")) {
