@@ -37,7 +37,6 @@
 #define MICROPY_PY_GC_COLLECT_RETVAL 1
 void *nx_gc_memory(unsigned long size);
 #define MP_PLAT_ALLOC_HEAP(size) nx_gc_memory(size)
-#define MP_PLAT_FREE_HEAP(pointer) ((void)0)
 
 /* Language and builtins. */
 #define MICROPY_FLOAT_HIGH_QUALITY_HASH 1

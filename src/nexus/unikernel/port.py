@@ -174,5 +174,5 @@ def _library(mpy_cross: Path, folder: Path) -> Path:
 def _ran(argv: Sequence[str], folder: Path) -> None:
     done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if "undefined" in line or " error: " in line]
-        raise BuildError((lines or done.stderr.splitlines() or [f"{argv[0]}: status {done.returncode}"])[-1])
+        lines = [line for line in done.stderr.splitlines() if "undefined ref" in line or " error: " in line]
+        raise BuildError((lines or done.stderr.splitlines() or [f"{argv[0]}: status {done.returncode}"])[0])
