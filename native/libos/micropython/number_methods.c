@@ -29,6 +29,50 @@ static mp_obj_t int_bit_length(mp_obj_t self)
 }
 MP_DEFINE_CONST_FUN_OBJ_1(nx_int_bit_length_obj, int_bit_length);
 
+_Static_assert(MPZ_DIG_SIZE == 32, "digits are taken two at a time");
+
+/* The nearest double: the highest 64 bits, with their lowest telling whether anything lies below them. */
+mp_float_t nx_mpz_as_float(const mpz_t *number)
+{
+    size_t count = number->len;
+    if (!count)
+        return 0;
+    unsigned zeros = 32u - (64u - (unsigned)__builtin_clzl(number->dig[count - 1]));
+    uint64_t top = 0;
+    for (size_t i = 0; i < 3; i++) { /* up to 96 bits, cut to 64 */
+        uint64_t digit = i < count ? number->dig[count - 1 - i] : 0;
+        if (i < 2)
+            top = top << 32 | digit;
+        else if (zeros)
+            top = top << zeros | digit >> (32 - zeros);
+        if (i == 2 && (digit << zeros & 0xffffffffu))
+            top |= 1;
+    }
+    for (size_t i = 3; i < count; i++)
+        top |= number->dig[count - 1 - i] != 0;
+    mp_float_t value = ldexp((mp_float_t)top, (int)(32 * count - zeros) - 64);
+    return number->neg ? -value : value;
+}
+
+static mp_obj_t int_bit_length(mp_obj_t self);
+
+/* left / right of ints, right not 0: a whole quotient of 66 bits or more, its last telling of a remainder. */
+mp_float_t nx_int_quotient(mp_obj_t left, mp_obj_t right)
+{
+    mp_obj_t above = magnitude(left), below = magnitude(right), zero = MP_OBJ_NEW_SMALL_INT(0);
+    bool negative = mp_binary_op(MP_BINARY_OP_LESS, left, zero) != mp_binary_op(MP_BINARY_OP_LESS, right, zero);
+    mp_int_t shift = 66 - MP_OBJ_SMALL_INT_VALUE(int_bit_length(above)) + MP_OBJ_SMALL_INT_VALUE(int_bit_length(below));
+    if (shift > 0)
+        above = mp_binary_op(MP_BINARY_OP_LSHIFT, above, MP_OBJ_NEW_SMALL_INT(shift));
+    else
+        shift = 0;
+    mp_obj_t whole = mp_binary_op(MP_BINARY_OP_FLOOR_DIVIDE, above, below);
+    if (mp_obj_is_true(mp_binary_op(MP_BINARY_OP_MODULO, above, below)))
+        whole = mp_binary_op(MP_BINARY_OP_OR, whole, MP_OBJ_NEW_SMALL_INT(1));
+    mp_float_t value = ldexp(mp_obj_get_float(whole), (int)-shift);
+    return negative ? -value : value;
+}
+
 static mp_obj_t int_bit_count(mp_obj_t self)
 {
     if (mp_obj_is_small_int(self)) {

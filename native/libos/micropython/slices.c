@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "py/objarray.h"
+#include "py/objlist.h"
 #include "py/objstr.h"
 #include "py/objtuple.h"
 #include "py/runtime.h"
@@ -114,4 +115,69 @@ mp_obj_t nx_slice_by_step(mp_obj_t self, mp_obj_t index)
     if (MP_OBJ_TYPE_GET_SLOT_OR_NULL(type, subscr) == mp_obj_tuple_subscr)
         return slice_tuple(self, index);
     mp_raise_NotImplementedError(MP_ERROR_TEXT("only slices with step=1 (aka None) are supported"));
+}
+
+static _Noreturn void wrong_size(size_t given, size_t wanted)
+{
+    mp_raise_msg_varg(&mp_type_ValueError,
+        MP_ERROR_TEXT("attempt to assign sequence of size %d to extended slice of size %d"), (int)given, (int)wanted);
+}
+
+/* list[slice] = *value, or del list[slice] where *value is MP_OBJ_NULL, for other steps than 1: whether it was one.
+ * Makes *value a list where it is another iterable. */
+bool nx_list_slice(mp_obj_t self_in, mp_obj_t index, mp_obj_t *value)
+{
+    mp_obj_list_t *self = MP_OBJ_TO_PTR(self_in);
+    if (*value != MP_OBJ_NULL && !mp_obj_is_type(*value, &mp_type_list) && !mp_obj_is_type(*value, &mp_type_tuple))
+        *value = mp_obj_list_make_new(&mp_type_list, 1, 0, value);
+    mp_bound_slice_t slice;
+    mp_obj_slice_indices(index, (mp_int_t)self->len, &slice);
+    if (slice.step == 1)
+        return false;
+    size_t count = count_of(&slice);
+    mp_int_t at = (mp_int_t)slice.start;
+    if (*value != MP_OBJ_NULL) {
+        size_t given;
+        mp_obj_t *items;
+        mp_obj_get_array(*value, &given, &items);
+        if (given != count)
+            wrong_size(given, count);
+        for (size_t i = 0; i < count; i++, at += slice.step)
+            self->items[at] = items[i];
+        return true;
+    }
+    if (slice.step < 0 && count) { /* the same items from the front */
+        at += (mp_int_t)(count - 1) * slice.step;
+        slice.step = -slice.step;
+    }
+    size_t to = count ? (size_t)at : self->len;
+    for (size_t from = to, next = to, left = count; from < self->len; from++) {
+        if (left && from == next) {
+            next += (size_t)slice.step;
+            left--;
+        } else {
+            self->items[to++] = self->items[from];
+        }
+    }
+    mp_seq_clear(self->items, to, self->len, sizeof *self->items);
+    self->len = to;
+    return true;
+}
+
+bool nx_bytearray_slice(mp_obj_t self, mp_obj_t index, mp_obj_t value)
+{
+    if (!mp_obj_is_type(self, &mp_type_bytearray))
+        return false;
+    mp_buffer_info_t to, from;
+    mp_get_buffer_raise(self, &to, MP_BUFFER_WRITE);
+    mp_get_buffer_raise(value, &from, MP_BUFFER_READ);
+    mp_bound_slice_t slice;
+    mp_obj_slice_indices(index, (mp_int_t)to.len, &slice);
+    size_t count = count_of(&slice);
+    if (from.len != count)
+        wrong_size(from.len, count);
+    mp_int_t at = (mp_int_t)slice.start;
+    for (size_t i = 0; i < count; i++, at += slice.step)
+        ((char *)to.buf)[at] = ((const char *)from.buf)[i];
+    return true;
 }

@@ -26,6 +26,7 @@ _LIBM = (
     " cos cosh erf exp expm1 floor fmod frexp ldexp lgamma log log10 log1p modf nearbyint pow rint round scalbn"
     " sin sinh tan tanh tgamma trunc"
 )
+_PLAIN = ("exp", "log", "log10", "pow")
 # What runs most is compiled for speed, the rest for size.
 _FAST = {
     *(
@@ -34,7 +35,7 @@ _FAST = {
     *(
         "objint_mpz objlist objstr objstrunicode objtuple objtype qstr runtime sequence smallint unicode vm vstr".split()
     ),
-    *("float_digits float_text".split()),
+    *("accurate_math float_digits float_text".split()),
 }
 _SHARED = ("float_digits", "float_mp", "float_text")  # parts of our port that mpy-cross needs too
 _FOREIGN = ("-w", "-std=gnu11")  # not our code, so not our warnings
@@ -117,18 +118,12 @@ def _interpreter(tree: Tree, toolchain: Toolchain, folder: Path) -> list[Path]:
 def _libm(tree: Tree, toolchain: Toolchain, folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
 
+    flags = ("-isystem", str(port() / "libc"), *_FOREIGN, "-O2", "-ffp-contract=off", "-fno-builtin")
+
     def one(source: Path) -> Path:
-        to = folder / f"{source.stem}.o"
-        return toolchain.compile(
-            source,
-            to,
-            "-isystem",
-            str(port() / "libc"),
-            *_FOREIGN,
-            "-O2",
-            "-ffp-contract=off",
-            "-fno-builtin",
-        )
+        # Those that accurate_math.c does better keep to the special cases.
+        plain = [f"-D{source.stem}=nx_plain_{source.stem}"] if source.stem in _PLAIN else []
+        return toolchain.compile(source, folder / f"{source.stem}.o", *flags, *plain)
 
     return toolchain.archive(in_parallel(tree.files("lib/libm_dbl", _LIBM), one), folder / "libm.a")
 

@@ -135,22 +135,33 @@ class TypedDict(dict):
 class NamedTuple:
     """Base of classes whose annotated names are the fields of a tuple; also called with a name and fields."""
 
-    def __new__(cls, name, fields=None, **named):
+    def __new__(cls, typename, fields=(), **named):
         from collections import namedtuple
 
-        return namedtuple(name, [one[0] for one in (fields or named.items())])
+        return namedtuple(typename, [one[0] for one in (fields or named.items())])
 
     @classmethod
-    def __init_subclass__(cls):
-        from collections import namedtuple
+    def __init_subclass__(cls, **options):
+        if getattr(cls, "_fields", None) is not None:  # a class of a class of fields
+            return
+        from collections import _namedtuple
 
         own = cls.__dict__
-        names = list(own.get("__annotations__", {}))
-        defaults = [own[name] for name in names if name in own]
-        made = namedtuple(cls.__name__, names, defaults=defaults)
-        for name, value in own.items():
-            if name not in names and name not in ("__annotations__", "__module__", "__qualname__"):
-                setattr(made, name, value)
-        cls.__new__ = staticmethod(lambda kind, *values, **more: made(*values, **more))
+        names = tuple(own.get("__annotations__", {}))
+        defaults = {name: own[name] for name in names if name in own}
+        first = None
+        for name in names:
+            if name in defaults:
+                first = first or name
+            elif first:
+                raise TypeError(f"non-default namedtuple field {name} cannot follow default field {first}")
+        members = {name: value for name, value in own.items() if name not in names}
+        base = _namedtuple.make(cls.__name__, names, defaults, members)
+        made = type(cls.__name__, (base, cls), {})  # so that isinstance(P(1), P)
+
+        def new(kind, *values, **more):
+            return made(*values, **more) if kind is cls else object.__new__(kind)
+
+        cls.__new__ = staticmethod(new)
         for name in ("_fields", "_make", "_field_defaults"):
             setattr(cls, name, getattr(made, name))
