@@ -56,9 +56,11 @@ double hypot(double x, double y)
     return ldexp(sqrt(x * x + y * y), exponent);
 }
 
-/* What the compiler makes of sin and cos of one value. */
+/* What the compiler makes of sin and cos of one value; it must not see that here too the value is one, or this
+ * calls itself. */
 void sincos(double x, double *sine, double *cosine)
 {
+    volatile double same = x;
     *sine = sin(x);
-    *cosine = cos(x);
+    *cosine = cos(same);
 }

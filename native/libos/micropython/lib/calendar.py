@@ -1,5 +1,5 @@
-"""isleap leapdays monthrange weekday timegm month_name month_abbr day_name day_abbr Calendar TextCalendar month calendar
-prmonth prcal monthcalendar setfirstweekday firstweekday, and the days' names as numbers.
+"""isleap leapdays monthrange weekday timegm month_name month_abbr day_name day_abbr Calendar TextCalendar
+month calendar prmonth prcal monthcalendar setfirstweekday firstweekday, and the days' names as numbers.
 
 Lacks: HTMLCalendar and the calendars of other locales.
 """

@@ -1,5 +1,5 @@
-"""time time_ns monotonic[_ns] perf_counter[_ns] process_time[_ns] thread_time[_ns] sleep gmtime localtime mktime strftime
-strptime asctime ctime struct_time get_clock_info tzset timezone altzone daylight tzname CLOCK_*.
+"""time time_ns monotonic[_ns] perf_counter[_ns] process_time[_ns] thread_time[_ns] sleep gmtime localtime
+mktime strftime strptime asctime ctime struct_time get_clock_info tzset timezone altzone daylight tzname CLOCK_*.
 
 The local time zone is UTC. process_time is the time since the guest started. Setting clocks is not there.
 """
@@ -56,6 +56,15 @@ class struct_time(tuple):
 
     n_fields, n_sequence_fields, n_unnamed_fields = 11, 9, 0
     tm_zone = tm_gmtoff = None
+
+    def __init__(self, sequence):
+        sequence = tuple(sequence)
+        if not 9 <= len(sequence) <= 11:
+            bound = "least 9" if len(sequence) < 9 else "most 11"
+            raise TypeError(
+                "time.struct_time() takes an at %s-sequence (%d-sequence given)" % (bound, len(sequence))
+            )
+        super().__init__(sequence[:9])
 
     @property
     def tm_year(self):
@@ -196,7 +205,7 @@ def strftime(format, t=None):
 
 
 def strptime(data_string, format="%a %b %d %H:%M:%S %Y"):
-    from _time_text import parsed
+    from _time_read import parsed
 
     got = parsed(data_string, format)
     saving = -1 if got[10] is None else 0

@@ -134,7 +134,7 @@ class datetime(date):
 
     @classmethod
     def strptime(cls, date_string, format):
-        from _time_text import parsed
+        from _time_read import parsed
 
         got = parsed(date_string, format)
         zone = None

@@ -6,21 +6,6 @@ DAY = 86400000000
 _LIMIT = 999999999
 
 
-def ratio(value):
-    """An int or float as numerator and denominator, exactly."""
-    if isinstance(value, int):
-        return value, 1
-    if value != value:
-        raise ValueError("cannot convert NaN to integer ratio")
-    if value - value != 0:
-        raise OverflowError("cannot convert Infinity to integer ratio")
-    down = 1
-    while value != int(value):
-        value *= 2
-        down *= 2
-    return int(value), down
-
-
 def nearest(up, down):
     """up / down to the nearest integer, halves to even."""
     if down < 0:
@@ -32,6 +17,17 @@ def nearest(up, down):
 
 class timedelta:
     def __new__(cls, days=0, seconds=0, microseconds=0, milliseconds=0, minutes=0, hours=0, weeks=0):
+        if (
+            isinstance(days, int)
+            and isinstance(seconds, int)
+            and isinstance(microseconds, int)
+            and isinstance(milliseconds, int)
+            and isinstance(minutes, int)
+            and isinstance(hours, int)
+            and isinstance(weeks, int)
+        ):
+            seconds += (hours * 60 + minutes) * 60 + (weeks * 7 + days) * 86400
+            return _span((seconds * 1000 + milliseconds) * 1000 + microseconds, cls)
         total = 0
         rest = 0.0
         for value, unit, name in (
@@ -126,7 +122,7 @@ class timedelta:
         if isinstance(other, int):
             return _span(self._us * other)
         if isinstance(other, float):
-            up, down = ratio(other)
+            up, down = other.as_integer_ratio()
             return _span(nearest(self._us * up, down))
         return NotImplemented
 
@@ -139,7 +135,7 @@ class timedelta:
             return self._us / other._us
         if not isinstance(other, (int, float)):
             return NotImplemented
-        up, down = ratio(other)
+        up, down = other.as_integer_ratio()
         if not up:
             raise ZeroDivisionError("integer division or modulo by zero")
         return _span(nearest(self._us * down, up))
