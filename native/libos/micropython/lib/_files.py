@@ -62,7 +62,8 @@ def not_granted(path, whole):
 
 
 def read_only(path, whole):
-    return failure(1, path, f"not granted for writing: a sandbox writes only below /tmp, not to {whole}")
+    why = "granted for reading only" if is_below_tmp(whole) else "a sandbox writes only below /tmp"
+    return failure(1, path, f"not granted for writing ({why})")
 
 
 class Content:

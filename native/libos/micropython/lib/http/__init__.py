@@ -1,6 +1,6 @@
 """http: HTTPStatus.
 
-Lacks: HTTPMethod, descriptions; a status is an int with name, value and phrase, not an Enum.
+Lacks: HTTPMethod, and the descriptions of statuses.
 """
 
 _CODES = {
