@@ -33,7 +33,7 @@ def test_files_below_tmp_are_written_and_read(same: Same) -> None:
         print([l.encode() for l in open("/tmp/nexus_open.txt", newline="\r").readlines()])
         print([l.encode() for l in open("/tmp/nexus_open.txt", newline="\r\n").readlines()])
         print([l.encode() for l in open("/tmp/nexus_open.txt", newline="\n").readlines()])
-        print(open("/tmp/nexus_open.txt", "rb").readlines().__len__())
+        print(open("/tmp/nexus_open.txt", "rb").readlines())
         print(open("/tmp/nexus_open.txt", "rb").read(5), [l.encode() for l in open("/tmp/nexus_open.txt")])
         f = open("/tmp/nexus_open.txt")
         print(f.read(5), f.read(6).encode(), f.readline(2), f.readline())
