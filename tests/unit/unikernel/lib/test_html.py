@@ -54,7 +54,8 @@ def test_html(same: Same) -> None:
 
         p = P()
         p.feed(
-            "<!DOCTYPE html><html><body class='a b' id=x disabled data-q=\"1 &lt; 2\"><p>Hi &amp; you<br/><img src=a.png />"
+            "<!DOCTYPE html><html><body class='a b' id=x disabled data-q=\"1 &lt; 2\">"
+            "<p>Hi &amp; you<br/><img src=a.png />"
             "<!-- c --> 1 &lt; 2 <a href=\"u?a=1&b=2\">t</a></P>"
             "<script>if (a<b) {x='</p>'}</script><style>p>a{}</style><?php x?></body></html>\n"
         )
