@@ -6,12 +6,20 @@ Invariant: tell() is the place in the bytes of what was not read yet.
 
 from uio import IOBase
 
-from _files import UnsupportedOperation, lines_of
+from _binary import lines_of
+from _files import UnsupportedOperation
 
 _NAMES = {
-    "utf8": "utf-8", "utf-8": "utf-8", "utf-8-sig": "utf-8-sig", "ascii": "ascii", "us-ascii": "ascii",
-    "latin-1": "latin-1", "latin1": "latin-1", "iso-8859-1": "latin-1", "locale": "utf-8",
-}  # fmt: skip
+    "utf8": "utf-8",
+    "utf-8": "utf-8",
+    "utf-8-sig": "utf-8-sig",
+    "ascii": "ascii",
+    "us-ascii": "ascii",
+    "latin-1": "latin-1",
+    "latin1": "latin-1",
+    "iso-8859-1": "latin-1",
+    "locale": "utf-8",
+}
 
 
 def _fault(data, at):
@@ -19,7 +27,9 @@ def _fault(data, at):
     first, size = data[at], len(data)
     if first < 0xC2 or first > 0xF4:
         return at + 1, "invalid start byte"
-    low, high = {0xE0: (0xA0, 0xBF), 0xED: (0x80, 0x9F), 0xF0: (0x90, 0xBF), 0xF4: (0x80, 0x8F)}.get(first, (0x80, 0xBF))
+    low, high = {0xE0: (0xA0, 0xBF), 0xED: (0x80, 0x9F), 0xF0: (0x90, 0xBF), 0xF4: (0x80, 0x8F)}.get(
+        first, (0x80, 0xBF)
+    )
     need = 1 if first < 0xE0 else 2 if first < 0xF0 else 3
     for i in range(1, need + 1):
         if at + i == size:
@@ -225,7 +235,9 @@ class Text(IOBase):
     def seek(self, to, whence=0):
         self.buffer._open()
         if whence and to:
-            raise UnsupportedOperation("can't do nonzero %s-relative seeks" % ("cur" if whence == 1 else "end"))
+            raise UnsupportedOperation(
+                "can't do nonzero %s-relative seeks" % ("cur" if whence == 1 else "end")
+            )
         if to < 0:
             raise ValueError(f"negative seek position {to}")
         return self.buffer.seek(to, whence)

@@ -1,6 +1,6 @@
 """glob: paths by patterns of * ? [a-z] and, with recursive=True, **.
 
-Names that begin with "." are matched only by patterns that do. Only folders that were granted, and /tmp, are seen.
+Names that begin with "." are matched only by patterns that do. Only granted folders and /tmp are seen.
 """
 
 from _files import listing
@@ -21,7 +21,9 @@ def _names(folder, folders_only=False):
         found = listing(folder or ".")
     except OSError:
         return []
-    return [name[:-1] if name.endswith("/") else name for name in found if not folders_only or name.endswith("/")]
+    return [
+        name[:-1] if name.endswith("/") else name for name in found if not folders_only or name.endswith("/")
+    ]
 
 
 def _below(folder, folders_only, hidden):
@@ -43,7 +45,7 @@ def _in(folder, pattern, recursive, folders_only, hidden):
         for name in _filter(_names(folder, folders_only), pattern):
             if hidden or pattern.startswith(".") or not name.startswith("."):
                 yield name
-    elif (lexists(join(folder, pattern)) if pattern else isdir(folder)):
+    elif lexists(join(folder, pattern)) if pattern else isdir(folder):
         yield pattern
 
 
@@ -70,6 +72,4 @@ def iglob(pathname, *, root_dir=None, dir_fd=None, recursive=False, include_hidd
 
 
 def glob(pathname, *, root_dir=None, dir_fd=None, recursive=False, include_hidden=False):
-    return list(
-        iglob(pathname, root_dir=root_dir, recursive=recursive, include_hidden=include_hidden)
-    )
+    return list(iglob(pathname, root_dir=root_dir, recursive=recursive, include_hidden=include_hidden))

@@ -5,7 +5,8 @@ Lacks: the abstract base classes but IOBase (the others are names of it), raw fi
 
 from uio import IOBase
 
-from _files import SEEK_CUR, SEEK_END, SEEK_SET, Binary, Content, UnsupportedOperation, lines_of, open
+from _binary import Binary, lines_of
+from _files import SEEK_CUR, SEEK_END, SEEK_SET, Content, UnsupportedOperation, open
 
 DEFAULT_BUFFER_SIZE = 8192
 RawIOBase = BufferedIOBase = TextIOBase = IOBase

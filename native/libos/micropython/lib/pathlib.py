@@ -21,7 +21,13 @@ def _parsed(parts):
                     "argument should be a str object or an os.PathLike object returning str, "
                     f"not {type(part)}"
                 )
-            part_root = "" if not text.startswith("/") else "//" if text.startswith("//") and text[2:3] != "/" else "/"
+            part_root = (
+                ""
+                if not text.startswith("/")
+                else "//"
+                if text.startswith("//") and text[2:3] != "/"
+                else "/"
+            )
             part_names = [name for name in text.split("/") if name and name != "."]
         if part_root:
             root, names = part_root, list(part_names)
@@ -77,7 +83,7 @@ class PurePosixPath:
 
     def __repr__(self):
         name = type(self).__name__
-        return f"{'PosixPath' if name == 'Path' else 'PurePosixPath' if name == 'PurePath' else name}({str(self)!r})"
+        return f"{'PosixPath' if name == 'Path' else name}({str(self)!r})"
 
     def __bytes__(self):
         return str(self).encode()
@@ -103,7 +109,9 @@ class PurePosixPath:
     def _key(self, other):
         if not isinstance(other, PurePosixPath):
             return None
-        return ([self.root] if self.root else []) + self._names, ([other.root] if other.root else []) + other._names
+        return ([self.root] if self.root else []) + self._names, (
+            [other.root] if other.root else []
+        ) + other._names
 
     def __lt__(self, other):
         keys = self._key(other)
@@ -206,7 +214,8 @@ class PurePosixPath:
         if not self.is_relative_to(*other):
             shown = str(self._of(root, names))
             raise ValueError(
-                f"{str(self)!r} is not in the subpath of {shown!r} OR one path is relative and the other is absolute."
+                f"{str(self)!r} is not in the subpath of {shown!r} "
+                "OR one path is relative and the other is absolute."
             )
         return self._of("", self._names[len(names) :])
 
@@ -219,7 +228,8 @@ class PurePosixPath:
         if root and (root != self.root or len(names) != len(self._names)) or len(names) > len(self._names):
             return False
         return all(
-            fnmatchcase(name, pattern) for name, pattern in zip(self._names[len(self._names) - len(names) :], names)
+            fnmatchcase(name, pattern)
+            for name, pattern in zip(self._names[len(self._names) - len(names) :], names)
         )
 
 

@@ -3,7 +3,16 @@
 from _files import absolute, fspath
 from _files import stat as _stat
 
-sep, altsep, pardir, curdir, extsep, pathsep, defpath, devnull = "/", None, "..", ".", ".", ":", "/bin:/usr/bin", "/dev/null"
+sep, altsep, pardir, curdir, extsep, pathsep, defpath, devnull = (
+    "/",
+    None,
+    "..",
+    ".",
+    ".",
+    ":",
+    "/bin:/usr/bin",
+    "/dev/null",
+)
 supports_unicode_filenames = False
 
 
@@ -73,7 +82,13 @@ def normpath(path):
     path, slash, dot, empty = _marks(path)
     if not path:
         return dot
-    roots = 0 if not path.startswith(slash) else 2 if path.startswith(slash * 2) and not path.startswith(slash * 3) else 1
+    roots = (
+        0
+        if not path.startswith(slash)
+        else 2
+        if path.startswith(slash * 2) and not path.startswith(slash * 3)
+        else 1
+    )
     parts = []
     for part in path.split(slash):
         if not part or part == dot:

@@ -53,8 +53,15 @@ def ignore_patterns(*patterns):
     return ignored
 
 
-def copytree(src, dst, symlinks=False, ignore=None, copy_function=copy2, ignore_dangling_symlinks=False,
-             dirs_exist_ok=False):  # fmt: skip
+def copytree(
+    src,
+    dst,
+    symlinks=False,
+    ignore=None,
+    copy_function=copy2,
+    ignore_dangling_symlinks=False,
+    dirs_exist_ok=False,
+):
     names = os.listdir(src)
     left_out = ignore(os.fspath(src), names) if ignore else ()
     os.makedirs(dst, exist_ok=dirs_exist_ok)

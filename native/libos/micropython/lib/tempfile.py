@@ -1,7 +1,7 @@
-"""tempfile: NamedTemporaryFile, TemporaryFile, TemporaryDirectory, SpooledTemporaryFile, mkdtemp, mkstemp, mktemp.
+"""tempfile: NamedTemporaryFile, TemporaryFile, TemporaryDirectory, SpooledTemporaryFile, mkdtemp, mkstemp.
 
-All are below /tmp, in the guest's memory. mkstemp() gives an open binary file in place of a descriptor: guests have
-none.
+All are below /tmp, in the guest's memory. mkstemp() gives an open binary file in place of a descriptor:
+guests have none.
 """
 
 import _host
@@ -66,14 +66,25 @@ class _Named:
         self.close()
 
 
-def NamedTemporaryFile(mode="w+b", buffering=-1, encoding=None, newline=None, suffix=None, prefix=None, dir=None,
-                       delete=True, *, errors=None):  # fmt: skip
+def NamedTemporaryFile(
+    mode="w+b",
+    buffering=-1,
+    encoding=None,
+    newline=None,
+    suffix=None,
+    prefix=None,
+    dir=None,
+    delete=True,
+    *,
+    errors=None,
+):
     path = mktemp(suffix, template if prefix is None else prefix, dir)
     return _Named(open(path, mode, buffering, encoding, errors, newline), path, delete)
 
 
-def TemporaryFile(mode="w+b", buffering=-1, encoding=None, newline=None, suffix=None, prefix=None, dir=None, *,
-                  errors=None):  # fmt: skip
+def TemporaryFile(
+    mode="w+b", buffering=-1, encoding=None, newline=None, suffix=None, prefix=None, dir=None, *, errors=None
+):
     path = mktemp(suffix, template if prefix is None else prefix, dir)
     file = open(path, mode, buffering, encoding, errors, newline)
     os.remove(path)

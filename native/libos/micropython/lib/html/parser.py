@@ -209,7 +209,9 @@ class HTMLParser:
                     value = text[start:i]
                 value = unescape(value)
             attrs.append((name, value))
-        if text.endswith("/") and not (attrs and attrs[-1][1] and attrs[-1][1].endswith("/") and text[-2:-1] not in "\"'"):
+        if text.endswith("/") and not (
+            attrs and attrs[-1][1] and attrs[-1][1].endswith("/") and text[-2:-1] not in "\"'"
+        ):
             self.handle_startendtag(tag, attrs)
         else:
             self.handle_starttag(tag, attrs)

@@ -6,10 +6,44 @@ Lacks: bytes as URLs, encodings but UTF-8 in unquote().
 from collections import namedtuple
 
 _SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~"
-_RELATIVE = ("", "ftp", "http", "gopher", "nntp", "imap", "wais", "file", "https", "shttp", "mms", "prospero",
-             "rtsp", "rtspu", "sftp", "svn", "svn+ssh", "ws", "wss")  # fmt: skip
-_PARAMS = ("", "ftp", "hdl", "prospero", "http", "imap", "https", "shttp", "rtsp", "rtspu", "sip", "sips", "mms",
-           "sftp", "tel")  # fmt: skip
+_RELATIVE = (
+    "",
+    "ftp",
+    "http",
+    "gopher",
+    "nntp",
+    "imap",
+    "wais",
+    "file",
+    "https",
+    "shttp",
+    "mms",
+    "prospero",
+    "rtsp",
+    "rtspu",
+    "sftp",
+    "svn",
+    "svn+ssh",
+    "ws",
+    "wss",
+)
+_PARAMS = (
+    "",
+    "ftp",
+    "hdl",
+    "prospero",
+    "http",
+    "imap",
+    "https",
+    "shttp",
+    "rtsp",
+    "rtspu",
+    "sip",
+    "sips",
+    "mms",
+    "sftp",
+    "tel",
+)
 
 
 def quote_from_bytes(bs, safe="/"):
@@ -31,8 +65,15 @@ def quote_plus(string, safe="", encoding=None, errors=None):
 
 def _hex(letters):
     try:
-        return int(str(letters, "ascii"), 16) if len(letters) == 2 and letters.isalpha() or letters.isdigit() or all(
-            chr(byte) in "0123456789abcdefABCDEF" for byte in letters) and len(letters) == 2 else -1  # fmt: skip
+        return (
+            int(str(letters, "ascii"), 16)
+            if len(letters) == 2
+            and letters.isalpha()
+            or letters.isdigit()
+            or all(chr(byte) in "0123456789abcdefABCDEF" for byte in letters)
+            and len(letters) == 2
+            else -1
+        )
     except ValueError:
         return -1
 
@@ -67,15 +108,26 @@ def urlencode(query, doseq=False, safe="", encoding=None, errors=None, quote_via
     parts = []
     for name, value in query.items() if hasattr(query, "items") else query:
         name = quote_via(name if isinstance(name, (str, bytes)) else str(name), safe)
-        many = doseq and not isinstance(value, (str, bytes)) and hasattr(value, "__len__") or (
-            doseq and isinstance(value, (list, tuple, set, dict)))  # fmt: skip
+        many = (
+            doseq
+            and not isinstance(value, (str, bytes))
+            and hasattr(value, "__len__")
+            or (doseq and isinstance(value, (list, tuple, set, dict)))
+        )
         for one in value if many else (value,):
             parts.append(name + "=" + quote_via(one if isinstance(one, (str, bytes)) else str(one), safe))
     return "&".join(parts)
 
 
-def parse_qsl(qs, keep_blank_values=False, strict_parsing=False, encoding="utf-8", errors="replace",
-              max_num_fields=None, separator="&"):  # fmt: skip
+def parse_qsl(
+    qs,
+    keep_blank_values=False,
+    strict_parsing=False,
+    encoding="utf-8",
+    errors="replace",
+    max_num_fields=None,
+    separator="&",
+):
     found = []
     if not qs:
         return found
@@ -93,10 +145,19 @@ def parse_qsl(qs, keep_blank_values=False, strict_parsing=False, encoding="utf-8
     return found
 
 
-def parse_qs(qs, keep_blank_values=False, strict_parsing=False, encoding="utf-8", errors="replace",
-             max_num_fields=None, separator="&"):  # fmt: skip
+def parse_qs(
+    qs,
+    keep_blank_values=False,
+    strict_parsing=False,
+    encoding="utf-8",
+    errors="replace",
+    max_num_fields=None,
+    separator="&",
+):
     found = {}
-    for name, value in parse_qsl(qs, keep_blank_values, strict_parsing, encoding, errors, max_num_fields, separator):
+    for name, value in parse_qsl(
+        qs, keep_blank_values, strict_parsing, encoding, errors, max_num_fields, separator
+    ):
         found.setdefault(name, []).append(value)
     return found
 
@@ -182,8 +243,13 @@ def urlsplit(url, scheme="", allow_fragments=True):
     scheme = scheme.strip()
     place = query = fragment = ""
     at = url.find(":")
-    if at > 0 and "a" <= url[0].lower() <= "z" and all(
-        "a" <= letter <= "z" or "0" <= letter <= "9" or letter in "+-." for letter in url[:at].lower()):  # fmt: skip
+    if (
+        at > 0
+        and "a" <= url[0].lower() <= "z"
+        and all(
+            "a" <= letter <= "z" or "0" <= letter <= "9" or letter in "+-." for letter in url[:at].lower()
+        )
+    ):
         scheme, url = url[:at].lower(), url[at + 1 :]
     if url[:2] == "//":
         end = min([found for found in (url.find(mark, 2) for mark in "/?#") if found >= 0] or [len(url)])
