@@ -1,6 +1,6 @@
-/* exp, log, log2, log10 and pow whose last digit is right: in pairs of doubles, 100 bits and more, rounded once.
- * Those of lib/libm_dbl are off by one there often enough that a program prints another number than under
- * CPython; they still decide what is infinite, zero or not a number (under the names nx_plain_*).
+/* exp, log, log2, log10 and pow whose last digit is right: in pairs of doubles, 100 bits and more, rounded
+ * once. Those of lib/libm_dbl are off by one there often enough that a program prints another number than
+ * under CPython; they still decide what is infinite, zero or not a number (under the names nx_plain_*).
  * Invariant: nothing here is reassociated by the compiler (no -ffast-math). */
 #include <math.h>
 
@@ -8,7 +8,9 @@ typedef struct {
     double high, low;
 } pair;
 
-static const pair ln2 = {0x1.62e42fefa39efp-1, 0x1.abc9e3b39803fp-56}, per_ln2 = {0x1.71547652b82fep+0, 0x1.777d0ffda0d24p-56}, per_ln10 = {0x1.bcb7b1526e50ep-2, 0x1.95355baaafad3p-57};
+static const pair ln2 = {0x1.62e42fefa39efp-1, 0x1.abc9e3b39803fp-56},
+                  per_ln2 = {0x1.71547652b82fep+0, 0x1.777d0ffda0d24p-56},
+                  per_ln10 = {0x1.bcb7b1526e50ep-2, 0x1.95355baaafad3p-57};
 static const pair odd[] = { /* 1 / (2 n + 1) */
     {0x1.0000000000000p+0, 0x0.0p+0},
     {0x1.5555555555555p-2, 0x1.5555555555555p-56},

@@ -6,7 +6,8 @@
  *   name: type, in a class         ->  *annotate("name", "type") */
 
 static bool nx_is_star(mp_parse_node_t pn) {
-    return MP_PARSE_NODE_IS_STRUCT_KIND(pn, PN_star_expr) || MP_PARSE_NODE_IS_STRUCT_KIND(pn, PN_dictorsetmaker_dbl_star);
+    return MP_PARSE_NODE_IS_STRUCT_KIND(pn, PN_star_expr) ||
+           MP_PARSE_NODE_IS_STRUCT_KIND(pn, PN_dictorsetmaker_dbl_star);
 }
 
 static bool nx_has_star(mp_parse_node_t *nodes, size_t count) {
@@ -102,7 +103,8 @@ static bool nx_compile_brace(compiler_t *comp, mp_parse_node_t pn) {
 
 static void nx_annotation_text(vstr_t *text, mp_parse_node_t pn) {
     if (MP_PARSE_NODE_IS_ID(pn) || MP_PARSE_NODE_IS_LEAF(pn)) {
-        if (MP_PARSE_NODE_LEAF_KIND(pn) == MP_PARSE_NODE_ID || MP_PARSE_NODE_LEAF_KIND(pn) == MP_PARSE_NODE_STRING) {
+        if (MP_PARSE_NODE_LEAF_KIND(pn) == MP_PARSE_NODE_ID ||
+            MP_PARSE_NODE_LEAF_KIND(pn) == MP_PARSE_NODE_STRING) {
             vstr_add_str(text, qstr_str(MP_PARSE_NODE_LEAF_ARG(pn)));
         } else if (MP_PARSE_NODE_IS_TOKEN_KIND(pn, MP_TOKEN_KW_NONE)) {
             vstr_add_str(text, "None");

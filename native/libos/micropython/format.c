@@ -1,5 +1,5 @@
-/* Replacement fields: which value is meant, how it is converted, and its specification, which may hold fields of
- * its own. What a specification does is in format_value.c. */
+/* Replacement fields: which value is meant, how it is converted, and its specification, which may hold
+ * fields of its own. What a specification does is in format_value.c. */
 #include "format.h"
 
 #include <string.h>

@@ -74,7 +74,8 @@ static struct layout parsed(mp_obj_t value, const char *at, size_t size, char al
     if (at < end)
         layout.type = *at++;
     if (at < end)
-        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("Invalid format specifier '%s' for object of type '%s'"),
+        mp_raise_msg_varg(&mp_type_ValueError,
+            MP_ERROR_TEXT("Invalid format specifier '%s' for object of type '%s'"),
             qstr_str(qstr_from_strn(start, size)), mp_obj_get_type_str(value));
     return layout;
 }
@@ -109,12 +110,13 @@ static void lay_out(vstr_t *to, const struct layout *layout, const char *text, s
 
 static _Noreturn void unknown(char type, mp_obj_t value)
 {
-    mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("Unknown format code '%c' for object of type '%s'"), type,
-        mp_obj_get_type_str(value));
+    mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("Unknown format code '%c' for object of type '%s'"),
+        type, mp_obj_get_type_str(value));
 }
 
 /* With zeros between sign and digits the separators go through the zeros too, as far as the width reaches. */
-static size_t zeros_for_groups(const struct layout *layout, size_t head, size_t digits, size_t rest, size_t every)
+static size_t zeros_for_groups(
+    const struct layout *layout, size_t head, size_t digits, size_t rest, size_t every)
 {
     if (!layout->grouping || layout->align != '=' || layout->fill != '0' || layout->width < 0)
         return 0;
@@ -125,7 +127,8 @@ static size_t zeros_for_groups(const struct layout *layout, size_t head, size_t 
 }
 
 /* Digits with a separator before every `every`th from the end. */
-static void add_grouped(vstr_t *to, const char *digits, size_t count, size_t zeros, char grouping, size_t every)
+static void add_grouped(
+    vstr_t *to, const char *digits, size_t count, size_t zeros, char grouping, size_t every)
 {
     for (size_t i = 0; i < zeros + count; i++) {
         if (grouping && i && (zeros + count - i) % every == 0)
@@ -154,7 +157,8 @@ static void format_int(vstr_t *to, mp_obj_t value, const struct layout *layout)
         unknown(type, value);
     char few[80], *room = few;
     size_t room_size = sizeof few, size;
-    const char *digits = mp_obj_int_formatted(&room, &room_size, &size, value, base, NULL, type == 'X' ? 'A' : 'a', 0);
+    const char *digits =
+        mp_obj_int_formatted(&room, &room_size, &size, value, base, NULL, type == 'X' ? 'A' : 'a', 0);
     bool negative = size && *digits == '-';
     digits += negative;
     size -= negative;
@@ -276,6 +280,6 @@ void nx_format_value(vstr_t *to, mp_obj_t value, const char *specification, size
     else if (mp_obj_is_int(value) || mp_obj_is_float(value))
         format_float(to, value, &layout);
     else
-        mp_raise_msg_varg(&mp_type_TypeError, MP_ERROR_TEXT("unsupported format string passed to %s.__format__"),
-            mp_obj_get_type_str(value));
+        mp_raise_msg_varg(&mp_type_TypeError,
+            MP_ERROR_TEXT("unsupported format string passed to %s.__format__"), mp_obj_get_type_str(value));
 }

@@ -89,7 +89,8 @@ unsigned long nx_random_seed(void);
 /* Builtins of ours. */
 #include "exceptions.h"
 extern const struct _mp_obj_fun_builtin_var_t mp_builtin_input_obj, nx_format_obj, nx_vars_obj, nx_round_obj;
-extern const struct _mp_obj_fun_builtin_var_t nx_star_list_obj, nx_star_tuple_obj, nx_star_set_obj, nx_star_dict_obj;
+extern const struct _mp_obj_fun_builtin_var_t nx_star_list_obj, nx_star_tuple_obj, nx_star_set_obj,
+    nx_star_dict_obj;
 extern const struct _mp_obj_fun_builtin_fixed_t nx_star_annotate_obj, nx_ascii_obj;
 #define MICROPY_PORT_BUILTINS \
     NX_EXCEPTIONS(NX_BUILTIN_EXCEPTION) \

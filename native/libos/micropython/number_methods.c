@@ -60,8 +60,10 @@ static mp_obj_t int_bit_length(mp_obj_t self);
 mp_float_t nx_int_quotient(mp_obj_t left, mp_obj_t right)
 {
     mp_obj_t above = magnitude(left), below = magnitude(right), zero = MP_OBJ_NEW_SMALL_INT(0);
-    bool negative = mp_binary_op(MP_BINARY_OP_LESS, left, zero) != mp_binary_op(MP_BINARY_OP_LESS, right, zero);
-    mp_int_t shift = 66 - MP_OBJ_SMALL_INT_VALUE(int_bit_length(above)) + MP_OBJ_SMALL_INT_VALUE(int_bit_length(below));
+    bool negative =
+        mp_binary_op(MP_BINARY_OP_LESS, left, zero) != mp_binary_op(MP_BINARY_OP_LESS, right, zero);
+    mp_int_t shift =
+        66 - MP_OBJ_SMALL_INT_VALUE(int_bit_length(above)) + MP_OBJ_SMALL_INT_VALUE(int_bit_length(below));
     if (shift > 0)
         above = mp_binary_op(MP_BINARY_OP_LSHIFT, above, MP_OBJ_NEW_SMALL_INT(shift));
     else

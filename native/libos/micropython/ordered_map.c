@@ -1,13 +1,14 @@
 /* Dictionaries that keep the order of insertion, as CPython's do. Takes the place of the maps in py/map.c.
  *
- * `table` holds the entries in that order, so whoever walks the slots of an mp_map_t walks in order. A removed
- * entry leaves MP_OBJ_SENTINEL; behind the last entry ever added lie MP_OBJ_NULLs. Up to LINEAR slots are simply
- * searched. Larger tables are followed, in the same block of memory, by a struct order and an index: a hash table,
- * of a power of two of cells, of slot numbers counted from 1 (0: free), one to four bytes each.
+ * `table` holds the entries in that order, so whoever walks the slots of an mp_map_t walks in order. A
+ * removed entry leaves MP_OBJ_SENTINEL; behind the last entry ever added lie MP_OBJ_NULLs. Up to LINEAR
+ * slots are simply searched. Larger tables are followed, in the same block of memory, by a struct order and
+ * an index: a hash table, of a power of two of cells, of slot numbers counted from 1 (0: free), one to four
+ * bytes each.
  *
- * Invariant: every entry that is there has a cell on its probe path; a cell may lead to a removed entry. An index
- * without cells although there are entries (objdict.c copies entries only) is made anew before it is used.
- * Fixed maps (constants, keyword arguments) are arrays, searched from the front. */
+ * Invariant: every entry that is there has a cell on its probe path; a cell may lead to a removed entry. An
+ * index without cells although there are entries (objdict.c copies entries only) is made anew before it is
+ * used. Fixed maps (constants, keyword arguments) are arrays, searched from the front. */
 #include <string.h>
 
 #include "py/runtime.h"
@@ -21,7 +22,8 @@ struct order {
     uint32_t last; /* no entry at or behind this slot */
 };
 
-#define CACHE(key) (MP_STATE_VM(map_lookup_cache)[((uintptr_t)(key) >> 2) % MICROPY_OPT_MAP_LOOKUP_CACHE_SIZE])
+#define CACHE(key) \
+    (MP_STATE_VM(map_lookup_cache)[((uintptr_t)(key) >> 2) % MICROPY_OPT_MAP_LOOKUP_CACHE_SIZE])
 
 static size_t cells_for(size_t alloc)
 {

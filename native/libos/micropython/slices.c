@@ -120,15 +120,17 @@ mp_obj_t nx_slice_by_step(mp_obj_t self, mp_obj_t index)
 static _Noreturn void wrong_size(size_t given, size_t wanted)
 {
     mp_raise_msg_varg(&mp_type_ValueError,
-        MP_ERROR_TEXT("attempt to assign sequence of size %d to extended slice of size %d"), (int)given, (int)wanted);
+        MP_ERROR_TEXT("attempt to assign sequence of size %d to extended slice of size %d"), (int)given,
+        (int)wanted);
 }
 
-/* list[slice] = *value, or del list[slice] where *value is MP_OBJ_NULL, for other steps than 1: whether it was one.
- * Makes *value a list where it is another iterable. */
+/* list[slice] = *value, or del list[slice] where *value is MP_OBJ_NULL, for other steps than 1: whether it
+ * was one. Makes *value a list where it is another iterable. */
 bool nx_list_slice(mp_obj_t self_in, mp_obj_t index, mp_obj_t *value)
 {
     mp_obj_list_t *self = MP_OBJ_TO_PTR(self_in);
-    if (*value != MP_OBJ_NULL && !mp_obj_is_type(*value, &mp_type_list) && !mp_obj_is_type(*value, &mp_type_tuple))
+    if (*value != MP_OBJ_NULL && !mp_obj_is_type(*value, &mp_type_list) &&
+        !mp_obj_is_type(*value, &mp_type_tuple))
         *value = mp_obj_list_make_new(&mp_type_list, 1, 0, value);
     mp_bound_slice_t slice;
     mp_obj_slice_indices(index, (mp_int_t)self->len, &slice);

@@ -3,7 +3,8 @@
 
 #include "py/obj.h"
 
-/* self[start:stop:step] of str, bytes, bytearray and tuple, for any step. Raises NotImplementedError for others. */
+/* self[start:stop:step] of str, bytes, bytearray and tuple, for any step. Raises NotImplementedError for
+ * others. */
 mp_obj_t nx_slice_by_step(mp_obj_t self, mp_obj_t index);
 
 /* A multiple of eight bytes from `at` on that are all ASCII. */
