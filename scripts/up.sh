@@ -6,6 +6,13 @@ scripts/setup.sh
 PATH="$PWD/.venv/bin:$PATH"
 
 nexus models pull
+# The Python that agents' code runs in; without a compiler or its sources it is left out.
+echo "Building the sandbox for agents' code (a minute, the first time)" >&2
+if image=$(nexus unikernel build 2>&1 </dev/null); then
+    echo "The sandbox for agents' code is ready: nexus unikernel doctor" >&2
+else
+    echo "The sandbox for agents' code was left out: ${image##*$'\n'}" >&2
+fi
 nexus up --detach
 nexus add docs --quiet
 cat <<'END'

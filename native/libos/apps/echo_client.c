@@ -1,4 +1,5 @@
-/* Sends bytes to an echo server and compares what comes back: echo_client ADDRESS [PORT = 7 [BYTES = 1048576]]. */
+/* Sends bytes to an echo server and compares what comes back.
+ * echo_client ADDRESS [PORT = 7 [BYTES = 1048576]] */
 #include <nx.h>
 
 enum { PIECE = 4096, PATIENCE_MS = 10000 };

@@ -8,7 +8,8 @@ static uint8_t expected(size_t at)
     return (uint8_t)(at * 31 + (at >> 8) * 7);
 }
 
-/* One direction: what goes in at `from` must come out at `to`. Both are ours, so neither may be waited for alone. */
+/* One direction: what goes in at `from` must come out at `to`. Both are ours, so neither may be waited for
+ * alone. */
 static int carry(int from, int to, size_t total)
 {
     static uint8_t bytes[PIECE];

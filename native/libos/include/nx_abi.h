@@ -1,7 +1,7 @@
 /* The line between a guest and its tender: where a guest lies, what it is given, how it asks.
  *
- * A guest is one ELF image, linked at NX_STACK_LOW, entered in 64-bit mode at `entry64` with the address of a
- * struct nx_boot in rdi, or at its PVH note in 32-bit mode. It needs no privileged instruction, interrupt or
+ * A guest is one ELF image, linked at NX_IMAGE, entered in 64-bit mode at e_entry with the address of a struct
+ * nx_boot in rdi, or at its PVH note in 32-bit mode. It needs no privileged instruction, interrupt or
  * system call after that: everything it wants of the world is one call block rung at the doorbell.
  *
  * Address space, the same in every tender (virtual = physical):
@@ -14,7 +14,9 @@
  *   NX_DOORBELL            one page where a store is a call (NX_RING_STORE)
  *
  * All numbers are little-endian. A tender trusts nothing here: a call block or buffer that does not lie in
- * [NX_BASE, memory_end) is answered with -NX_EFAULT, or ends the guest where there is no block to answer in.
+ * [NX_BASE, memory_end), or an `out` in memory that the guest may not write, is answered with -NX_EFAULT, or ends
+ * the guest where there is no block to answer in. -NX_EINVAL: `reserved` is not 0 or an argument means nothing;
+ * -NX_E2BIG: more than NX_PAYLOAD_MAX; -NX_ENOSYS: an operation that is none.
  */
 #ifndef NX_ABI_H
 #define NX_ABI_H
@@ -50,7 +52,7 @@ struct nx_boot {
     uint32_t module_count;
     uint64_t doorbell;
     uint64_t modules;      /* struct nx_module[module_count] */
-    uint64_t command_line; /* NUL-terminated */
+    uint64_t command_line; /* words parted by spaces, NUL-terminated */
     uint64_t heap;         /* page-aligned: [heap, memory_end) is the guest's to use, and zero */
     uint64_t memory_end;
 };
@@ -73,7 +75,7 @@ enum {
     NX_OP_WRITE = 1,  /* arg: 1 or 2; in: bytes; result: in_len */
     NX_OP_READ = 2,   /* arg: 0; out: bytes of standard input; result: how many, 0 at its end */
     NX_OP_TIME = 3,   /* arg: 0 since 1970, 1 monotonic; result: nanoseconds */
-    NX_OP_RANDOM = 4, /* out: out_cap random bytes */
+    NX_OP_RANDOM = 4, /* out: out_cap random bytes; result: out_cap */
     NX_OP_SLEEP = 5,  /* arg: nanoseconds */
     NX_OP_FETCH = 6,  /* arg: status of the code before (0 at first); out: code to run; -NX_ENOENT: no more */
     NX_OP_CALL = 7,   /* in: {"name": str, "args": {..}}; out: {"ok": value} or {"error": text, "type": name} */

@@ -1,9 +1,9 @@
 /* How a double is written and read without error.
  *
- * Shortest digits: R. Giulietti, "The Schubfach way to render doubles" (2020). Reading: the product with a power
- * of ten rounded down to 128 bits decides nearly always (D. Lemire, "Number parsing at a gigabyte per second",
- * 2021); where it does not, whole numbers of any size do. Powers of ten come from float_powers.h, which port.py
- * computes. Invariant: no result depends on rounding in floating-point arithmetic. */
+ * Shortest digits: R. Giulietti, "The Schubfach way to render doubles" (2020). Reading: the product with a
+ * power of ten rounded down to 128 bits decides nearly always (D. Lemire, "Number parsing at a gigabyte per
+ * second", 2021); where it does not, whole numbers of any size do. Powers of ten come from float_powers.h,
+ * which port.py computes. Invariant: no result depends on rounding in floating-point arithmetic. */
 #include "float_digits.h"
 
 #include <string.h>
@@ -157,7 +157,8 @@ static size_t write_nine(char *to, uint32_t nine)
     return 9;
 }
 
-/* The digits before the point, without zeros in front; the fraction is left in `fraction`, in `*words` words. */
+/* The digits before the point, without zeros in front; the fraction is left in `fraction`, in `*words`
+ * words. */
 static size_t whole_part(double value, char *to, struct number *fraction, int *words)
 {
     int exponent;
@@ -244,7 +245,8 @@ size_t nx_rounded_digits(double value, int count, int places, char *digits, int 
 /* product * 2**exponent as a double: to the nearest, or down. The product is not 0. */
 static double rounded(wide product, int exponent, int down)
 {
-    int zeros = product >> 64 ? __builtin_clzll((uint64_t)(product >> 64)) : 64 + __builtin_clzll((uint64_t)product);
+    int zeros =
+        product >> 64 ? __builtin_clzll((uint64_t)(product >> 64)) : 64 + __builtin_clzll((uint64_t)product);
     product <<= zeros;
     int top = 127 + exponent - zeros; /* 2**top <= value < 2**(top + 1) */
     int keep = top >= -1022 ? 53 : 53 - (-1022 - top);
@@ -259,7 +261,8 @@ static double rounded(wide product, int exponent, int down)
     return of_bits(keep == 53 ? ((uint64_t)(top + 1023) << 52) + (kept - (1ull << 52)) : kept);
 }
 
-/* Where 128 bits leave it open: digits * 10**exponent against the middle between `below` and the next double. */
+/* Where 128 bits leave it open: digits * 10**exponent against the middle between `below` and the next
+ * double. */
 static double decided_exactly(const char *digits, size_t count, long exponent, double below)
 {
     struct number left = {0}, right;
@@ -299,8 +302,8 @@ double nx_nearest(const char *digits, size_t count, long exponent)
     for (size_t i = 0; i < taken; i++)
         head = 10 * head + (uint64_t)(digits[i] - '0');
     if (taken == count && head < 1ull << 53 && exponent >= -22 && exponent <= 22) { /* both are exact */
-        static const double tens[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13,
-            1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+        static const double tens[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12,
+            1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
         return exponent < 0 ? (double)head / tens[-exponent] : (double)head * tens[exponent];
     }
     int power = (int)exponent + (int)(count - taken);

@@ -15,9 +15,10 @@ struct nx_decimal {
 /* The shortest decimal that reads back as `value`; of those, the nearest. */
 struct nx_decimal nx_shortest(double value);
 
-/* Digits of the exact value, correctly rounded (half to even): `count` significant ones, or where `count` < 0,
- * those up to and including the one `places` behind the point. Writes at most NX_DIGITS_MOST, gives how many:
- * fewer than asked where the rest are zeros, 0 where all is rounded away. The value is 0.DIGITS * 10**point. */
+/* Digits of the exact value, correctly rounded (half to even): `count` significant ones, or where `count` <
+ * 0, those up to and including the one `places` behind the point. Writes at most NX_DIGITS_MOST, gives how
+ * many: fewer than asked where the rest are zeros, 0 where all is rounded away. The value is 0.DIGITS *
+ * 10**point. */
 #define NX_DIGITS_MOST 1100
 size_t nx_rounded_digits(double value, int count, int places, char *digits, int *point);
 

@@ -10,9 +10,12 @@
 
 int mp_format_float(mp_float_t value, char *to, size_t room, char format, int precision, char sign)
 {
-    struct nx_float_style style = {.type = precision == NX_REPR ? 'r' : format, .precision = precision, .sign = sign};
+    struct nx_float_style style = {
+        .type = precision <= NX_REPR ? 'r' : format, .precision = precision, .sign = sign};
     char text[512];
     size_t size = nx_float_room(value, &style) <= sizeof text ? nx_float_text(value, &style, text) : 0;
+    if (precision == NX_REPR_PART && size > 2 && !memcmp(text + size - 2, ".0", 2))
+        size -= 2;
     if (size >= room)
         size = room ? room - 1 : 0;
     memcpy(to, text, size);
@@ -21,8 +24,8 @@ int mp_format_float(mp_float_t value, char *to, size_t room, char format, int pr
     return (int)size;
 }
 
-int nx_print_float(const mp_print_t *print, mp_float_t value, const struct nx_float_style *style, unsigned flags,
-    char fill, int width)
+int nx_print_float(const mp_print_t *print, mp_float_t value, const struct nx_float_style *style,
+    unsigned flags, char fill, int width)
 {
     char few[512], *text = few;
     size_t room = nx_float_room(value, style);

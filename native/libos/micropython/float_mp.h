@@ -6,7 +6,8 @@
 
 struct nx_float_style;
 
-/* Prints a double, padded to `width` with `fill` by the PF_FLAG_*; gives how many bytes. May raise MemoryError. */
+/* Prints a double, padded to `width` with `fill` by the PF_FLAG_*; gives how many bytes. May raise
+ * MemoryError. */
 int nx_print_float(const mp_print_t *print, double value, const struct nx_float_style *style, unsigned flags,
     char fill, int width);
 

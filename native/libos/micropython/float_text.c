@@ -47,7 +47,8 @@ static char *put_exponent(char *to, int exponent, char letter)
 }
 
 /* d.ddde+xx with `places` digits behind the point */
-static char *put_scientific(char *to, const char *digits, long count, int point, long places, char letter, int dot)
+static char *put_scientific(
+    char *to, const char *digits, long count, int point, long places, char letter, int dot)
 {
     to = put_digits(to, digits, count, 0, 1);
     if (places > 0 || dot)
@@ -57,7 +58,8 @@ static char *put_scientific(char *to, const char *digits, long count, int point,
 }
 
 /* ddd.ddd with `places` digits behind the point */
-static char *put_fixed(char *to, const char *digits, long count, int point, long places, char grouping, int dot)
+static char *put_fixed(
+    char *to, const char *digits, long count, int point, long places, char grouping, int dot)
 {
     to = put_whole(to, digits, count, point, grouping);
     if (places > 0 || dot)
@@ -79,8 +81,8 @@ static size_t repr_digits(double value, char *digits, int *point)
 }
 
 /* Types g and r: as many places as there are digits. */
-static char *put_general(char *to, const char *digits, long count, int point, const struct nx_float_style *style,
-    int precision, char letter)
+static char *put_general(char *to, const char *digits, long count, int point,
+    const struct nx_float_style *style, int precision, char letter)
 {
     int repr = style->type == 'r', shortest = repr && precision < 0;
     int most = shortest ? 16 : precision;
@@ -131,7 +133,8 @@ size_t nx_float_text(double value, const struct nx_float_style *style, char *to)
         if (type == 'e')
             to = put_scientific(to, digits, count, point, precision, letter, style->alternate);
         else if (type == 'f')
-            to = put_fixed(to, digits, count, count ? point : 0, precision, style->grouping, style->alternate);
+            to = put_fixed(
+                to, digits, count, count ? point : 0, precision, style->grouping, style->alternate);
         else
             to = put_general(to, digits, count, point, style, precision, letter);
     }

@@ -6,6 +6,7 @@
 
 /* What mp_format_float takes as a precision to mean repr(): the shortest digits that read back. */
 #define NX_REPR (-2)
+#define NX_REPR_PART (-3) /* without ".0", as parts of a complex number are shown */
 
 struct nx_float_style {
     char type;      /* e E f F g G; r: repr, or like g with a point where `precision` >= 0 */

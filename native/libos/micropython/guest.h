@@ -11,10 +11,12 @@
 /* heap.c: gives the collector its first memory. Panics where there is not even that. */
 void nx_heap_start(void);
 
-/* A buffer of NX_PAYLOAD_MAX bytes for one call's reply; whoever calls next overwrites it. Raises MemoryError. */
+/* A buffer of NX_PAYLOAD_MAX bytes for one call's reply; whoever calls next overwrites it. Raises
+ * MemoryError. */
 char *nx_reply_buffer(void);
 
-/* imports.c: a file that came with the guest, by the path `import` uses ("name.py", "lib/json.mpy"); NULL: none. */
+/* imports.c: a file that came with the guest, by the path `import` uses ("name.py", "lib/json.mpy"); NULL:
+ * none. */
 const char *nx_guest_file(const char *path, size_t *size);
 
 /* sources.c: the text of each piece of code that was run, so that tracebacks can show it.

@@ -1,7 +1,8 @@
 /* The collected heap: it begins small and grows, so that a short program touches little memory.
  *
- * Invariant: after a collection at least a third of the heap is free, or all the guest's memory is the heap's.
- * Without that rule a nearly full heap would be collected again and again for the last few blocks. */
+ * Invariant: after a collection at least a third of the heap is free, or all the guest's memory is the
+ * heap's. Without that rule a nearly full heap would be collected again and again for the last few blocks.
+ */
 #include "py/gc.h"
 #include "py/mpstate.h"
 #include "py/runtime.h"

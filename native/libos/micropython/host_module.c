@@ -1,5 +1,5 @@
-/* The module _host: what the guest may ask of the world, as plain functions. The Python modules above it (host,
- * time, _files, ...) give it its shape. Every refusal is an OSError with the host's number. */
+/* The module _host: what the guest may ask of the world, as plain functions. The Python modules above it
+ * (host, time, _files, ...) give it its shape. Every refusal is an OSError with the host's number. */
 #include <string.h>
 
 #include "py/objstr.h"

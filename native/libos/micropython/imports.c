@@ -1,6 +1,6 @@
-/* What `import` finds: modules that came beside main.py ("name.py"), then the library, one archive of compiled
- * modules given as the module "lib" (struct nx_archive in nx_abi.h). Nothing is copied: compiled code is run
- * where it lies. Invariant: no path reaches anything but these files. */
+/* What `import` finds: modules that came beside main.py ("name.py"), then the library, one archive of
+ * compiled modules given as the module "lib" (struct nx_archive in nx_abi.h). Nothing is copied: compiled
+ * code is run where it lies. Invariant: no path reaches anything but these files. */
 #include <string.h>
 
 #include "py/builtin.h"

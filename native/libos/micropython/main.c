@@ -1,5 +1,6 @@
-/* Python in a guest. With the module "main.py": runs it and exits with its status. Without: runs one piece of
- * code after another that the tender hands it (nx_fetch), all in the same __main__, until there is no more. */
+/* Python in a guest. With the module "main.py": runs it and exits with its status. Without: runs one piece
+ * of code after another that the tender hands it (nx_fetch), all in the same __main__, until there is no
+ * more. */
 #include "py/cstack.h"
 #include "py/gc.h"
 #include "py/mphal.h"

@@ -22,15 +22,6 @@ double exp2(double x)
     return pow(2, x);
 }
 
-double log2(double x)
-{
-    int exponent;
-    double fraction = frexp(x, &exponent);
-    if (fraction == 0.5)
-        return exponent - 1; /* a power of two: exact */
-    return log(x) * (1 / M_LN2);
-}
-
 double cbrt(double x)
 {
     if (x == 0 || !isfinite(x))

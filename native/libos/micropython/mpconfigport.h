@@ -37,7 +37,6 @@
 #define MICROPY_PY_GC_COLLECT_RETVAL 1
 void *nx_gc_memory(unsigned long size);
 #define MP_PLAT_ALLOC_HEAP(size) nx_gc_memory(size)
-#define MP_PLAT_FREE_HEAP(pointer) ((void)0)
 
 /* Language and builtins. */
 #define MICROPY_FLOAT_HIGH_QUALITY_HASH 1
@@ -89,12 +88,25 @@ unsigned long nx_random_seed(void);
 
 /* Builtins of ours. */
 #include "exceptions.h"
-extern const struct _mp_obj_fun_builtin_var_t mp_builtin_input_obj;
+extern const struct _mp_obj_fun_builtin_var_t mp_builtin_input_obj, nx_format_obj, nx_vars_obj, nx_round_obj;
+extern const struct _mp_obj_fun_builtin_var_t nx_star_list_obj, nx_star_tuple_obj, nx_star_set_obj,
+    nx_star_dict_obj;
+extern const struct _mp_obj_fun_builtin_fixed_t nx_star_annotate_obj, nx_ascii_obj;
 #define MICROPY_PORT_BUILTINS \
     NX_EXCEPTIONS(NX_BUILTIN_EXCEPTION) \
     {MP_ROM_QSTR(MP_QSTR_IOError), MP_ROM_PTR(&mp_type_OSError)}, \
     {MP_ROM_QSTR(MP_QSTR_EnvironmentError), MP_ROM_PTR(&mp_type_OSError)}, \
-    {MP_ROM_QSTR(MP_QSTR_input), MP_ROM_PTR(&mp_builtin_input_obj)},
+    {MP_ROM_QSTR(MP_QSTR_input), MP_ROM_PTR(&mp_builtin_input_obj)}, \
+    {MP_ROM_QSTR(MP_QSTR_ascii), MP_ROM_PTR(&nx_ascii_obj)}, \
+    {MP_ROM_QSTR(MP_QSTR_format), MP_ROM_PTR(&nx_format_obj)}, \
+    {MP_ROM_QSTR(MP_QSTR_round), MP_ROM_PTR(&nx_round_obj)}, \
+    {MP_ROM_QSTR(MP_QSTR_vars), MP_ROM_PTR(&nx_vars_obj)}, \
+    {MP_ROM_QSTR(MP_QSTR___debug__), MP_ROM_TRUE}, \
+    {MP_ROM_QSTR(MP_QSTR__star_list), MP_ROM_PTR(&nx_star_list_obj)}, \
+    {MP_ROM_QSTR(MP_QSTR__star_tuple), MP_ROM_PTR(&nx_star_tuple_obj)}, \
+    {MP_ROM_QSTR(MP_QSTR__star_set), MP_ROM_PTR(&nx_star_set_obj)}, \
+    {MP_ROM_QSTR(MP_QSTR__star_dict), MP_ROM_PTR(&nx_star_dict_obj)}, \
+    {MP_ROM_QSTR(MP_QSTR__star_annotate), MP_ROM_PTR(&nx_star_annotate_obj)},
 
 #define MICROPY_HW_BOARD_NAME "nexus"
 #define MICROPY_HW_MCU_NAME "x86-64"

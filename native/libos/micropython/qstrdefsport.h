@@ -1,3 +1,8 @@
 Q(utf-8)
 Q(<stdout>)
 Q(<stderr>)
+Q(*list)
+Q(*tuple)
+Q(*set)
+Q(*dict)
+Q(*annotate)

@@ -71,7 +71,8 @@ static int refuse_bad_text(qstr name, const char *text, size_t size)
     if (!text[at])
         mp_print_str(&nx_stderr_print, "SyntaxError: source code cannot contain null bytes\n");
     else
-        mp_printf(&nx_stderr_print, "SyntaxError: Non-UTF-8 code starting with '\\x%02x' in file %q on line %d\n",
+        mp_printf(&nx_stderr_print,
+            "SyntaxError: Non-UTF-8 code starting with '\\x%02x' in file %q on line %d\n",
             (unsigned)(unsigned char)text[at], name, (int)line);
     return 1;
 }

@@ -1,7 +1,7 @@
 /* sys.stdin, sys.stdout and sys.stderr as text files over the console, and input().
  *
- * A program may put its own objects in their places: print() and input() then use those. Invariant: whatever the
- * program put there, tracebacks still reach the console (nx_stderr_print). */
+ * A program may put its own objects in their places: print() and input() then use those. Invariant: whatever
+ * the program put there, tracebacks still reach the console (nx_stderr_print). */
 #include <string.h>
 
 #include "py/builtin.h"
@@ -79,8 +79,8 @@ static void console_print(const mp_print_t *print, mp_obj_t self_in, mp_print_ki
     static const char *const names[] = {"stdin", "stdout", "stderr"};
     (void)kind;
     int fd = ((const nx_console *)MP_OBJ_TO_PTR(self_in))->fd;
-    mp_printf(print, "<_io.%s name='<%s>' mode='%s' encoding='utf-8'>", mp_obj_get_type_str(self_in), names[fd],
-        fd ? "w" : "r");
+    mp_printf(print, "<_io.%s name='<%s>' mode='%s' encoding='utf-8'>", mp_obj_get_type_str(self_in),
+        names[fd], fd ? "w" : "r");
 }
 
 static mp_obj_t console_fileno(mp_obj_t self_in)
@@ -160,16 +160,17 @@ static void text_attribute(mp_obj_t self_in, qstr name, mp_obj_t *to)
     if (name == MP_QSTR_buffer)
         to[0] = MP_OBJ_FROM_PTR(&bytes_files[self->fd]);
     else if (name == MP_QSTR_name)
-        to[0] = MP_OBJ_NEW_QSTR(self->fd == 0 ? MP_QSTR__lt_stdin_gt_
-                                              : self->fd == 1 ? MP_QSTR__lt_stdout_gt_ : MP_QSTR__lt_stderr_gt_);
+        to[0] = MP_OBJ_NEW_QSTR(self->fd == 0   ? MP_QSTR__lt_stdin_gt_
+                                : self->fd == 1 ? MP_QSTR__lt_stdout_gt_
+                                                : MP_QSTR__lt_stderr_gt_);
     else if (name == MP_QSTR_mode)
         to[0] = MP_OBJ_NEW_QSTR(self->fd ? MP_QSTR_w : MP_QSTR_r);
     else
         to[1] = MP_OBJ_SENTINEL; /* look among the methods */
 }
 
-static MP_DEFINE_CONST_OBJ_TYPE(text_type, MP_QSTR_TextIOWrapper, MP_TYPE_FLAG_ITER_IS_STREAM, print, console_print,
-    attr, text_attribute, protocol, &text_protocol, locals_dict, &console_locals);
+static MP_DEFINE_CONST_OBJ_TYPE(text_type, MP_QSTR_TextIOWrapper, MP_TYPE_FLAG_ITER_IS_STREAM, print,
+    console_print, attr, text_attribute, protocol, &text_protocol, locals_dict, &console_locals);
 
 static const nx_console text_files[] = {{{&text_type}, 0}, {{&text_type}, 1}, {{&text_type}, 2}};
 
@@ -192,8 +193,10 @@ static mp_uint_t current_write(mp_obj_t self_in, const void *text, mp_uint_t siz
     return size;
 }
 
-static const mp_stream_p_t current_protocol = {.write = current_write, .ioctl = console_ioctl, .is_text = true};
-static MP_DEFINE_CONST_OBJ_TYPE(current_type, MP_QSTR_TextIOWrapper, MP_TYPE_FLAG_NONE, protocol, &current_protocol);
+static const mp_stream_p_t current_protocol = {
+    .write = current_write, .ioctl = console_ioctl, .is_text = true};
+static MP_DEFINE_CONST_OBJ_TYPE(
+    current_type, MP_QSTR_TextIOWrapper, MP_TYPE_FLAG_NONE, protocol, &current_protocol);
 
 const nx_console mp_sys_stdout_obj = {{&current_type}, 1};
 

@@ -59,6 +59,24 @@ static void print_frames(const mp_print_t *print, const size_t *frames, size_t s
     print_repeated(print, times);
 }
 
+/* Prints on, but holds a ": " back until something follows: an exception without a text is only its name. */
+struct holding {
+    const mp_print_t *print;
+    int held;
+};
+
+static void print_holding(void *data, const char *text, size_t size)
+{
+    struct holding *holding = data;
+    if (size == 0)
+        return;
+    if (holding->held)
+        mp_print_str(holding->print, ": ");
+    holding->held = size == 2 && text[0] == ':' && text[1] == ' ';
+    if (!holding->held)
+        holding->print->print_strn(holding->print->data, text, size);
+}
+
 void nx_print_exception(const mp_print_t *print, mp_obj_t exception)
 {
     if (mp_obj_is_exception_instance(exception)) {
@@ -71,6 +89,8 @@ void nx_print_exception(const mp_print_t *print, mp_obj_t exception)
             mp_print_str(print, "Traceback (most recent call last):\n");
         print_frames(print, frames, size);
     }
-    mp_obj_print_helper(print, exception, PRINT_EXC);
+    struct holding holding = {print, 0};
+    mp_print_t last = {&holding, print_holding};
+    mp_obj_print_helper(&last, exception, PRINT_EXC);
     mp_print_str(print, "\n");
 }

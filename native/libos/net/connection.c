@@ -1,7 +1,8 @@
 /* A connection between lwIP's control block and two queues of bytes.
  *
- * Knows nothing of waiting. Invariant: a control block that reports to a connection is the connection's `pcb`,
- * and lwIP holds no byte of `sent` that is not counted there; so a FREE connection can be used again at once. */
+ * Knows nothing of waiting. Invariant: a control block that reports to a connection is the connection's
+ * `pcb`, and lwIP holds no byte of `sent` that is not counted there; so a FREE connection can be used
+ * again. */
 #include "connection.h"
 
 struct connection nx_connections[NX_NET_CONNECTIONS];
@@ -41,11 +42,12 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
     return ERR_OK;
 }
 
-/* All is acknowledged: lwIP ends the rest alone, and gives up on a peer that never does. */
+/* All is acknowledged: lwIP says goodbye alone, and is cut off where a new connection needs the block. */
 static void finish(struct connection *connection)
 {
     struct tcp_pcb *pcb = connection->pcb;
     release(connection);
+    tcp_setprio(pcb, TCP_PRIO_MIN);
     tcp_close(pcb);
 }
 
@@ -98,6 +100,7 @@ struct connection *connection_new(struct tcp_pcb *pcb, enum connection_state sta
     free->peer_closed = false;
     free->received.start = free->received.count = 0;
     free->sent.start = free->sent.count = 0;
+    tcp_setprio(pcb, TCP_PRIO_NORMAL);
     tcp_arg(pcb, free);
     tcp_recv(pcb, on_received);
     tcp_sent(pcb, on_sent);

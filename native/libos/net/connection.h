@@ -27,8 +27,9 @@ struct connection {
 
 extern struct connection nx_connections[NX_NET_CONNECTIONS];
 
-/* A free one around `pcb`, which reports to it from now on. Where none is free, the oldest that is only waiting
- * for its last acknowledgement is cut off. NULL, and nothing is changed: the application holds them all. */
+/* A free one around `pcb`, which reports to it from now on. Where none is free, the oldest that is only
+ * waiting for its last acknowledgement is cut off. NULL, and nothing is changed: the application holds
+ * them all. */
 struct connection *connection_new(struct tcp_pcb *pcb, enum connection_state state);
 
 /* Queue bytes and start to send them. How many: 0 where there is no room now. */

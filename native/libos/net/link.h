@@ -7,7 +7,8 @@
 
 #include "lwip/netif.h"
 
-/* Ask for link 0 and bring it up with the address it was given. False, and nothing is changed: there is none. */
+/* Ask for link 0 and bring it up with the address it was given. False, and nothing is changed: there is
+ * none. */
 bool nx_link_open(void);
 
 /* Wait up to `milliseconds` for one frame and hand it to lwIP. False: none came. Without a link: sleeps. */

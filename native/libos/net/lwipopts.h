@@ -1,9 +1,10 @@
 /* lwIP, cut down to what sockets of nx.h need: TCP over IPv4, ARP, answers to pings, and a loopback.
  *
- * No operating system below (NO_SYS), no UDP, DHCP, DNS, IPv6 or fragments. All memory is in pools of fixed size,
- * together below 200,000 bytes: NX_NET_CONNECTIONS connections with a queue of NX_NET_QUEUE bytes each way. The
- * queues are ours (connection.h); what is sent lies there until it is acknowledged and is not copied by lwIP. So
- * a peer that never reads, or sends byte by byte, uses up its own connection's memory and nobody else's.
+ * No operating system below (NO_SYS), no UDP, DHCP, DNS, IPv6 or fragments. All memory is in pools of
+ * fixed size, together below 200,000 bytes: NX_NET_CONNECTIONS connections with a queue of NX_NET_QUEUE
+ * bytes each way. The queues are ours (connection.h); what is sent lies there until it is acknowledged and
+ * is not copied by lwIP. So a peer that never reads, or sends byte by byte, uses up its own connection's
+ * memory and nobody else's.
  */
 #ifndef NX_NET_LWIPOPTS_H
 #define NX_NET_LWIPOPTS_H
@@ -47,7 +48,7 @@
 
 #define MEM_ALIGNMENT 8
 #define MEM_SIZE 24000 /* headers of what is sent, and what is under way on the loopback */
-#define MEMP_NUM_TCP_PCB (NX_NET_CONNECTIONS + NX_NET_BACKLOG)
+#define MEMP_NUM_TCP_PCB (NX_NET_CONNECTIONS + 2 * NX_NET_BACKLOG) /* with those that knock or leave */
 #define MEMP_NUM_TCP_PCB_LISTEN NX_NET_LISTENERS
 #define MEMP_NUM_TCP_SEG (NX_NET_CONNECTIONS * 7)
 #define MEMP_NUM_PBUF (NX_NET_CONNECTIONS * 7)

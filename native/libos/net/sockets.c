@@ -7,10 +7,10 @@
  *   -NX_E2BIG   all sockets are in use             -NX_ENOENT  nobody listens there, or the peer has reset
  *   -NX_EPERM   the port is taken                  -NX_EIO     not in time
  *
- * nx_send gives what it could hand over in time where that is not all. Bytes handed over are sent also after
- * nx_close, which waits for their acknowledgement (at most CLOSE_MS; not for a peer in this guest, which could not
- * read meanwhile). Knows nothing of frames. Invariant: a number that was given out is not given again before
- * nx_close. */
+ * nx_send gives what it could hand over in time where that is not all. Bytes handed over are sent also
+ * after nx_close, which waits for their acknowledgement (at most CLOSE_MS; not for a peer in this guest,
+ * which could not read meanwhile). Knows nothing of frames. Invariant: a number that was given out is not
+ * given again before nx_close. */
 #include "connection.h"
 #include "link.h"
 #include "nx.h"
@@ -65,6 +65,8 @@ int nx_listen(uint16_t port)
         tcp_close(pcb);
         return -NX_E2BIG;
     }
+    /* Of those who have only knocked: what the application has, or asks for, goes first. */
+    tcp_setprio(listening, TCP_PRIO_MIN + 1);
     tcp_arg(listening, (void *)(uintptr_t)number);
     tcp_accept(listening, on_accepted);
     listeners[number] = listening;
@@ -75,7 +77,8 @@ static struct connection *oldest_waiting(unsigned listener)
 {
     struct connection *oldest = NULL;
     for (struct connection *c = nx_connections; c < nx_connections + NX_NET_CONNECTIONS; c++)
-        if (c->state == CONNECTION_WAITING && c->listener == listener && (oldest == NULL || c->order < oldest->order))
+        if (c->state == CONNECTION_WAITING && c->listener == listener &&
+            (oldest == NULL || c->order < oldest->order))
             oldest = c;
     return oldest;
 }

@@ -1,8 +1,9 @@
 /* lwIP without threads or interrupts: time and frames are asked for when a call of nx.h waits.
  *
  * Knows nothing of sockets. Asking is dear (a call of the host costs microseconds, 40 under a nested
- * hypervisor), so packets of the guest to itself move without any, and a frame or the clock are asked for only
- * when nothing else is left to do. Invariant: lwIP is only ever entered from here, or from a call of nx.h. */
+ * hypervisor), so packets of the guest to itself move without any, and a frame or the clock are asked for
+ * only when nothing else is left to do. Invariant: lwIP is only ever entered from here, or from a call of
+ * nx.h. */
 #include "stack.h"
 
 #include "link.h"

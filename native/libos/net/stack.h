@@ -20,8 +20,9 @@ static inline struct nx_deadline nx_deadline(int timeout_ms)
 /* Bring up the loopback, and link 0 where there is one. Later calls do nothing. */
 void nx_net_start(void);
 
-/* Move on by one step: packets on the loopback, or else timers that are due and one frame of the link, waiting
- * for it where nothing else is to do. False, once: the time is over, after a last step that did not wait. */
+/* Move on by one step: packets on the loopback, or else timers that are due and one frame of the link,
+ * waiting for it where nothing else is to do. False, once: the time is over, after a last step that did
+ * not wait. */
 bool nx_net_wait(struct nx_deadline *deadline);
 
 /* To be called by every call of the application: one in sixteen looks at the link and the timers, so that an

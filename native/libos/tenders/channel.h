@@ -1,8 +1,7 @@
 /* Frames over the channel, the socket to the process that started this one: a request and its reply, or a
  * fault.
  *
- * Partial reads and writes and interrupted calls are gone on with. Knows nothing of the operations' meaning.
- */
+ * Partial reads and writes and interrupted calls are gone on with. Knows nothing of the operations' meaning. */
 #ifndef NX_CHANNEL_H
 #define NX_CHANNEL_H
 

@@ -189,8 +189,12 @@ static void emit_rule(struct program *p, const struct nx_rule *rule)
 int nx_filter(const struct nx_rule *more, unsigned count, struct nx_trouble *trouble)
 {
     static const struct nx_rule always[] = {
-        {__NR_write, {{0, 3, {1, 2, 3}}}}, {__NR_read, {{0, 2, {0, 3}}}},  {.call = __NR_exit_group},
-        {.call = __NR_clock_gettime},      {.call = __NR_clock_nanosleep}, {.call = __NR_getrandom},
+        {__NR_write, {{0, 3, {1, 2, 3}}}},
+        {__NR_read, {{0, 2, {0, 3}}}},
+        {.call = __NR_exit_group},
+        {.call = __NR_clock_gettime},
+        {.call = __NR_clock_nanosleep},
+        {.call = __NR_getrandom},
     };
     struct program p;
     p.size = 0;

@@ -30,6 +30,7 @@ from nexus.core.settings import (
     HousekeepingSettings,
     MemexSettings,
     ModelsSettings,
+    SandboxSettings,
     Section,
     ServiceSettings,
     TrainingSettings,
@@ -70,6 +71,7 @@ class Settings(BaseSettings):
     agents: AgentsSettings = Field(default_factory=lambda: AgentsSettings())
     agentmem: AgentmemSettings = Field(default_factory=lambda: AgentmemSettings())
     memex: MemexSettings = Field(default_factory=lambda: MemexSettings())
+    sandbox: SandboxSettings = Field(default_factory=lambda: SandboxSettings())
 
     @classmethod
     def settings_customise_sources(

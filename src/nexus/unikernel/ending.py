@@ -19,6 +19,8 @@ from nexus.unikernel.result import Ending
 KILLED = 128 + signal.SIGKILL
 FAULTED = 128 + signal.SIGSEGV  # a tender's own status after NX_OP_FAULT
 REFUSED = 125  # a tender's own status where it could not begin
+# What the tenders say (native/libos/tenders) where it is memory that is lacking.
+_NO_MEMORY = ("does not fit into the guest's memory", "cannot reserve the guest's memory", "out of memory")
 _LEAST_STACK = 64 << 10
 
 
@@ -56,6 +58,8 @@ def of_process(wait_status: int, fault: bytes | None, own_stderr: bytes, backend
         return Ended("crashed", status, fault_in_words(fault))
     line = own_stderr.decode(errors="replace").strip()
     if status == REFUSED and line.startswith("nexus-tender"):
+        if any(words in line for words in _NO_MEMORY):
+            return Ended("memory", KILLED, line)
         raise SandboxError(f"the {backend} tender could not begin: {line}")
     return Ended("exited", status)
 

@@ -109,11 +109,18 @@ class Guest:
         stdin: bytes = b"",
         on_output: OnOutput | None = None,
         limits: Limits | None = None,
+        grants: Grants | None = None,
     ) -> Result:
         """Serves it from `began` (time.monotonic()) on: until it ends, or (`resident`) has run `code`.
 
-        `limits` of this run, where they are not those of its kind.
+        `limits` and `grants` of this run, where they are not those of its kind. Raises what the grants are
+        refused with.
         """
+        if grants is not None:
+            granted = Host(grants, limits or self._kind.limits)
+            if self._host is not None:
+                self._host.close()
+            self._host = granted
         assert self._host is not None
         if self._resident:
             assert code is not None

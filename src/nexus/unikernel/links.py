@@ -31,7 +31,7 @@ class Link(Protocol):
         ...
 
     def receive(self, timeout_ms: int) -> bytes:
-        """A frame for the guest; b"": none within the time (at most frames.WAIT_MOST), or closed."""
+        """A frame for the guest; b"": none within the time (at most ethernet.WAIT_MOST), or closed."""
         ...
 
     def close(self) -> None:

@@ -22,7 +22,9 @@ from pathlib import Path
 from nexus.unikernel.toolchain import BuildError
 
 VERSION = "1.25.0"
-_WITHOUT = re.compile(r"asm|emitn|emitinline|nlr(?!\.|x64)|objint_longlong|frozenmod|formatfloat|mpthread|modthread|profile|showbc|pystack")
+_WITHOUT = re.compile(
+    r"asm|emitn|emitinline|nlr(?!\.|x64)|objint_longlong|frozenmod|formatfloat|mpthread|modthread|profile|showbc|pystack"
+)
 _HEADER = """\
 #define MICROPY_GIT_TAG "v{version}"
 #define MICROPY_GIT_HASH "<no hash>"
@@ -56,7 +58,9 @@ class Tree:
             path = root / edit.file
             text = path.read_text()
             if text.count(edit.find) != edit.count:
-                raise BuildError(f"{edits.name}: {edit.find.strip()!r} is not {edit.count} times in {edit.file}")
+                raise BuildError(
+                    f"{edits.name}: {edit.find.strip()!r} is not {edit.count} times in {edit.file}"
+                )
             path.write_text(text.replace(edit.find, edit.replace))
         return cls(root)
 
@@ -73,7 +77,9 @@ class Tree:
 def read_edits(path: Path) -> Iterator[Edit]:
     """The edits of a file, in order."""
     for row in tomllib.loads(path.read_text())["edit"]:
-        yield Edit(**{key: value.strip("\n") if key in ("find", "replace") else value for key, value in row.items()})
+        yield Edit(
+            **{key: value.strip("\n") if key in ("find", "replace") else value for key, value in row.items()}
+        )
 
 
 def in_parallel(jobs: Sequence[Path], work: object) -> list[Path]:
@@ -120,7 +126,9 @@ def _defined(tree: Tree, cpp: Sequence[str], strings: Path, collected: Path) -> 
 def _preprocessed(argv: list[str], text: str = "") -> str:
     done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise BuildError(next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:500]))
+        raise BuildError(
+            next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:500])
+        )
     return done.stdout
 
 

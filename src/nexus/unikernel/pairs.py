@@ -16,14 +16,14 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 
 from nexus.core.errors import BusyError, InvalidInputError, NotFoundError, StorageError
-from nexus.unikernel.frames import FRAME_MOST, MTU, Frames
+from nexus.unikernel.ethernet import FRAME_MOST, MTU, Ethernet
 
 QUEUED_MOST = 256  # frames that an end keeps for its guest
 STALLED = 20_000  # microseconds that `send` waits for a full peer
 _PATH_MOST = 107 - len(".a.lock")
 
 
-class Pair(Frames):
+class Pair(Ethernet):
     """An end of the cable, whichever is free. Frames of anyone but the other end are thrown away."""
 
     def __init__(self, path: Path) -> None:

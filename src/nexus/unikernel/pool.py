@@ -20,6 +20,7 @@ from typing import Self
 from nexus.core.errors import NexusError
 from nexus.unikernel.descriptors import Descriptors
 from nexus.unikernel.ending import SandboxError
+from nexus.unikernel.grants import Grants
 from nexus.unikernel.guest import Guest, source
 from nexus.unikernel.limits import Limits
 from nexus.unikernel.result import Result
@@ -69,17 +70,26 @@ class Pool:
     ) -> None:
         self.close()
 
-    def run(self, code: str | bytes, *, stdin: bytes = b"", on_output: OnOutput | None = None) -> Result:
+    def run(
+        self,
+        code: str | bytes,
+        *,
+        stdin: bytes = b"",
+        on_output: OnOutput | None = None,
+        limits: Limits | None = None,
+        grants: Grants | None = None,
+    ) -> Result:
         """As `Sandbox.run`, with a guest that waits; where none does, with one that is started now.
 
-        Raises `PoolClosedError` too.
+        `limits` and `grants` of this run, where they are not the sandbox's; the memory of a guest is always
+        its sandbox's. Raises `PoolClosedError` too.
         """
         began = time.monotonic()
         data = source(code)
         guest = self._taken()
         self._running.add(guest)
         try:
-            return guest.run(began, data, stdin=stdin, on_output=on_output)
+            return guest.run(began, data, stdin=stdin, on_output=on_output, limits=limits, grants=grants)
         finally:
             self._running.discard(guest)
             self._give_away(guest)

@@ -20,19 +20,22 @@ from nexus.unikernel.images import LIBRARY
 from nexus.unikernel.micropython import Tree, headers, in_parallel
 from nexus.unikernel.toolchain import BuildError, Toolchain, libos
 
-_EXTMOD = (
-    "modasyncio modbinascii moddeflate modhashlib modheapq modjson modrandom modre"
-)
+_EXTMOD = "modasyncio modbinascii moddeflate modhashlib modheapq modjson modrandom modre"
 _LIBM = (
     "__cos __expo2 __rem_pio2 __rem_pio2_large __sin __tan acos acosh asin asinh atan atan2 atanh ceil copysign"
     " cos cosh erf exp expm1 floor fmod frexp ldexp lgamma log log10 log1p modf nearbyint pow rint round scalbn"
     " sin sinh tan tanh tgamma trunc"
 )
+_PLAIN = ("exp", "log", "log10", "pow")
 # What runs most is compiled for speed, the rest for size.
 _FAST = {
-    *("argcheck bc gc map ordered_map mpz obj objboundmeth objclosure objdict objfloat objfun objgenerator objint".split()),
-    *("objint_mpz objlist objstr objstrunicode objtuple objtype qstr runtime sequence smallint unicode vm vstr".split()),
-    *("float_digits float_text".split()),
+    *(
+        "argcheck bc gc map ordered_map mpz obj objboundmeth objclosure objdict objfloat objfun objgenerator objint".split()
+    ),
+    *(
+        "objint_mpz objlist objstr objstrunicode objtuple objtype qstr runtime sequence smallint unicode vm vstr".split()
+    ),
+    *("accurate_math float_digits float_text".split()),
 }
 _SHARED = ("float_digits", "float_mp", "float_text")  # parts of our port that mpy-cross needs too
 _FOREIGN = ("-w", "-std=gnu11")  # not our code, so not our warnings
@@ -115,11 +118,12 @@ def _interpreter(tree: Tree, toolchain: Toolchain, folder: Path) -> list[Path]:
 def _libm(tree: Tree, toolchain: Toolchain, folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
 
+    flags = ("-isystem", str(port() / "libc"), *_FOREIGN, "-O2", "-ffp-contract=off", "-fno-builtin")
+
     def one(source: Path) -> Path:
-        to = folder / f"{source.stem}.o"
-        return toolchain.compile(
-            source, to, "-isystem", str(port() / "libc"), *_FOREIGN, "-O2", "-ffp-contract=off", "-fno-builtin"
-        )
+        # Those that accurate_math.c does better keep to the special cases.
+        plain = [f"-D{source.stem}=nx_plain_{source.stem}"] if source.stem in _PLAIN else []
+        return toolchain.compile(source, folder / f"{source.stem}.o", *flags, *plain)
 
     return toolchain.archive(in_parallel(tree.files("lib/libm_dbl", _LIBM), one), folder / "libm.a")
 
@@ -134,7 +138,7 @@ def _mpy_cross(tree: Tree, toolchain: Toolchain, folder: Path) -> Path:
     flags += ["-ffunction-sections", "-fdata-sections"]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "float_powers.h").write_text(powers_of_ten())
-    headers(tree, [toolchain.cc, *flags], tree.core, tree.root / "mpy-cross" / "qstrdefsport.h", folder)
+    headers(tree, [toolchain.cc, *flags], tree.core, port() / "qstrdefsport.h", folder)
 
     def one(source: Path) -> Path:
         to = folder / f"{source.parent.name}-{source.stem}.o"
@@ -170,5 +174,5 @@ def _library(mpy_cross: Path, folder: Path) -> Path:
 def _ran(argv: Sequence[str], folder: Path) -> None:
     done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if "undefined" in line or " error: " in line]
-        raise BuildError((lines or done.stderr.splitlines() or [f"{argv[0]}: status {done.returncode}"])[-1])
+        lines = [line for line in done.stderr.splitlines() if "undefined ref" in line or " error: " in line]
+        raise BuildError((lines or done.stderr.splitlines() or [f"{argv[0]}: status {done.returncode}"])[0])

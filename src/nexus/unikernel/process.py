@@ -159,7 +159,7 @@ class Process:
     def kill(self) -> None:
         """SIGKILL to it and to what it may have started."""
         with self._lock:
-            if self.pid and self._status is None:
+            if self.pid and self._status is None and os.getpid() == self._owner:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(self.pid, signal.SIGKILL)
 

@@ -7,6 +7,7 @@ nothing is left of the guest.
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from concurrent.futures import Future
@@ -35,6 +36,7 @@ class Session:
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
+        self._owner = os.getpid()
         self._one = threading.Lock()
         self._guest: Guest | None = None
         self._closing = threading.Event()
@@ -67,6 +69,11 @@ class Session:
         Raises as `Sandbox.run`, and `SessionEndedError`. Waits while another thread runs something here.
         """
         data = source(code)
+        if os.getpid() != self._owner:
+            raise SessionEndedError(
+                f"the session is of the process {self._owner}, which started this one",
+                hint="begin another one",
+            )
         with self._one:
             began = time.monotonic()
             guest = self._guest
@@ -83,6 +90,8 @@ class Session:
 
     def close(self) -> None:
         """Ends the guest; a run in another thread ends as "stopped". May be called again."""
+        if os.getpid() != self._owner:
+            return  # after a fork the guest is the parent's, and the lock may be held for ever
         guest = self._guest
         if guest is not None:
             guest.process.stop()

@@ -16,7 +16,7 @@ import struct
 from ipaddress import IPv4Address, IPv4Interface
 
 from nexus.core.errors import BusyError, InvalidInputError, MissingPartError
-from nexus.unikernel.frames import MTU, Frames
+from nexus.unikernel.ethernet import MTU, Ethernet
 
 _TUN = "/dev/net/tun"
 _TUNSETIFF, _IFF_TAP, _IFF_NO_PI, _IFF_UP = 0x400454CA, 0x0002, 0x1000, 0x0001
@@ -25,7 +25,7 @@ _GET_ADDRESS, _SET_ADDRESS, _GET_MASK, _SET_MASK = 0x8915, 0x8916, 0x891B, 0x891
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
 
 
-class Tap(Frames):
+class Tap(Ethernet):
     """An interface of this machine. One that is there already and has an address keeps both (and needs no
     privilege, where its owner is this user); otherwise it is made, and gone after `close`."""
 

@@ -14,8 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nexus.core.errors import NexusError
-from nexus.unikernel import backends, builder
+from nexus.unikernel import backends
 from nexus.unikernel.images import Image
 from nexus.unikernel.tender import Backend
 from tests.unikernel_guests import built
@@ -38,15 +37,6 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     """Each backend that works here."""
     name: Backend = request.param
     return works(name)
-
-
-@pytest.fixture(scope="session")
-def python_image() -> Image:
-    """The Python image, built once into build/unikernel of this tree."""
-    try:
-        return builder.python_image(build=True, base=ROOT / "build" / "unikernel")
-    except NexusError as error:
-        pytest.skip(f"the Python image cannot be built here: {error}")
 
 
 @dataclass
@@ -91,3 +81,12 @@ def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     while (left := held.left()) and time.monotonic() < limit:
         time.sleep(0.01)
     assert not left
+
+
+@pytest.fixture
+def home_with_image(tmp_path: Path, python_image: Image) -> Path:
+    """A NEXUS_HOME that has the Python image."""
+    home = tmp_path / "home"
+    (home / "cache").mkdir(parents=True, mode=0o700)
+    (home / "cache" / "unikernel").symlink_to(python_image.folder.parent)
+    return home

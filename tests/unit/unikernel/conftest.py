@@ -13,8 +13,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nexus.core.errors import NexusError
-from nexus.unikernel.images import Image
 from tests.unit.unikernel.fake import FakeTender
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -46,17 +44,6 @@ def fake(fake_program: Path) -> FakeTender:
 def fake_all(fake_program: Path) -> FakeTender:
     """A tender that leaves everything to us, as QEMU does."""
     return FakeTender(fake_program, all_frames=True, name="qemu")
-
-
-@pytest.fixture(scope="session")
-def python_image() -> Image:
-    """The Python image, built once into build/unikernel of this tree."""
-    from nexus.unikernel.builder import python_image as built
-
-    try:
-        return built(build=True, base=ROOT / "build" / "unikernel")
-    except NexusError as error:
-        pytest.skip(f"the Python image cannot be built here: {error}")
 
 
 class Left:

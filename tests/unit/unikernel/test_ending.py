@@ -66,5 +66,15 @@ def test_a_tender_that_could_not_begin_is_an_error_with_its_line():
         of_process(exited(125), None, b"nexus-tender-kvm: x.elf: no such file\n", "kvm")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [b"x.elf: it does not fit into the guest's memory", b"cannot reserve the guest's memory: out of memory"],
+)
+def test_a_guest_that_got_too_little_memory_is_told_as_that(line: bytes):
+    ended = of_process(exited(125), None, b"nexus-tender-spt: " + line + b"\n", "spt")
+    assert (ended.ending, ended.status) == ("memory", 137)
+    assert line.decode() in ended.detail
+
+
 def test_a_guest_may_exit_with_that_status_too():
     assert of_process(exited(125), None, b"my own words\n", "kvm").status == 125

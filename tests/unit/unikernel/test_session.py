@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
@@ -106,6 +107,20 @@ def test_a_session_that_goes_leaves_nothing(any_fake):
 def test_a_session_is_entered_before_it_runs(any_fake):
     with pytest.raises(SessionEndedError, match="not entered"):
         fake_sandbox(any_fake).session().run("get")
+
+
+def test_a_forked_child_leaves_the_session_alone(any_fake):
+    with fake_sandbox(any_fake).session() as session:
+        child = os.fork()
+        if child == 0:
+            try:
+                session.run("get")
+            except SessionEndedError:
+                session.close()
+                os._exit(7)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        assert session.run("out alive").ok
 
 
 def test_bad_code_does_not_end_it(any_fake):

@@ -1,10 +1,12 @@
-/* Any frames from the link, between any calls of an application, over any length of time: the network of a guest
- * must not touch memory that is not its own, must not hang, and must be as good as new when all is closed.
+/* Any frames from the link, between any calls of an application, over any length of time: the network of a
+ * guest must not touch memory that is not its own, must not hang, and must be as good as new when all is
+ * closed.
  *
- * The input is a script: what the link delivers, what the application calls, how time goes on. Frames are made-up
- * bytes, or segments that fit what the guest sent last (right checksums, numbers near the right ones), so that
- * they come through to the sockets. With clang: -fsanitize=fuzzer,address,undefined -DNEXUS_LIBFUZZER makes it a
- * libFuzzer target. Without, the program makes its own bytes: fuzz_frames [INPUTS = 2000]. */
+ * The input is a script: what the link delivers, what the application calls, how time goes on. Frames are
+ * made-up bytes, or segments that fit what the guest sent last (right checksums, numbers near the right
+ * ones), so that they come through to the sockets. With clang: -fsanitize=fuzzer,address,undefined
+ * -DNEXUS_LIBFUZZER makes it a libFuzzer target. Without, the program makes its own bytes: fuzz_frames
+ * [INPUTS = 2000]. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +17,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { FRAME = 1514, ETHERNET = 14, IP = 20, TCP = 20, SOCKETS = 20, PORT = 7 };
+enum { SYN = 2, ACK = 16 };
 static const uint32_t GUEST = 0x0a4d0002, PEER = 0x0a4d0001;
 static const uint8_t PEER_MAC[6] = {2, 0, 0, 0, 0, 1}, GUEST_MAC[6] = {2, 0, 0, 0, 0, 2};
 
@@ -99,10 +102,16 @@ static void arp(unsigned operation)
     next_size = 60;
 }
 
-/* A segment from the peer that fits `last`, more or less; the headers' checksums are right. */
-static void segment(void)
+/* A segment from the peer that fits `last`, more or less; the headers' checksums are right. `answer`: the
+ * flags that a peer would set now, 0 for any. */
+static void segment(uint8_t answer)
 {
-    const uint8_t shape = take(), flags = take();
+    /* One time in four something is odd; else it is what a sane peer would send. */
+    uint8_t shape = take(), flags = take();
+    if (flags & 0xc0) {
+        shape &= 6;
+        flags = answer != 0 ? answer : (flags & 0x3f) < 3 ? 0x11 : (flags & 0x3f) < 5 ? 0x14 : 0x18;
+    }
     const size_t options = (size_t)(take() & 3) * 4 * (shape & 1);
     size_t data = shape & 2 ? take() : shape & 4 ? 1400 : 0;
     uint8_t *ip = next + ETHERNET, *tcp = ip + IP;
@@ -115,8 +124,9 @@ static void segment(void)
     put32(ip + 12, shape & 128 ? take32() : PEER);
     put32(ip + 16, GUEST);
     put16(ip + 10, folded(sum(ip, IP, 0)));
-    put16(tcp, shape & 8 ? 4000 + (take() & 31) : last.peer_port);
-    put16(tcp + 2, shape & 8 ? PORT : last.guest_port);
+    const bool other = shape & 8 || answer == SYN;
+    put16(tcp, other ? 4000 + (take() & 31) : last.peer_port);
+    put16(tcp + 2, other ? PORT : last.guest_port);
     put32(tcp + 4, last.ack + (shape & 16 ? (uint32_t)(int8_t)take() : 0));
     put32(tcp + 8, last.next_seq + (shape & 32 ? (uint32_t)(int8_t)take() : 0));
     tcp[12] = (uint8_t)((TCP + options) / 4 << 4);
@@ -139,8 +149,14 @@ static void made_up(void)
         next[i] = kind & 2 && i > 80 ? (uint8_t)i : take();
     if (kind & 4 && next_size >= ETHERNET)
         ethernet(kind & 8 ? 0x0806 : 0x0800);
-    if (kind & 16 && next_size >= ETHERNET + IP) {
+    if (kind & 16 && next_size > ETHERNET + IP) {
         next[ETHERNET] = 0x45;
+        if (kind & 32) { /* a ping */
+            put16(next + ETHERNET + 2, (unsigned)(next_size - ETHERNET));
+            put16(next + ETHERNET + 6, 0);
+            next[ETHERNET + 9] = 1;
+            next[ETHERNET + IP] = 8;
+        }
         put32(next + ETHERNET + 16, GUEST);
         put16(next + ETHERNET + 10, 0);
         put16(next + ETHERNET + 10, folded(sum(next + ETHERNET, IP, 0)));
@@ -162,7 +178,9 @@ static void sent(const uint8_t *frame, size_t size)
         last.guest_port = (uint16_t)(tcp[0] << 8 | tcp[1]);
         last.peer_port = (uint16_t)(tcp[2] << 8 | tcp[3]);
         last.next_seq = get32(tcp + 4) + (uint32_t)(total - head) + !!(tcp[13] & 3);
-        last.ack = get32(tcp + 8);
+        last.ack = tcp[13] & ACK ? get32(tcp + 8) : 0x1000;
+        if (next_size == 0 && script_left > 0 && (take() & 3) != 0)
+            segment(tcp[13] & SYN ? tcp[13] & ACK ? ACK : SYN | ACK : 0);
     }
 }
 
@@ -170,7 +188,8 @@ int64_t nx_ring(struct nx_call *call)
 {
     switch (call->op) {
     case NX_OP_NET_INFO: {
-        struct nx_net_info info = {.mtu = 1500, .address = 0x02004d0a, .mask = 0x00ffffff, .gateway = 0x01004d0a};
+        struct nx_net_info info = {
+            .mtu = 1500, .address = 0x02004d0a, .mask = 0x00ffffff, .gateway = 0x01004d0a};
         memcpy(info.mac, GUEST_MAC, 6);
         memcpy((void *)(uintptr_t)call->out, &info, sizeof info);
         return 0;
@@ -181,6 +200,8 @@ int64_t nx_ring(struct nx_call *call)
     case NX_OP_NET_RECV:
         if (next_result != 0)
             return next_result;
+        if (next_size == 0 && script_left > 0 && take() < 32)
+            segment(0);
         if (next_size == 0)
             now_ns += (int64_t)(call->arg >> 32) * 1000000;
         const size_t size = next_size;
@@ -228,13 +249,15 @@ static void expect(bool holds, const char *what)
     }
 }
 
-/* When all is closed and given time, nothing of what was before may be missing: all connections can be had. */
+/* When all is closed and given time, nothing of what was before may be missing: all connections can be
+ * had. */
 static void as_good_as_new(void)
 {
     static uint8_t bytes[6000];
     int ends[16];
     const int listening = nx_listen(99);
     expect(listening >= 0, "no listener is left");
+    expect(nx_accept(listening, 30000) == -NX_EIO, "a connection from nowhere");
     for (int i = 0; i < 16; i += 2) {
         ends[i] = nx_connect(0x7f000001, 99, 1000);
         ends[i + 1] = nx_accept(listening, 1000);
@@ -256,6 +279,12 @@ static void as_good_as_new(void)
     nx_close(listening);
 }
 
+/* Mostly the first ones, which are the ones that are there. */
+static int some_socket(uint8_t byte)
+{
+    return byte & 0xc0 ? byte & 3 : (int)(byte % (SOCKETS + 2)) - 1;
+}
+
 static void application(void)
 {
     static uint8_t bytes[4096];
@@ -270,17 +299,17 @@ static void application(void)
         nx_accept(16 + (socket & 3), 0);
         break;
     case 3:
-        nx_connect(call & 8 ? PEER : take32(), 4000 + (socket & 7), call & 16);
+        nx_connect(call & 24 ? PEER : take32(), 4000 + (socket & 7), call & 112);
         break;
     case 4:
-        nx_send((int)(socket % SOCKETS) - 1, bytes, size, call & 16);
+        nx_send(some_socket(socket), bytes, size, call & 16);
         break;
     case 5:
     case 6:
-        nx_receive((int)(socket % SOCKETS) - 1, bytes, size, call & 16);
+        nx_receive(some_socket(socket), bytes, size, call & 16);
         break;
     default:
-        nx_close((int)(socket % SOCKETS) - 1);
+        nx_close(some_socket(socket));
     }
 }
 
@@ -292,14 +321,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (script_left > 0) {
         const uint8_t step = take();
         if (step % 16 < 7)
-            segment();
+            segment(step & 16 ? SYN : 0);
         else if (step % 16 < 9)
             made_up();
         else if (step % 16 == 9)
             arp(step >> 7 ? 1 : 2);
         else if (step % 16 == 10)
             now_ns += (int64_t)take() * 300000000;
-        else if (step == 11)
+        else if (step % 64 == 11)
             next_result = take() & 1 ? -NX_ENODEV : FRAME + 1;
         else
             application();

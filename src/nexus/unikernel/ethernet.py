@@ -20,7 +20,7 @@ FRAME_MOST = HEADER + MTU
 WAIT_MOST = 1000  # milliseconds that one `receive` waits, however many are asked for
 
 
-class Frames:
+class Ethernet:
     """A file descriptor that gives frames, and a way to wake who waits for one."""
 
     def __init__(self, fd: int, address: IPv4Interface, mac: bytes, gateway: IPv4Address | None, mtu: int):

@@ -1,6 +1,6 @@
-/* nx.h for an ordinary Linux process, so that the network of the LibOS runs under sanitizers: what a guest asks of
- * its tender goes as frames (struct nx_request) over file descriptor 3, as a tender forwards it. Without a
- * descriptor 3 every such call is refused with -NX_ENODEV. */
+/* nx.h for an ordinary Linux process, so that the network of the LibOS runs under sanitizers: what a guest
+ * asks of its tender goes as frames (struct nx_request) over file descriptor 3, as a tender forwards it.
+ * Without a descriptor 3 every such call is refused with -NX_ENODEV. */
 #include "nx.h"
 
 #include <stdarg.h>
@@ -33,12 +33,14 @@ static long get(int fd, void *bytes, size_t size)
 
 int64_t nx_ring(struct nx_call *call)
 {
-    struct nx_request request = {NX_FRAME_MAGIC, call->op, call->arg, (uint32_t)call->in_len, (uint32_t)call->out_cap};
+    struct nx_request request = {NX_FRAME_MAGIC, call->op, call->arg, (uint32_t)call->in_len,
+                                 (uint32_t)call->out_cap};
     struct nx_reply reply;
     if (transfer(put, &request, sizeof request) < 0)
         return call->result = -NX_ENODEV;
-    if (transfer(put, (void *)(uintptr_t)call->in, call->in_len) < 0 || transfer(get, &reply, sizeof reply) < 0 ||
-        reply.out_len > call->out_cap || transfer(get, (void *)(uintptr_t)call->out, reply.out_len) < 0)
+    if (transfer(put, (void *)(uintptr_t)call->in, call->in_len) < 0 ||
+        transfer(get, &reply, sizeof reply) < 0 || reply.out_len > call->out_cap ||
+        transfer(get, (void *)(uintptr_t)call->out, reply.out_len) < 0)
         abort();
     call->out_len = reply.out_len;
     return call->result = reply.result;

@@ -1,0 +1,3 @@
+"""open(), by another name."""
+
+from _files import open
