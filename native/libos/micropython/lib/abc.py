@@ -1,5 +1,7 @@
 """ABC, abstractmethod, ABCMeta: an abstract class refuses to be instantiated. Lacks: register of virtual subclasses."""
 
+import builtins
+
 
 def abstractmethod(function):
     try:
@@ -23,9 +25,35 @@ class _Abstract:
         return self._function(*values, **named)
 
 
-abstractproperty = property
-abstractclassmethod = classmethod
-abstractstaticmethod = staticmethod
+_held = {}  # id of a property, classmethod or staticmethod of an abstract function; the value keeps it alive
+
+
+def _remembering(builtin):
+    def made(*values, **named):
+        holder = builtin(*values, **named)
+        if values and getattr(values[0], "__isabstractmethod__", False):
+            _held[id(holder)] = holder
+        return holder
+
+    return made
+
+
+# In a class body `@property` over `@abstractmethod` must be known as abstract; a property cannot carry a mark.
+builtins.property = _remembering(property)
+builtins.classmethod = _remembering(classmethod)
+builtins.staticmethod = _remembering(staticmethod)
+
+
+def abstractproperty(function):
+    return builtins.property(abstractmethod(function))
+
+
+def abstractclassmethod(function):
+    return builtins.classmethod(abstractmethod(function))
+
+
+def abstractstaticmethod(function):
+    return builtins.staticmethod(abstractmethod(function))
 
 
 class ABCMeta(type):
@@ -40,7 +68,7 @@ class ABC:
             for name in getattr(base, "__abstractmethods__", ()):
                 left[name] = None
         for name, value in cls.__dict__.items():
-            if isinstance(value, _Abstract) or getattr(value, "__isabstractmethod__", False):
+            if id(value) in _held or isinstance(value, _Abstract) or getattr(value, "__isabstractmethod__", False):
                 left[name] = None
             else:
                 left.pop(name, None)

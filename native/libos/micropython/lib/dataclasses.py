@@ -1,6 +1,6 @@
 """dataclass, field, fields, asdict, astuple, replace, make_dataclass, is_dataclass, FrozenInstanceError, KW_ONLY.
 
-Annotations are known by their names and order alone, so `Field.type` is a word. Lacks: slots that save memory,
+`Field.type` is a class where the annotation names a builtin one, and the annotation's text otherwise. Lacks: slots that save memory,
 weakref_slot, match_args.
 """
 
@@ -19,6 +19,9 @@ class _Marker:
 
 MISSING = _Marker("MISSING")
 KW_ONLY = _Marker("KW_ONLY")
+
+
+_CLASSES = {one.__name__: one for one in (int, float, str, bytes, bool, list, dict, tuple, set, frozenset, object)}
 
 
 class InitVar:
@@ -66,8 +69,9 @@ def _process(cls, init, repr, eq, order, unsafe_hash, frozen, kw_only):
             found[one.name] = one
     own = cls.__dict__
     for name, word in own.get("__annotations__", {}).items():
-        if word == "ClassVar" or word == "KW_ONLY":
-            kw_only = kw_only or word == "KW_ONLY"
+        kind = word.split("[")[0].split(".")[-1]
+        if kind == "ClassVar" or kind == "KW_ONLY":
+            kw_only = kw_only or kind == "KW_ONLY"
             continue
         default = own.get(name, MISSING)
         if isinstance(default, Field):
@@ -78,13 +82,13 @@ def _process(cls, init, repr, eq, order, unsafe_hash, frozen, kw_only):
                 setattr(cls, name, one.default)
         else:
             if isinstance(default, (list, dict, set)):
-                kind = type(default).__name__
+                found = type(default).__name__
                 raise ValueError(
-                    f"mutable default <class '{kind}'> for field {name} is not allowed: use default_factory"
+                    f"mutable default <class '{found}'> for field {name} is not allowed: use default_factory"
                 )
             one = Field(default, MISSING, True, True, None, True, None, MISSING)
-        one.name, one.type = name, word
-        one._initvar = word == "InitVar"
+        one.name, one.type = name, _CLASSES.get(word, word)
+        one._initvar = kind == "InitVar"
         if one.kw_only is MISSING:
             one.kw_only = kw_only
         found[name] = one

@@ -1,12 +1,30 @@
 """Enum, IntEnum, StrEnum, Flag, IntFlag, auto, unique, member aliases, `Color["RED"]`, `Color(1)`, `_missing_`.
 
-Lacks: metaclasses, the functional API (`Enum("Name", "A B")`), boundaries of flags, verify, and an int on the left
+Lacks: metaclasses, boundaries of flags, verify, and an int on the left
 of `<` with an IntEnum on the right.
 """
 
 
 class auto:
-    value = None
+    """What becomes a value when the class is made; `|` of two is computed then."""
+
+    def __init__(self, parts=()):
+        self._parts = parts
+        self.value = None
+
+    def __or__(self, other):
+        return auto((self, other))
+
+    __ror__ = __or__
+
+    def _become(self, number):
+        if self._parts:
+            number = 0
+            for part in self._parts:
+                number |= part._become(None) if isinstance(part, auto) else part
+        if self.value is None:
+            self.value = number
+        return self.value
 
 
 def _is_descriptor(value):
@@ -25,7 +43,30 @@ def _data_type(cls):
     return None
 
 
+def _functional(cls, name, names=None, *, start=1, module=None, qualname=None, type=None):
+    """Enum("Color", "RED GREEN"), or names in a sequence, or pairs, or a dict."""
+    if names is None:
+        return object.__new__(cls)
+    if isinstance(names, str):
+        names = names.replace(",", " ").split()
+    members = {}
+    for number, one in enumerate(names.items() if isinstance(names, dict) else names):
+        if isinstance(one, str):
+            members[one] = 1 << number if issubclass(cls, Flag) else start + number
+        else:
+            members[one[0]] = one[1]
+    made = _type(name, (cls,), members)
+    made.__init_subclass__()
+    return made
+
+
+_type = type
+
+
 class Enum:
+    def __new__(cls, *values, **named):
+        return _functional(cls, *values, **named)
+
     @classmethod
     def __init_subclass__(cls, **options):
         for base in cls.__bases__:
@@ -47,7 +88,8 @@ class Enum:
         last = []
         for name, value in entries:
             if isinstance(value, auto):
-                value = cls._generate_next_value_(name, 1, len(last), last[:])
+                following = None if value._parts else cls._generate_next_value_(name, 1, len(last), last[:])
+                value = value._become(following)
             arguments = value if isinstance(value, tuple) else (value,)
             if made:
                 member = made(cls, *arguments)
@@ -297,5 +339,5 @@ def unique(enumeration):
     twice = [(alias, member._name_) for alias, member in enumeration._member_map_.items() if alias != member._name_]
     if twice:
         words = ", ".join([f"{alias} -> {name}" for alias, name in twice])
-        raise ValueError(f"duplicate values found in {enumeration!r}: {words}")
+        raise ValueError(f"duplicate values found in <enum {enumeration.__name__!r}>: {words}")
     return enumeration
