@@ -32,12 +32,10 @@ def made(sign, value, exp, cls=None):
 
 def size_of(value):
     """The number of decimal digits of an int >= 0; 1 for 0."""
-    if value < 1000000000000000:
+    if value < 1000000000000000000000000000000000000000000000000000000000000:
         return len(str(value))
-    guess = (value.bit_length() - 1) * 1233 // 4096
-    if guess > 300:
-        guess = int((value.bit_length() - 1) * 0.30102999566398114)
-    return guess + 1 if value >= 10**guess else guess
+    guess = int((value.bit_length() - 1) * 0.301029995663981)  # one less, at most
+    return guess + 1 + (value >= 10 ** (guess + 1))
 
 
 def from_float(value, cls=None):
@@ -261,9 +259,14 @@ def divided_whole(a, b, context, which):
         if which == 1:
             return invalid(context)
         if which == 2:
-            context.flags[InvalidOperation] = True
+            if context.traps[InvalidOperation] and context.traps[DivisionByZero]:
+                context.flags[InvalidOperation] = context.flags[DivisionByZero] = True
+                raise InvalidOperation(
+                    "[<class 'decimal.InvalidOperation'>, <class 'decimal.DivisionByZero'>]"
+                )
+            rest = invalid(context)
             context._signal(DivisionByZero)
-            return made(sign, 0, INF), invalid(context)
+            return made(sign, 0, INF), rest
         context._signal(DivisionByZero)
         return made(sign, 0, INF)
     else:

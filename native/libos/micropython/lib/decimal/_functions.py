@@ -14,7 +14,7 @@ from ._arithmetic import (
     size_of,
     special,
 )
-from ._context import ROUND_HALF_EVEN, Clamped, DivisionByZero, Inexact, Rounded
+from ._context import ROUND_HALF_EVEN, Inexact, Rounded
 
 _GUARD = 12
 
@@ -181,7 +181,6 @@ def _log_special(a, context):
             return found
         return invalid(context) if a._sign else a
     if not a._int:
-        context._signal(DivisionByZero)
         return made(1, 0, INF)
     return invalid(context) if a._sign else None
 
@@ -225,11 +224,7 @@ def power(a, b, context, modulo=None):
             return invalid(context)
         a = a.copy_abs()
     if a.is_zero():
-        if b._sign:
-            if b._exp == INF or True:
-                context._signal(DivisionByZero) if b._exp != INF else None
-                return made(sign, 0, INF)
-        return made(sign, 0, 0)
+        return made(sign, 0, INF if b._sign else 0)
     if a._exp == INF:
         return made(sign, 0, 0 if b._sign else INF)
     one = made(0, 1, 0)
@@ -249,8 +244,7 @@ def power(a, b, context, modulo=None):
     if b._exp == INF:
         if (against > 0) != bool(b._sign):
             return made(sign, 0, INF)
-        context._signal(Clamped) if False else None
-        return made(sign, 0, context.Etiny())
+        return made(sign, 0, 0)
     if whole and b.adjusted() < 18:
         return _whole_power(a, b, sign, context)
     return _real_power(a, b, sign, context)

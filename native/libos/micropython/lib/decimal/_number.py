@@ -239,7 +239,7 @@ class Decimal:
     def __round__(self, n=None):
         if n is None:
             if self._exp == INF:
-                raise OverflowError("cannot round an infinity")
+                raise OverflowError("cannot convert Infinity to integer")
             if special(self):
                 raise ValueError("cannot round a NaN")
             return int(rescaled(self, 0, ROUND_HALF_EVEN))
@@ -387,16 +387,16 @@ class Decimal:
             return self if self._exp == exp._exp else invalid(context)
         if not context.Etiny() <= exp._exp <= context.Emax:
             return invalid(context)
-        made = rescaled(self, exp._exp, rounding or context.rounding)
-        if self._int and (made.adjusted() > context.Emax or size_of(made._int) > context.prec):
+        found = rescaled(self, exp._exp, rounding or context.rounding)
+        if self._int and (found.adjusted() > context.Emax or size_of(found._int) > context.prec):
             return invalid(context)
-        if made._int and made.adjusted() < context.Emin:
+        if found._int and found.adjusted() < context.Emin:
             context._signal(Subnormal)
-        if made._exp > self._exp:
+        if found._exp > self._exp:
             context._signal(Rounded)
-            if made._int * 10 ** (made._exp - self._exp) != self._int:
+            if found._int * 10 ** (found._exp - self._exp) != self._int:
                 context._signal(Inexact)
-        return made
+        return found
 
     def same_quantum(self, other, context=None):
         other = needed(other)
@@ -415,26 +415,26 @@ class Decimal:
 
     def to_integral_exact(self, rounding=None, context=None):
         context = context or getcontext()
-        made = self.to_integral_value(rounding, context)
+        found = self.to_integral_value(rounding, context)
         if not special(self) and self._exp < 0:
             context._signal(Rounded)
-            if made._int * 10**-self._exp != self._int:
+            if found._int * 10**-self._exp != self._int:
                 context._signal(Inexact)
-        return made
+        return found
 
     def normalize(self, context=None):
         context = context or getcontext()
-        made = self._finished(context)
-        if special(made):
-            return made
-        if not made._int:
-            return made(made._sign, 0, 0)
-        value, exp = made._int, made._exp
+        found = self._finished(context)
+        if special(found):
+            return found
+        if not found._int:
+            return made(found._sign, 0, 0)
+        value, exp = found._int, found._exp
         limit = context.Etop() if context.clamp else context.Emax
         while value % 10 == 0 and exp < limit:
             value //= 10
             exp += 1
-        return made(made._sign, value, exp)
+        return made(found._sign, value, exp)
 
     def scaleb(self, other, context=None):
         other, context = needed(other), context or getcontext()
@@ -487,7 +487,7 @@ class Decimal:
             return nan_of(context, self, other)
         return Decimal(compared(self, other))
 
-    def comparetotal_order(self, other, context=None):
+    def compare_total(self, other, context=None):
         return Decimal(total_order(self, needed(other)))
 
     def compare_total_mag(self, other, context=None):

@@ -94,8 +94,6 @@ def plain(a, capitals, engineering=False):
 
 def _digits_of(a, count, rounding):
     """Rounded to so many digits, all of them kept."""
-    if not a._int:
-        return made(a._sign, 0, a.adjusted() + 1 - count)
     exp = a.adjusted() + 1 - count
     found = rescaled(a, exp, rounding)
     return rescaled(found, exp + 1, rounding) if size_of(found._int) > count else found
@@ -139,7 +137,7 @@ def _specified(spec):
 def _grouped(digits, least):
     """With commas, and zeros before it up to a width of `least`."""
     groups = []
-    while digits or least > 0 or not groups:
+    while True:
         size = min(max(len(digits), least, 1), 3)
         group = digits[-size:]
         groups.append("0" * (size - len(group)) + group)
@@ -168,7 +166,9 @@ def formatted(a, spec, context):
         if kind == "%":
             a = made(a._sign, a._int, a._exp + 2)
         if precision is not None:
-            if kind in "eE":
+            if kind in "eE" and not a._int:
+                pass  # its exponent stays, as in CPython
+            elif kind in "eE":
                 a = _digits_of(a, precision + 1, context.rounding)
             elif kind in "fF%":
                 a = rescaled(a, -precision, context.rounding)
