@@ -287,12 +287,12 @@ class Fraction:
     def __mod__(self, other):
         if isinstance(other, float):
             return float(self) % other
-        return _floor(self, other)[1] if _rational(other) else NotImplemented
+        return _floor(self, other, _MODULO)[1] if _rational(other) else NotImplemented
 
     def __rmod__(self, other):
         if isinstance(other, float):
             return other % float(self)
-        return _floor(other, self)[1] if _rational(other) else NotImplemented
+        return _floor(other, self, _MODULO)[1] if _rational(other) else NotImplemented
 
     def __divmod__(self, other):
         if isinstance(other, float):
@@ -375,6 +375,9 @@ class Fraction:
         return NotImplemented if order is None else order >= 0
 
 
+_MODULO = "integer modulo by zero"
+
+
 def _rational(value):
     return isinstance(value, (Fraction, int, bool))
 
@@ -392,14 +395,14 @@ def _nearest(up, down):
 def _quotient(value, by):
     up, down = _parts(value)
     if by[0] == 0:
-        raise ZeroDivisionError("Fraction(%s, 0)" % (up * by[1]))
+        raise ZeroDivisionError("Fraction(%d, 0)" % ((up > 0) - (up < 0)))
     return _reduced(up * by[1], down * by[0])
 
 
-def _floor(value, by):
+def _floor(value, by, text="integer division or modulo by zero"):
     a, b = _parts(value)
     c, d = _parts(by)
     if c == 0:
-        raise ZeroDivisionError("integer division or modulo by zero")
+        raise ZeroDivisionError(text)
     whole, rest = divmod(a * d, b * c)
     return whole, _reduced(rest, b * d)
