@@ -80,6 +80,8 @@ def test_an_agent_reads_what_went_wrong(room: SandboxRoom) -> None:
     assert reply.text.startswith("before\nstderr:\nTraceback (most recent call last):")
     assert "ZeroDivisionError" in reply.text
     assert reply.text.endswith("exit status 1")
+    reply = tool(room, code="import no_such_module")
+    assert "sandboxes have no no_such_module; nor has CPython, the fallback; they have: abc, " in reply.text
     reply = tool(room, code="while True: pass", seconds=0.3)
     assert "ended (" in reply.text
     assert reply.data["ending"] in ("wall", "cpu")
