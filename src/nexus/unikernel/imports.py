@@ -73,11 +73,8 @@ def told(result: Result, python: Path | None = None) -> Result:
     from nexus.unikernel import fallback
 
     name = absent[1].decode()
-    else_ = (
-        "nor has CPython, the fallback"
-        if fallback.lacking([name], python)
-        else "CPython, the fallback, has it"
-    )
+    nobody = fallback.lacking([name], python)
+    cpython = "nor has CPython, the fallback" if nobody else "CPython, the fallback, has it"
     tops = sorted({each.partition(".")[0] for each in guest_modules()})
     there = ", ".join(each for each in tops if each.isidentifier() and not each.startswith("_"))
     return replace(result, detail=f"sandboxes have no {name}; {cpython}; they have: {there}")
