@@ -145,3 +145,29 @@ static mp_obj_t builtin_round(size_t count, const mp_obj_t *arguments, mp_map_t 
     return mp_obj_new_float(copysign(nx_float_read(text, size), value));
 }
 MP_DEFINE_CONST_FUN_OBJ_KW(nx_round_obj, 0, builtin_round);
+
+/* iter(function, last): what calling gives, until it equals `last` */
+struct calls {
+    mp_obj_base_t base;
+    mp_fun_1_t next;
+    mp_obj_t function, last;
+};
+
+static mp_obj_t next_call(mp_obj_t object)
+{
+    struct calls *self = MP_OBJ_TO_PTR(object);
+    if (self->function == MP_OBJ_NULL)
+        return MP_OBJ_STOP_ITERATION;
+    mp_obj_t value = mp_call_function_0(self->function);
+    if (!mp_obj_equal(value, self->last))
+        return value;
+    self->function = MP_OBJ_NULL;
+    return MP_OBJ_STOP_ITERATION;
+}
+
+mp_obj_t nx_calls_until(mp_obj_t function, mp_obj_t last)
+{
+    struct calls *self = mp_obj_malloc(struct calls, &mp_type_polymorph_iter);
+    self->next = next_call, self->function = function, self->last = last;
+    return MP_OBJ_FROM_PTR(self);
+}

@@ -153,3 +153,25 @@ static void nx_compile_annotation(compiler_t *comp, mp_parse_node_t name, mp_par
     EMIT_ARG(call_function, 2, 0, 0);
     EMIT(pop_top);
 }
+
+static mp_obj_t get_const_object(mp_parse_node_struct_t *pns);
+
+// The text with which a function's body begins, or a null node. Only where functions keep it (functions.c).
+static mp_parse_node_t nx_document(mp_parse_node_t body) {
+    #ifdef NX_GUEST
+    if (MP_PARSE_NODE_IS_STRUCT_KIND(body, PN_suite_block_stmts)) {
+        body = ((mp_parse_node_struct_t *)body)->nodes[0];
+    }
+    if (MP_PARSE_NODE_IS_STRUCT_KIND(body, PN_expr_stmt)) {
+        mp_parse_node_t first = ((mp_parse_node_struct_t *)body)->nodes[0];
+        if ((MP_PARSE_NODE_IS_LEAF(first) && MP_PARSE_NODE_LEAF_KIND(first) == MP_PARSE_NODE_STRING)
+            || (MP_PARSE_NODE_IS_STRUCT_KIND(first, PN_const_object)
+                && mp_obj_is_str(get_const_object((mp_parse_node_struct_t *)first)))) {
+            return ((mp_parse_node_struct_t *)body)->nodes[1] == MP_PARSE_NODE_NULL ? first : MP_PARSE_NODE_NULL;
+        }
+    }
+    #else
+    (void)body;
+    #endif
+    return MP_PARSE_NODE_NULL;
+}

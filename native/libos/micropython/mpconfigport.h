@@ -91,7 +91,7 @@ unsigned long nx_random_seed(void);
 extern const struct _mp_obj_fun_builtin_var_t mp_builtin_input_obj, nx_format_obj, nx_vars_obj, nx_round_obj;
 extern const struct _mp_obj_fun_builtin_var_t nx_star_list_obj, nx_star_tuple_obj, nx_star_set_obj,
     nx_star_dict_obj;
-extern const struct _mp_obj_fun_builtin_fixed_t nx_star_annotate_obj, nx_ascii_obj;
+extern const struct _mp_obj_fun_builtin_fixed_t nx_star_annotate_obj, nx_star_document_obj, nx_ascii_obj;
 #define MICROPY_PORT_BUILTINS \
     NX_EXCEPTIONS(NX_BUILTIN_EXCEPTION) \
     {MP_ROM_QSTR(MP_QSTR_IOError), MP_ROM_PTR(&mp_type_OSError)}, \
@@ -106,7 +106,8 @@ extern const struct _mp_obj_fun_builtin_fixed_t nx_star_annotate_obj, nx_ascii_o
     {MP_ROM_QSTR(MP_QSTR__star_tuple), MP_ROM_PTR(&nx_star_tuple_obj)}, \
     {MP_ROM_QSTR(MP_QSTR__star_set), MP_ROM_PTR(&nx_star_set_obj)}, \
     {MP_ROM_QSTR(MP_QSTR__star_dict), MP_ROM_PTR(&nx_star_dict_obj)}, \
-    {MP_ROM_QSTR(MP_QSTR__star_annotate), MP_ROM_PTR(&nx_star_annotate_obj)},
+    {MP_ROM_QSTR(MP_QSTR__star_annotate), MP_ROM_PTR(&nx_star_annotate_obj)}, \
+    {MP_ROM_QSTR(MP_QSTR__star_document), MP_ROM_PTR(&nx_star_document_obj)},
 
 #define MICROPY_HW_BOARD_NAME "nexus"
 #define MICROPY_HW_MCU_NAME "x86-64"

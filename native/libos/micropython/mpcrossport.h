@@ -31,6 +31,7 @@
 /* It has no exceptions of ours (exceptions.c). */
 #define mp_type_RecursionError mp_type_RuntimeError
 #define mp_type_ModuleNotFoundError mp_type_ImportError
+#define mp_type_UnboundLocalError mp_type_NameError
 
 #define MP_PLAT_PRINT_STRN(text, size) ((void)0)
 

@@ -11,6 +11,7 @@
  * used. Fixed maps (constants, keyword arguments) are arrays, searched from the front. */
 #include <string.h>
 
+#include "py/objtype.h"
 #include "py/runtime.h"
 
 #include "ordered_map.h"
@@ -231,10 +232,15 @@ mp_map_elem_t *mp_map_lookup(mp_map_t *map, mp_obj_t key, mp_map_lookup_kind_t k
     if (cached < map->alloc && map->table[cached].key == key && kind != MP_MAP_LOOKUP_REMOVE_IF_FOUND)
         return &map->table[cached];
     int only_pointers = map->all_keys_are_qstrs;
-    if (only_pointers && !mp_obj_is_qstr(key)) {
-        if (mp_obj_is_exact_type(key, &mp_type_str))
+    if (mp_obj_is_obj(key)) {
+        const mp_obj_type_t *type = ((mp_obj_base_t *)MP_OBJ_TO_PTR(key))->type;
+        if (type == &mp_type_list || type == &mp_type_dict || type == &mp_type_set || type == &mp_type_bytearray)
+            mp_unary_op(MP_UNARY_OP_HASH, key); /* raises */
+        if (type == &mp_type_str || mp_obj_is_instance_type(type))
             only_pointers = 0;
-        else if (kind != MP_MAP_LOOKUP_ADD_IF_NOT_FOUND)
+    }
+    if (only_pointers && !mp_obj_is_qstr(key)) {
+        if (kind != MP_MAP_LOOKUP_ADD_IF_NOT_FOUND)
             return NULL;
     }
     if (map->is_fixed && map->is_ordered)

@@ -77,7 +77,7 @@ static void print_holding(void *data, const char *text, size_t size)
         holding->print->print_strn(holding->print->data, text, size);
 }
 
-void nx_print_exception(const mp_print_t *print, mp_obj_t exception)
+static void print_one(const mp_print_t *print, mp_obj_t exception)
 {
     if (mp_obj_is_exception_instance(exception)) {
         size_t size, *frames;
@@ -93,4 +93,24 @@ void nx_print_exception(const mp_print_t *print, mp_obj_t exception)
     mp_print_t last = {&holding, print_holding};
     mp_obj_print_helper(&last, exception, PRINT_EXC);
     mp_print_str(print, "\n");
+}
+
+#define SHOWN_CAUSES 8
+
+static void print_cause(const mp_print_t *print, mp_obj_t exception, int depth)
+{
+    mp_obj_t cause[2];
+    mp_load_method_maybe(exception, MP_QSTR___cause__, cause);
+    if (cause[0] == MP_OBJ_NULL || cause[0] == mp_const_none || depth == SHOWN_CAUSES)
+        return;
+    print_cause(print, cause[0], depth + 1);
+    print_one(print, cause[0]);
+    mp_print_str(print, "\nThe above exception was the direct cause of the following exception:\n\n");
+}
+
+void nx_print_exception(const mp_print_t *print, mp_obj_t exception)
+{
+    if (mp_obj_is_exception_instance(exception))
+        print_cause(print, exception, 0);
+    print_one(print, exception);
 }

@@ -1,7 +1,6 @@
 """Enum, IntEnum, StrEnum, Flag, IntFlag, auto, unique, member aliases, `Color["RED"]`, `Color(1)`, `_missing_`.
 
-Lacks: metaclasses, boundaries of flags, verify, and an int on the left
-of `<` with an IntEnum on the right.
+Lacks: metaclasses, boundaries of flags, verify.
 """
 
 

@@ -6,7 +6,7 @@ _INF = float("inf")
 
 
 def quote(text, ensure_ascii):
-    made = ujson.dumps(text)
+    made = ujson.dumps(text if type(text) is str else "".join((text,)))
     if "\\u" in made:
         made = _controls(text)
     if not ensure_ascii or (len(made) == len(made.encode()) and "\x7f" not in made):
