@@ -29,7 +29,7 @@ _BUILT_IN = {
     "sys": (
         "argv exit stdin stdout stderr path modules maxsize byteorder version version_info implementation"
         " platform exc_info getsizeof intern",
-        "what is about frames, recursion and the import machinery.",
+        "what is about frames and the import machinery.",
     ),
 }
 
