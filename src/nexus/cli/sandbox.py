@@ -94,7 +94,9 @@ def run(
             python=python,
         )
     else:
-        result = in_guest(text, backend, limits, grants, stdin, words or [], as_json)
+        result = imports.told(in_guest(text, backend, limits, grants, stdin, words or [], as_json), python)
+        if result.detail and result.ending == "exited" and not as_json:
+            output.talk(f"nexus: {result.detail}")
     finish(result, as_json)
 
 

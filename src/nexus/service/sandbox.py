@@ -171,8 +171,11 @@ class SandboxRoom:
             )
         pool = self._warm() if limits.memory == self._settings.memory_mib * MIB else None
         if pool:
-            return pool.run(code, stdin=stdin, on_output=on_output, limits=limits, grants=grants)
-        return Sandbox(self._settings.backend, limits, grants).run(code, stdin=stdin, on_output=on_output)
+            result = pool.run(code, stdin=stdin, on_output=on_output, limits=limits, grants=grants)
+        else:
+            guest = Sandbox(self._settings.backend, limits, grants)
+            result = guest.run(code, stdin=stdin, on_output=on_output)
+        return imports.told(result)
 
     def _warm(self) -> Pool | None:
         with self._lock:

@@ -8,11 +8,14 @@ for type checkers are not named. Code that is no Python gives nothing: the guest
 from __future__ import annotations
 
 import ast
+import re
 import struct
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from nexus.unikernel import abi
+from nexus.unikernel.result import Result
 
 # What the interpreter itself brings, whatever the library beside the image has.
 BUILT_IN = frozenset(
@@ -22,6 +25,7 @@ BUILT_IN = frozenset(
 _EXPECTED = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _HEAD, _ENTRY = struct.Struct("<II"), struct.Struct("<48sQQ")
 _MOST = 4096
+_ABSENT = re.compile(rb"ModuleNotFoundError: No module named '([\w.]+)'\s*\Z")
 
 
 def archive_modules(library: bytes) -> frozenset[str]:
@@ -59,6 +63,21 @@ def needs_cpython(code: str | bytes, python: Path | None = None) -> list[str]:
 
     missing = not_in_guests(code, guest_modules())
     return [] if fallback.lacking(missing, python) else missing
+
+
+def told(result: Result, python: Path | None = None) -> Result:
+    """A guest's result; where the code ended for want of a module, `detail` says what there is."""
+    absent = _ABSENT.search(result.stderr) if result.ending == "exited" and result.status else None
+    if absent is None:
+        return result
+    from nexus.unikernel import fallback
+
+    name = absent[1].decode()
+    nobody = fallback.lacking([name], python)
+    cpython = "nor has CPython, the fallback" if nobody else "CPython, the fallback, has it"
+    tops = sorted({each.partition(".")[0] for each in guest_modules()})
+    there = ", ".join(each for each in tops if each.isidentifier() and not each.startswith("_"))
+    return replace(result, detail=f"sandboxes have no {name}; {cpython}; they have: {there}")
 
 
 def guest_modules() -> frozenset[str]:

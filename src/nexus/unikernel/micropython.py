@@ -90,9 +90,10 @@ def in_parallel(jobs: Sequence[Path], work: object) -> list[Path]:
 
 
 def headers(tree: Tree, cpp: Sequence[str], sources: Sequence[Path], strings: Path, folder: Path) -> None:
-    """Make `folder`/genhdr for these sources. `cpp` is the compiler with all its flags; `strings` our own qstrs.
+    """Make `folder`/genhdr for these sources.
 
-    Raises `BuildError` where the preprocessor fails.
+    `cpp` is the compiler with all its flags; `strings` our own qstrs. Raises `BuildError`
+    where the preprocessor fails.
     """
     made = folder / "genhdr"
     made.mkdir(parents=True, exist_ok=True)
@@ -115,7 +116,7 @@ def headers(tree: Tree, cpp: Sequence[str], sources: Sequence[Path], strings: Pa
 
 
 def _defined(tree: Tree, cpp: Sequence[str], strings: Path, collected: Path) -> str:
-    """The string definitions with their conditions resolved; quoted meanwhile, for the preprocessor's sake."""
+    """The string definitions with their conditions resolved; quoted meanwhile, for the preprocessor."""
     paths = (tree.root / "py" / "qstrdefs.h", strings, collected)
     lines = itertools.chain.from_iterable(path.read_text().splitlines() for path in paths)
     quoted = "".join(f'"{line}"\n' if line.startswith("Q(") else f"{line}\n" for line in lines)

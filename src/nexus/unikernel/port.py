@@ -22,19 +22,16 @@ from nexus.unikernel.toolchain import BuildError, Toolchain, libos
 
 _EXTMOD = "modasyncio modbinascii moddeflate modhashlib modheapq modjson modrandom modre"
 _LIBM = (
-    "__cos __expo2 __rem_pio2 __rem_pio2_large __sin __tan acos acosh asin asinh atan atan2 atanh ceil copysign"
-    " cos cosh erf exp expm1 floor fmod frexp ldexp lgamma log log10 log1p modf nearbyint pow rint round scalbn"
-    " sin sinh tan tanh tgamma trunc"
+    "__cos __expo2 __rem_pio2 __rem_pio2_large __sin __tan acos acosh asin asinh atan atan2 atanh ceil"
+    " copysign cos cosh erf exp expm1 floor fmod frexp ldexp lgamma log log10 log1p modf nearbyint pow rint"
+    " round scalbn sin sinh tan tanh tgamma trunc"
 )
 _PLAIN = ("exp", "log", "log10", "pow")
 # What runs most is compiled for speed, the rest for size.
 _FAST = {
-    *(
-        "argcheck bc gc map ordered_map mpz obj objboundmeth objclosure objdict objfloat objfun objgenerator objint".split()
-    ),
-    *(
-        "objint_mpz objlist objstr objstrunicode objtuple objtype qstr runtime sequence smallint unicode vm vstr".split()
-    ),
+    *"argcheck bc gc map ordered_map mpz obj objboundmeth objclosure objdict objfloat objfun".split(),
+    *"objgenerator objint objint_mpz objlist objstr objstrunicode objtuple objtype qstr runtime".split(),
+    *"sequence smallint unicode vm vstr".split(),
     *("accurate_math float_digits float_text".split()),
 }
 _SHARED = ("float_digits", "float_mp", "float_text")  # parts of our port that mpy-cross needs too

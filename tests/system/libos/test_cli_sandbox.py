@@ -72,6 +72,18 @@ def test_a_guest_never_falls_back_where_it_must_not(guests: None) -> None:
     assert done.exit_code == 1
     assert "No module named 'numpy'" in done.stderr
     assert "bubblewrap runs this" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("nexus: sandboxes have no numpy; CPython, the fallback, has it; they have: abc, ")
+    assert ", statistics, " in last
+
+
+def test_a_module_that_nobody_has_is_named_with_what_there_is(guests: None) -> None:
+    done = nexus("sandbox", "run", "-", stdin="import no_such_module")
+    assert done.exit_code == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(
+        "nexus: sandboxes have no no_such_module; nor has CPython, the fallback; they have: "
+    )
 
 
 def test_json_has_all_of_a_run(guests: None) -> None:

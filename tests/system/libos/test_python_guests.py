@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nexus.core.errors import MissingPartError
 from nexus.unikernel import backends
 from nexus.unikernel.grants import Grants
 from nexus.unikernel.images import Image
@@ -93,6 +94,15 @@ def test_memory_and_the_stack_run_out_inside(sandbox: Sandbox, code: str, error:
 def test_a_host_function_is_called(sandbox: Sandbox):
     result = sandbox.run(CALL.format('{"name":"add","args":{"a":1,"b":2}}'))
     assert result.stdout == b'{"ok":3}\n'
+
+
+def test_an_argument_of_a_host_function_may_be_called_name(python_image: Image) -> None:
+    try:
+        sandbox = Sandbox(image=python_image, grants=Grants(functions={"twice": lambda name: name * 2}))
+        result = sandbox.run("import host\nprint(host.call('twice', name='ab'))")
+    except MissingPartError as error:
+        pytest.skip(f"no guest can be run here: {error}")
+    assert (result.stdout, result.stderr) == (b"abab\n", b"")
 
 
 def test_output_streams(sandbox: Sandbox):

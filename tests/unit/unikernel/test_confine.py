@@ -101,7 +101,8 @@ def test_the_parents_end_is_its_end() -> None:
     script = (
         "import os, subprocess, sys\n"
         "child = subprocess.Popen([sys.executable, '-c', 'from nexus.unikernel import confine\\n"
-        "confine.drop_rights()\\nprint(1, flush=True)\\nimport time\\ntime.sleep(60)'], stdout=subprocess.PIPE)\n"
+        "confine.drop_rights()\\nprint(1, flush=True)\\nimport time\\ntime.sleep(60)'],\n"
+        "    stdout=subprocess.PIPE)\n"
         "child.stdout.read(1)\nprint(child.pid, flush=True)\nos._exit(0)\n"
     )
     done = subprocess.run(

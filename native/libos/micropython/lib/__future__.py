@@ -1,9 +1,7 @@
-"""What Python 3 has long since or, as with annotations, a guest does anyway: names to import, nothing more."""
+"""__future__: the names of CPython's. Guests have all but `annotations` anyway; an import changes nothing.
 
-all_feature_names = [
-    "nested_scopes", "generators", "division", "absolute_import", "with_statement", "print_function",
-    "unicode_literals", "barry_as_FLUFL", "generator_stop", "annotations",
-]  # fmt: skip
+Annotations are not kept as text: one that names what is not there is an error.
+"""
 
-nested_scopes = generators = division = absolute_import = with_statement = print_function = True
-unicode_literals = barry_as_FLUFL = generator_stop = annotations = True
+absolute_import = annotations = division = generator_stop = None
+generators = nested_scopes = print_function = unicode_literals = with_statement = None

@@ -13,9 +13,9 @@ class HostError(Exception):
         self.kind = kind
 
 
-def call(name, **arguments):
+def call(_function, **arguments):
     """Call a granted function with JSON values; gives a JSON value. Raises HostError."""
-    reply = json.loads(_host.call(json.dumps({"name": name, "args": arguments})))
+    reply = json.loads(_host.call(json.dumps({"name": _function, "args": arguments})))
     if "error" in reply:
         raise HostError(reply["error"], reply.get("type", ""))
     return reply.get("ok")
