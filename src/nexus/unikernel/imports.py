@@ -8,6 +8,7 @@ for type checkers are not named. Code that is no Python gives nothing: the guest
 from __future__ import annotations
 
 import ast
+import re
 import struct
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ BUILT_IN = frozenset(
 _EXPECTED = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _HEAD, _ENTRY = struct.Struct("<II"), struct.Struct("<48sQQ")
 _MOST = 4096
+_ENDED_FOR = re.compile(rb"(?:ModuleNotFound|Import)Error: No module named '([\w.]{1,200})'\s*\Z")
 
 
 def archive_modules(library: bytes) -> frozenset[str]:
@@ -59,6 +61,26 @@ def needs_cpython(code: str | bytes, python: Path | None = None) -> list[str]:
 
     missing = not_in_guests(code, guest_modules())
     return [] if fallback.lacking(missing, python) else missing
+
+
+def advice(stderr: bytes, library: Path | None) -> str:
+    """What to say to code that ended with a traceback for want of a module: what guests have, and what there
+    is beside them. Empty for any other end. `library`: the image's library file."""
+    from nexus.unikernel import fallback
+
+    found = _ENDED_FOR.search(stderr)
+    if found is None:
+        return ""
+    name = found[1].decode(errors="replace")
+    there = {each.partition(".")[0] for each in BUILT_IN | library_modules(library)}
+    has = ", ".join(sorted(each for each in there if not each.startswith("_")))
+    said = f"sandboxes do not have {name}; they have {has}. The fallback is CPython in bubblewrap"
+    if fallback.lacking([name]):
+        return f"{said}, which does not have {name} either"
+    look = fallback.preflight()
+    if not look.works:
+        return f"{said}, which does not work here: {look.detail}; {look.mend}".rstrip("; ")
+    return f"{said}: nexus sandbox run --cpython"
 
 
 def guest_modules() -> frozenset[str]:

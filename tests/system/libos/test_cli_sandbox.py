@@ -71,6 +71,7 @@ def test_a_guest_never_falls_back_where_it_must_not(guests: None) -> None:
     done = nexus("sandbox", "run", "--no-fallback", "-", stdin="import numpy")
     assert done.exit_code == 1
     assert "No module named 'numpy'" in done.stderr
+    assert "nexus: sandboxes do not have numpy; they have abc, " in done.stderr
     assert "bubblewrap runs this" not in done.stderr
 
 
