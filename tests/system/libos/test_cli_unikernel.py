@@ -13,7 +13,7 @@ from nexus.core.parts import sandbox_parts
 from nexus.core.paths import Home
 from nexus.unikernel import backends
 from nexus.unikernel.toolchain import Toolchain
-from tests.unit.cli.test_sandbox import ROOT, nexus
+from tests.system.libos.test_cli_sandbox import ROOT, nexus
 
 HELLO = ROOT / "native" / "libos" / "apps" / "hello.c"
 
