@@ -64,12 +64,22 @@ int nx_block_write(unsigned device, uint64_t sector, const void *from, unsigned 
 long nx_fetch(int last_status, char *to, size_t size);
 
 /* TCP over IPv4, by lwIP, on link 0 and on the loopback address. Blocking, with a time-out in milliseconds
- * (< 0: none). Addresses are host-order integers: 127.0.0.1 is 0x7f000001. Calling any of these links the stack. */
-int nx_listen(uint16_t port);                                   /* a listening socket */
-int nx_accept(int listening, int timeout_ms);                   /* a connected socket; -NX_EIO: none came in time */
-int nx_connect(uint32_t address, uint16_t port, int timeout_ms);
+ * (< 0: none). Addresses are host-order integers: 127.0.0.1 is 0x7f000001. Calling any of these links the stack.
+ *
+ *   -NX_EINVAL  not such a socket, port 0, or room for no byte   all but nx_close
+ *   -NX_E2BIG   all 4 listening, 16 connected sockets are in use nx_listen, nx_connect
+ *   -NX_EPERM   the port is taken                                nx_listen
+ *   -NX_ENODEV  no link leads to the address                     nx_connect
+ *   -NX_ENOENT  nobody listens there, or the peer has reset      nx_connect, nx_send, nx_receive
+ *   -NX_EIO     not in time                                      nx_accept, nx_connect, nx_send, nx_receive */
+int nx_listen(uint16_t port);                 /* a listening socket */
+int nx_accept(int listening, int timeout_ms); /* a connected socket */
+int nx_connect(uint32_t address, uint16_t port, int timeout_ms); /* a connected socket */
+/* Bytes handed over: fewer than `size` where the time is over. They are sent also after nx_close. */
 long nx_send(int socket, const void *bytes, size_t size, int timeout_ms);
-long nx_receive(int socket, void *to, size_t size, int timeout_ms); /* 0: the peer has closed */
+long nx_receive(int socket, void *to, size_t size, int timeout_ms); /* bytes; 0: the peer has closed */
+/* Closes a socket of either kind, and nothing where it is none. Waits until the peer has acknowledged what was
+ * sent, at most 5 s. */
 void nx_close(int socket);
 
 /* The bare doorbell. `nx_ring` fills in and rings; the result is call->result. */

@@ -1,16 +1,9 @@
 /* The sockets of nx.h: calls that wait, over connections that lwIP moves.
  *
  * A wait moves the whole stack, so both ends of a connection may be in this guest. A connection is 0 to
- * NX_NET_CONNECTIONS - 1, a listener counts from there. What the calls answer:
- *
- *   -NX_EINVAL  no such socket, or port 0          -NX_ENODEV  no link leads to the address
- *   -NX_E2BIG   all sockets are in use             -NX_ENOENT  nobody listens there, or the peer has reset
- *   -NX_EPERM   the port is taken                  -NX_EIO     not in time
- *
- * nx_send gives what it could hand over in time where that is not all. Bytes handed over are sent also
- * after nx_close, which waits for their acknowledgement (at most CLOSE_MS; not for a peer in this guest,
- * which could not read meanwhile). Knows nothing of frames. Invariant: a number that was given out is not
- * given again before nx_close. */
+ * NX_NET_CONNECTIONS - 1, a listener counts from there. What the calls answer is in nx.h. nx_close does not
+ * wait for a peer in this guest, which could not read meanwhile. Knows nothing of frames. Invariant: a number
+ * that was given out is not given again before nx_close. */
 #include "connection.h"
 #include "link.h"
 #include "nx.h"

@@ -94,9 +94,7 @@ def run(
             python=python,
         )
     else:
-        result = imports.told(in_guest(text, backend, limits, grants, stdin, words or [], as_json), python)
-        if result.detail and result.ending == "exited" and not as_json:
-            output.talk(f"nexus: {result.detail}")
+        result = in_guest(text, backend, limits, grants, stdin, words or [], as_json)
     finish(result, as_json)
 
 
@@ -181,11 +179,15 @@ def show(stream: int, piece: bytes) -> None:
 
 
 def finish(result: Result, as_json: bool) -> None:
-    """Say why it was ended, and end with its status."""
+    """Say why it was ended, or what it lacked, and end with its status."""
+    from nexus.unikernel.backends import ORDER
+
     if as_json:
         output.as_json(result.as_dict())
     elif result.ending != "exited":
         output.talk(f"nexus: ended ({result.ending}): {result.detail or 'no more is known'}")
+    elif result.detail and result.backend in ORDER:  # the fallback was announced
+        output.talk(f"nexus: {result.detail}")
     raise typer.Exit(status_of(result))
 
 

@@ -171,11 +171,9 @@ class SandboxRoom:
             )
         pool = self._warm() if limits.memory == self._settings.memory_mib * MIB else None
         if pool:
-            result = pool.run(code, stdin=stdin, on_output=on_output, limits=limits, grants=grants)
-        else:
-            guest = Sandbox(self._settings.backend, limits, grants)
-            result = guest.run(code, stdin=stdin, on_output=on_output)
-        return imports.told(result)
+            return pool.run(code, stdin=stdin, on_output=on_output, limits=limits, grants=grants)
+        guest = Sandbox(self._settings.backend, limits, grants)
+        return guest.run(code, stdin=stdin, on_output=on_output)
 
     def _warm(self) -> Pool | None:
         with self._lock:

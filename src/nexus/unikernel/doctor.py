@@ -50,20 +50,11 @@ class Report:
 def report() -> Report:
     """Look at everything; some of it is tried, in a second at most."""
     return Report(
-        tuple(_backend(name) for name in backends.ORDER),
+        tuple(backends.preflights()),
         fallback.preflight(),
         _image(),
         (_compiler(), _program("objdump", "decodes an image's instructions for explain", audit.INSTALL)),
     )
-
-
-def _backend(name: Any) -> Preflight:
-    try:
-        return backends.tender(name).preflight()
-    except NexusError as error:
-        return Preflight(name, False, error.message, error.hint, error.code)
-    except ImportError as error:
-        return Preflight(name, False, f"it is not a part of this installation: {error}", code="not_installed")
 
 
 def _image() -> Preflight:

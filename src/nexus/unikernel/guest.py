@@ -139,7 +139,16 @@ class Guest:
         fetched, self._fetched = self._fetched, None
         result = run.serve(fetched, resident=self._resident)
         self._fetched = run.fetch
-        return result
+        return self._advised(result)
+
+    def _advised(self, result: Result) -> Result:
+        """The result, which says what to do where Python ended for want of a module."""
+        if self._kind.image.kind != "python" or result.status != 1 or b"No module named" not in result.stderr:
+            return result
+        from nexus.unikernel import imports  # here, because it reads Python, for which few runs have a use
+
+        detail = imports.advice(result.stderr, self._kind.image.library)
+        return dataclasses.replace(result, detail=result.detail or detail)
 
     def close(self) -> None:
         """Ends it. May be called again."""

@@ -11,11 +11,9 @@ import ast
 import re
 import struct
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from nexus.unikernel import abi
-from nexus.unikernel.result import Result
 
 # What the interpreter itself brings, whatever the library beside the image has.
 BUILT_IN = frozenset(
@@ -25,7 +23,7 @@ BUILT_IN = frozenset(
 _EXPECTED = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _HEAD, _ENTRY = struct.Struct("<II"), struct.Struct("<48sQQ")
 _MOST = 4096
-_ABSENT = re.compile(rb"ModuleNotFoundError: No module named '([\w.]+)'\s*\Z")
+_ENDED_FOR = re.compile(rb"(?:ModuleNotFound|Import)Error: No module named '([\w.]{1,200})'\s*\Z")
 
 
 def archive_modules(library: bytes) -> frozenset[str]:
@@ -65,19 +63,24 @@ def needs_cpython(code: str | bytes, python: Path | None = None) -> list[str]:
     return [] if fallback.lacking(missing, python) else missing
 
 
-def told(result: Result, python: Path | None = None) -> Result:
-    """A guest's result; where the code ended for want of a module, `detail` says what there is."""
-    absent = _ABSENT.search(result.stderr) if result.ending == "exited" and result.status else None
-    if absent is None:
-        return result
+def advice(stderr: bytes, library: Path | None) -> str:
+    """What to say to code that ended with a traceback for want of a module: what guests have, and what there
+    is beside them. Empty for any other end. `library`: the image's library file."""
     from nexus.unikernel import fallback
 
-    name = absent[1].decode()
-    nobody = fallback.lacking([name], python)
-    cpython = "nor has CPython, the fallback" if nobody else "CPython, the fallback, has it"
-    tops = sorted({each.partition(".")[0] for each in guest_modules()})
-    there = ", ".join(each for each in tops if each.isidentifier() and not each.startswith("_"))
-    return replace(result, detail=f"sandboxes have no {name}; {cpython}; they have: {there}")
+    found = _ENDED_FOR.search(stderr)
+    if found is None:
+        return ""
+    name = found[1].decode(errors="replace")
+    there = {each.partition(".")[0] for each in BUILT_IN | library_modules(library)}
+    has = ", ".join(sorted(each for each in there if not each.startswith("_")))
+    said = f"sandboxes do not have {name}; they have {has}. The fallback is CPython in bubblewrap"
+    if fallback.lacking([name]):
+        return f"{said}, which does not have {name} either"
+    look = fallback.preflight()
+    if not look.works:
+        return f"{said}, which does not work here: {look.detail}; {look.mend}".rstrip("; ")
+    return f"{said}: nexus sandbox run --cpython"
 
 
 def guest_modules() -> frozenset[str]:

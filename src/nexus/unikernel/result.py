@@ -14,8 +14,8 @@ class Result:
     """One run. `status` is the guest's own exit status, or 128 + 9 where it was ended.
 
     `memory` as an ending is a guest that could not be given what it needed; a Python program that runs out
-    sees MemoryError instead and exits. `detail` says in words why it ended where it did not exit,
-    and what else is to be known.
+    sees MemoryError instead and exits. `detail` says in words why it ended, where it did not exit; for which
+    modules the fallback ran it; and what guests have, where Python ended for want of a module.
     """
 
     ending: Ending

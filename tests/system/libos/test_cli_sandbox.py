@@ -71,19 +71,17 @@ def test_a_guest_never_falls_back_where_it_must_not(guests: None) -> None:
     done = nexus("sandbox", "run", "--no-fallback", "-", stdin="import numpy")
     assert done.exit_code == 1
     assert "No module named 'numpy'" in done.stderr
+    assert "nexus: sandboxes do not have numpy; they have abc, " in done.stderr
     assert "bubblewrap runs this" not in done.stderr
-    last = done.stderr.splitlines()[-1]
-    assert last.startswith("nexus: sandboxes have no numpy; CPython, the fallback, has it; they have: abc, ")
-    assert ", statistics, " in last
+    assert ", statistics, " in done.stderr.splitlines()[-1]
 
 
 def test_a_module_that_nobody_has_is_named_with_what_there_is(guests: None) -> None:
     done = nexus("sandbox", "run", "-", stdin="import no_such_module")
     assert done.exit_code == 1
     last = done.stderr.splitlines()[-1]
-    assert last.startswith(
-        "nexus: sandboxes have no no_such_module; nor has CPython, the fallback; they have: "
-    )
+    assert last.startswith("nexus: sandboxes do not have no_such_module; they have ")
+    assert last.endswith("which does not have no_such_module either")
 
 
 def test_json_has_all_of_a_run(guests: None) -> None:

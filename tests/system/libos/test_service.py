@@ -80,8 +80,6 @@ def test_an_agent_reads_what_went_wrong(room: SandboxRoom) -> None:
     assert reply.text.startswith("before\nstderr:\nTraceback (most recent call last):")
     assert "ZeroDivisionError" in reply.text
     assert reply.text.endswith("exit status 1")
-    reply = tool(room, code="import no_such_module")
-    assert "sandboxes have no no_such_module; nor has CPython, the fallback; they have: abc, " in reply.text
     reply = tool(room, code="while True: pass", seconds=0.3)
     assert "ended (" in reply.text
     assert reply.data["ending"] in ("wall", "cpu")
@@ -117,9 +115,9 @@ def test_code_reads_the_files_that_an_agent_names_of_its_project(room: SandboxRo
     (project / "link.txt").symlink_to(tmp_path / "other.txt")
     code = f"import json\nwith open({str(project / 'data.json')!r}) as f: print(sum(json.load(f)['a']))"
     assert tool(room, str(project), code=code, files=["data.json"]).text == "6"
-    # Below /tmp, where this folder may lie, a guest has files of its own and the host's are not there.
-    refused = "No such file" if project.is_relative_to("/tmp") else "not granted"
-    assert refused in tool(room, str(project), code=code).text
+    # The project is below /tmp, of which a guest has one of its own; elsewhere it hears of grants.
+    assert "FileNotFoundError" in tool(room, str(project), code=code).text
+    assert "not granted" in tool(room, str(project), code="open('/etc/hostname')").text
     for name, kind in (
         (".env", InvalidInputError),
         ("../other.txt", InvalidInputError),

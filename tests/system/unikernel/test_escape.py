@@ -146,6 +146,9 @@ def test_what_is_not_there_cannot_be_imported(python_image: Image, backend: Back
     result = run(python_image, backend, f"import {module}\n")
     assert (result.ending, result.status) == ("exited", 1), result
     assert f"No module named '{module}'".encode() in result.stderr
+    assert result.detail.startswith(f"sandboxes do not have {module}; they have abc, "), result.detail
+    assert ", json, " in result.detail
+    assert "The fallback is CPython in bubblewrap" in result.detail
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "/proc/self/environ", "../../etc/passwd", "/dev/kvm", "/"])

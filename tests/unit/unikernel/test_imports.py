@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus.core.paths import Home
-from nexus.unikernel import abi
+from nexus.unikernel import abi, fallback
 from nexus.unikernel.imports import (
     BUILT_IN,
+    advice,
     archive_modules,
     guest_modules,
     needs_cpython,
     not_in_guests,
 )
+from nexus.unikernel.tender import Preflight
 
 GUEST = frozenset(
     {
@@ -147,3 +151,47 @@ def test_without_an_image_only_what_is_built_in_is_there(home: Home) -> None:
     assert needs_cpython("import statistics") == ["statistics"]
     assert needs_cpython("import math") == []
     assert needs_cpython("import surely_absent, statistics") == []  # CPython would not have it either
+
+
+TRACEBACK = b"""Traceback (most recent call last):
+  File "main.py", line 1, in <module>
+    import numpy
+ModuleNotFoundError: No module named '%s'
+"""
+
+
+def test_advice_says_what_there_is_and_what_beside_it(tmp_path: Path, monkeypatch) -> None:
+    library = tmp_path / "library.nxa"
+    modules = ("lib/urllib/request.mpy", "lib/statistics.mpy", "lib/_own.mpy")
+    library.write_bytes(abi.archive([abi.Module(name, b"") for name in modules]))
+    monkeypatch.setattr(fallback, "preflight", lambda: Preflight("bubblewrap", True, "fine"))
+    said = advice(TRACEBACK % b"numpy.linalg", library)
+    assert said.startswith("sandboxes do not have numpy.linalg; they have array, binascii, ")
+    assert ", statistics, struct, sys, urllib. The fallback is CPython in bubblewrap" in said
+    assert said.endswith("nexus sandbox run --cpython")
+    assert "_own" not in said
+
+
+def test_advice_does_not_send_to_where_it_is_not(monkeypatch) -> None:
+    working = Preflight("bubblewrap", True, "fine")
+    monkeypatch.setattr(fallback, "preflight", lambda: working)
+    assert "does not have no_such_package either" in advice(TRACEBACK % b"no_such_package", None)
+    lacks = Preflight("bubblewrap", False, "it is not installed", "apt install bubblewrap")
+    monkeypatch.setattr(fallback, "preflight", lambda: lacks)
+    said = advice(TRACEBACK % b"numpy", None)
+    assert said.endswith("does not work here: it is not installed; apt install bubblewrap")
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        b"",
+        b"ValueError: No module named 'x'",
+        TRACEBACK % b"x" + b"and more",
+        TRACEBACK % b"x'; rm -rf ~; '",
+        TRACEBACK % (b"x" * 300),
+        TRACEBACK % b"\xff",
+    ],
+)
+def test_another_end_needs_no_advice(stderr: bytes) -> None:
+    assert advice(stderr, None) == ""
