@@ -13,7 +13,7 @@ from tests.system.browser import DashboardService, ask, opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
-VIEWS = ("chat", "remembered", "knowledge", "files", "agents", "models", "learning", "status")
+VIEWS = ("chat", "remembered", "knowledge", "files", "agents", "sandbox", "models", "learning", "status")
 # What a document, a program or a person may be called: long, without a place to break it.
 LONG = "unbreakable" * 12
 # Every text that can be seen and whose contrast, as WCAG 2 defines it, is too low for its size.
@@ -112,6 +112,12 @@ def filled(page: Page) -> Iterator[str]:
         elif name == "agents":
             page.get_by_text("more that can be connected").click()
             expect(page.locator("#traffic")).to_contain_text("Claude Code")
+        elif name == "sandbox":
+            page.locator("#sandbox-backends").wait_for()
+            page.fill("#sandbox-code", f"print('{LONG}')\n" * 3)
+            page.keyboard.press("Control+Enter")
+            # There is no image in this home, which is said at length.
+            page.locator("#sandbox-output [role=alert]").wait_for(timeout=30_000)
         elif name == "models":
             page.locator("[data-model]").first.wait_for()
         elif name == "learning":
