@@ -31,7 +31,6 @@ def test_a_clone_becomes_a_running_service(tmp_path, models_folder, granite_fold
         "NEXUS_MODELS_SEARCH_PATH": f"{granite_folder}:{smollm2_path.parent}",
     }
 
-
     def make_up(**more: str) -> str:
         began = time.monotonic()
         done = subprocess.run(["make", "up"], cwd=clone, env=env | more, capture_output=True, text=True)
