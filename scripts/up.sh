@@ -13,9 +13,8 @@ trap 'kill $sandbox 2>/dev/null || true' EXIT
 nexus models pull
 nexus up --detach
 nexus add docs --quiet
-if kill -0 $sandbox 2>/dev/null; then
-    echo "Building the sandbox for agents' code (a minute, the first time)" >&2
-fi
+# Where it still works: says so, and waits.
+tail -n +1 -f -s 0.2 --pid=$sandbox build/sandbox.log | grep --line-buffered '^Building' >&2 || true
 wait $sandbox || cat >&2 <<END
 Left out: the sandbox for agents' code. $(tail -n 1 build/sandbox.log | sed 's/^nexus: //')
 Once that is mended: nexus unikernel build. What is missing: nexus unikernel doctor

@@ -59,7 +59,7 @@ def test_a_clone_becomes_a_running_service(tmp_path, models_folder, granite_fold
             assert "nexus unikernel build" in run.stderr
         else:
             assert run.stdout == "42\n", run.stderr
-            assert "Building the sandbox" not in again
+            assert "Building the Python" not in again
         # What cannot be built is left out, with the reason; the rest stands.
         shutil.rmtree(home / "cache" / "unikernel")
         without = make_up(NEXUS_UNIKERNEL_SOURCES=str(tmp_path / "none"))
