@@ -5,16 +5,20 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh
 PATH="$PWD/.venv/bin:$PATH"
 
+# The Python that agents' code runs in, built while the models are fetched. Nothing below needs it.
+mkdir -p build
+nice nexus unikernel build </dev/null >build/sandbox.log 2>&1 &
+sandbox=$!
+trap 'kill $sandbox 2>/dev/null || true' EXIT
 nexus models pull
-# The Python that agents' code runs in; without a compiler or its sources it is left out.
-echo "Building the sandbox for agents' code (a minute, the first time)" >&2
-if image=$(nexus unikernel build 2>&1 </dev/null); then
-    echo "The sandbox for agents' code is ready: nexus unikernel doctor" >&2
-else
-    echo "The sandbox for agents' code was left out: ${image##*$'\n'}" >&2
-fi
 nexus up --detach
 nexus add docs --quiet
+# Where it still works: says so, and waits.
+tail -n +1 -f -s 0.2 --pid=$sandbox build/sandbox.log | grep --line-buffered '^Building' >&2 || true
+wait $sandbox || cat >&2 <<END
+Left out: the sandbox for agents' code. $(tail -n 1 build/sandbox.log | sed 's/^nexus: //')
+Once that is mended: nexus unikernel build. What is missing: nexus unikernel doctor
+END
 cat <<'END'
 
 Ask it something:   .venv/bin/nexus ask "How do I add my own documents?"

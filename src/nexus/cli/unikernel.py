@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 _MIB = 1 << 20
 _WIDE = 110  # columns, where nobody says how many there are
+_FIRST = "Building the Python that sandboxes run"
 _WHAT = "An image's folder, or the application: a .c or .py file."
 
 
@@ -186,10 +187,14 @@ def _image(what: Path | None) -> Image:
 
 
 def _built(source: Path | None, to: Path | None) -> Image:
-    from nexus.core.errors import InvalidInputError
+    from nexus.core.errors import InvalidInputError, NotFoundError
     from nexus.unikernel import builder
 
     if source is None or source.suffix == ".py":
+        try:
+            builder.python_image()
+        except NotFoundError:
+            output.talk(f"{_FIRST} (a minute, once)")
         return builder.build_python(source, to)
     if source.suffix != ".c":
         raise InvalidInputError(f"{source} is neither a .c nor a .py file, nor a folder with an image")

@@ -53,8 +53,10 @@ class SandboxRoom:
         seconds: float | None = None,
         memory_mib: int | None = None,
         on_output: Callable[[int, bytes], None] | None = None,
+        cancel: threading.Event | None = None,
     ) -> Result:
         """Run Python and wait for its end. `read` and `http` are granted besides what the settings grant.
+        `cancel`, set by any thread, ends it as "stopped".
 
         Raises `InvalidInputError` for a limit that cannot be, `BusyError` when too many run,
         `MissingPartError` and `NotFoundError` with what mends it where nothing here can run it.
@@ -83,7 +85,7 @@ class SandboxRoom:
         try:
             with self._lock:
                 self._running += 1
-            result = self._run(code, stdin, limits, grants, on_output)
+            result = self._run(code, stdin, limits, grants, on_output, cancel)
             with self._lock:
                 self._endings[result.ending] = self._endings.get(result.ending, 0) + 1
             return result
@@ -163,17 +165,20 @@ class SandboxRoom:
         limits: Limits,
         grants: Grants,
         on_output: Callable[[int, bytes], None] | None,
+        cancel: threading.Event | None,
     ) -> Result:
         missing = imports.needs_cpython(code) if self._settings.cpython else []
         if missing and fallback.preflight().works:
             return fallback.run_cpython(
-                code, limits, grants, stdin=stdin, on_output=on_output, because=missing
+                code, limits, grants, stdin=stdin, on_output=on_output, because=missing, cancel=cancel
             )
         pool = self._warm() if limits.memory == self._settings.memory_mib * MIB else None
         if pool:
-            return pool.run(code, stdin=stdin, on_output=on_output, limits=limits, grants=grants)
-        guest = Sandbox(self._settings.backend, limits, grants)
-        return guest.run(code, stdin=stdin, on_output=on_output)
+            return pool.run(
+                code, stdin=stdin, on_output=on_output, limits=limits, grants=grants, cancel=cancel
+            )
+        alone = Sandbox(self._settings.backend, limits, grants)
+        return alone.run(code, stdin=stdin, on_output=on_output, cancel=cancel)
 
     def _warm(self) -> Pool | None:
         with self._lock:

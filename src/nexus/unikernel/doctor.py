@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nexus.core.errors import NexusError
-from nexus.unikernel import audit, backends, builder, fallback
+from nexus.unikernel import audit, backends, builder, fallback, sources
 from nexus.unikernel.tender import Preflight
 from nexus.unikernel.toolchain import Toolchain
 
@@ -53,7 +53,11 @@ def report() -> Report:
         tuple(backends.preflights()),
         fallback.preflight(),
         _image(),
-        (_compiler(), _program("objdump", "decodes an image's instructions for explain", audit.INSTALL)),
+        (
+            _compiler(),
+            _sources(),
+            _program("objdump", "decodes an image's instructions for explain", audit.INSTALL),
+        ),
     )
 
 
@@ -71,6 +75,13 @@ def _compiler() -> Preflight:
     except NexusError as error:
         return Preflight("compiler", False, error.message, error.hint, "no_program")
     return Preflight("compiler", True, f"{found.version} ({found.cc})")
+
+
+def _sources() -> Preflight:
+    try:
+        return Preflight("sources", True, sources.origin("micropython"))
+    except NexusError as error:
+        return Preflight("sources", False, error.message, error.hint, "no_sources")
 
 
 def _program(name: str, purpose: str, mend: str) -> Preflight:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -51,13 +52,14 @@ def run_cpython(
     on_output: Callable[[int, bytes], None] | None = None,
     because: Sequence[str] = (),
     python: Path | None = None,
+    cancel: threading.Event | None = None,
 ) -> Result:
     """Run code in CPython and wait for its end. `because`: the modules for which it is, told in `detail`.
 
     `limits.memory` is what the code allocates beside the interpreter's own. `python`: another interpreter
-    than the one that runs this. Raises `MissingPartError` with what mends it where bubblewrap does not work
-    here, `InvalidInputError` for grants that CPython cannot be given, `NotFoundError` for files that
-    are absent.
+    than the one that runs this. `cancel`, set by any thread, ends it as "stopped". Raises
+    `MissingPartError` with what mends it where bubblewrap does not work here, `InvalidInputError` for grants
+    that CPython cannot be given, `NotFoundError` for files that are absent.
     """
     began = time.monotonic()
     limits, grants = limits or Limits(), grants or Grants()
@@ -75,7 +77,7 @@ def run_cpython(
             path.unlink(missing_ok=True)
             raise
         try:
-            run = Run(process, host, limits, jail.NAME, began=began, on_output=on_output)
+            run = Run(process, host, limits, jail.NAME, began=began, on_output=on_output, cancel=cancel)
             result = run.serve()
         finally:
             process.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +111,7 @@ class Guest:
         on_output: OnOutput | None = None,
         limits: Limits | None = None,
         grants: Grants | None = None,
+        cancel: threading.Event | None = None,
     ) -> Result:
         """Serves it from `began` (time.monotonic()) on: until it ends, or (`resident`) has run `code`.
 
@@ -135,6 +137,7 @@ class Guest:
             began=began,
             stdin=stdin if self._resident else self._stdin,
             on_output=on_output,
+            cancel=cancel,
         )
         fetched, self._fetched = self._fetched, None
         result = run.serve(fetched, resident=self._resident)

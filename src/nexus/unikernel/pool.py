@@ -78,6 +78,7 @@ class Pool:
         on_output: OnOutput | None = None,
         limits: Limits | None = None,
         grants: Grants | None = None,
+        cancel: threading.Event | None = None,
     ) -> Result:
         """As `Sandbox.run`, with a guest that waits; where none does, with one that is started now.
 
@@ -89,7 +90,15 @@ class Pool:
         guest = self._taken()
         self._running.add(guest)
         try:
-            return guest.run(began, data, stdin=stdin, on_output=on_output, limits=limits, grants=grants)
+            return guest.run(
+                began,
+                data,
+                stdin=stdin,
+                on_output=on_output,
+                limits=limits,
+                grants=grants,
+                cancel=cancel,
+            )
         finally:
             self._running.discard(guest)
             self._give_away(guest)

@@ -9,6 +9,7 @@ Knows nothing of how backends work. Invariant: each run has a guest to itself, a
 from __future__ import annotations
 
 import functools
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,18 +75,19 @@ class Sandbox:
         stdin: bytes = b"",
         words: Sequence[str] = (),
         on_output: OnOutput | None = None,
+        cancel: threading.Event | None = None,
     ) -> Result:
         """Runs Python source; `words` are sys.argv after the first.
 
         `on_output(1 or 2, bytes)` is called, in this thread, for each piece of output as it comes; what it
-        raises ends the run and is raised here. An exception in the code is no error here: it is in the
-        result. Raises `InvalidInputError` for code that is not UTF-8, `BusyError` where the machine has no
-        place for one more guest, `SandboxError` where the backend failed, and what `kind` and the grants are
-        refused with.
+        raises ends the run and is raised here. `cancel`, set by any thread, ends it as "stopped". An
+        exception in the code is no error here: it is in the result. Raises `InvalidInputError` for code that
+        is not UTF-8, `BusyError` where the machine has no place for one more guest, `SandboxError` where the
+        backend failed, and what `kind` and the grants are refused with.
         """
         began = time.monotonic()
         guest = Guest(self.kind, code=source(code), words=words, stdin=stdin)
-        return _served(guest, began, on_output)
+        return _served(guest, began, on_output, cancel)
 
     def session(self) -> Session:
         """An interpreter that keeps its state from run to run, to be used by `with`."""
@@ -111,8 +113,10 @@ def run_image(
     return _served(Guest(kind, words=words, modules=modules, stdin=stdin), began, on_output)
 
 
-def _served(guest: Guest, began: float, on_output: OnOutput | None) -> Result:
+def _served(
+    guest: Guest, began: float, on_output: OnOutput | None, cancel: threading.Event | None = None
+) -> Result:
     try:
-        return guest.run(began, on_output=on_output)
+        return guest.run(began, on_output=on_output, cancel=cancel)
     finally:
         guest.close()

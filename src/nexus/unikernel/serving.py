@@ -31,11 +31,15 @@ OnOutput = Callable[[int, bytes], None]
 
 _PIECE = 65536
 _DYING = 0.2  # seconds
+_CANCEL_LOOK = 0.1  # seconds between looks at `cancel`
 _OWN_MOST = 4096  # bytes kept of what a tender of the frames "all" says on its own standard error
 
 
 class Run:
-    """Of `began` (time.monotonic()) until its end. `stdin` is for tenders of the frames "all"."""
+    """Of `began` (time.monotonic()) until its end. `stdin` is for tenders of the frames "all".
+
+    `cancel`, set by any thread, ends it as "stopped".
+    """
 
     def __init__(
         self,
@@ -47,6 +51,7 @@ class Run:
         began: float,
         stdin: bytes = b"",
         on_output: OnOutput | None = None,
+        cancel: threading.Event | None = None,
     ) -> None:
         self._process = process
         self._host = host
@@ -54,6 +59,7 @@ class Run:
         self._backend = backend
         self._began = began
         self._on_output = on_output
+        self._cancel = cancel
         self._deadline = began + limits.wall
         self._cpu_before = process.cpu()
         # CPU time cannot pass faster than time: it is looked at when it could have been used up.
@@ -128,6 +134,9 @@ class Run:
     def _left(self) -> float:
         """Seconds until there is something to do without the guest; 0: it was done."""
         now = time.monotonic()
+        if self._cancel is not None and self._cancel.is_set():
+            self._end(stopped("stopped", "it was stopped"))
+            return 0
         if now >= self._deadline:
             self._end(stopped("wall", f"it ran longer than {self._limits.wall:g} s"))
             return 0
@@ -144,6 +153,8 @@ class Run:
                 self._reply(0, b"")
                 return 0
             until = min(until, self._awake)
+        if self._cancel is not None:
+            until = min(until, now + _CANCEL_LOOK)
         return until - now
 
     # ---- output

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tarfile
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +25,11 @@ from nexus.core.errors import DownloadError, InvalidInputError, MissingPartError
 from nexus.core.paths import Home
 
 FOLDER_VARIABLE = "NEXUS_UNIKERNEL_SOURCES"
-_DOWNLOAD_SECONDS = 300
+_DOWNLOAD_SECONDS = 300  # for all mirrors together
 _LIST_SECONDS = 30
+_SILENT_SECONDS = 15  # a mirror that neither answers nor sends anything is given up
+_FAILED = re.compile(r"Failed to fetch \S+ \S")
+_COMPONENTS = ("main", "universe")  # where distributions keep the archives
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,30 +87,43 @@ class Apt:
     helper: str = "/usr/lib/apt/apt-helper"
 
     def mirrors(self) -> list[tuple[str, str]]:
-        """(address, component) of every package list that apt is set up with, in apt's order."""
+        """(address, component) of the package lists that apt is set up with, in apt's order."""
         command = [self.get, "indextargets", "--format", "$(REPO_URI) $(COMPONENT)", "Created-By: Packages"]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_LIST_SECONDS, check=False)
         except (OSError, subprocess.TimeoutExpired):
             return []
         rows = [line.split() for line in done.stdout.splitlines()] if done.returncode == 0 else []
-        return list(dict.fromkeys((row[0], row[1]) for row in rows if len(row) == 2))
+        return list(
+            dict.fromkeys((row[0], row[1]) for row in rows if len(row) == 2 and row[1] in _COMPONENTS)
+        )
 
-    def download(self, address: str, target: Path, sha256: str) -> str:
-        """Fetch to `target`; why it failed, or ""."""
-        command = [self.helper, "-o", "Acquire::Retries=2", "download-file", address, str(target)]
+    def download(self, address: str, target: Path, sha256: str, seconds: float = _DOWNLOAD_SECONDS) -> str:
+        """Fetch to `target` within that time; why it failed, or ""."""
+        options = ["Acquire::Retries=1"]
+        options += [f"Acquire::{way}::Timeout={_SILENT_SECONDS}" for way in ("http", "https")]
         try:
             done = subprocess.run(
-                [*command, f"SHA256:{sha256}"],
+                [
+                    self.helper,
+                    *(word for option in options for word in ("-o", option)),
+                    *("download-file", address, str(target), f"SHA256:{sha256}"),
+                ],
                 capture_output=True,
                 text=True,
-                timeout=_DOWNLOAD_SECONDS,
+                timeout=seconds,
                 check=False,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except subprocess.TimeoutExpired:
+            return f"{address}: not there after {seconds:.0f} s"
+        except OSError as error:
             return str(error)
-        lines = [line for line in done.stderr.splitlines() if line.startswith("E:")]
-        return "" if done.returncode == 0 else f"{address}: {' '.join(lines) or done.returncode}"
+        lines = [" ".join(line[2:].split()) for line in done.stderr.splitlines() if line.startswith("E:")]
+        if done.returncode == 0:
+            return ""
+        # "Failed to fetch ADDRESS why", the address written in another way.
+        why = next((line.split(" ", 4)[4] for line in lines if _FAILED.match(line)), "; ".join(lines))
+        return f"{address}: {why or f'apt-helper ended with {done.returncode}'}"
 
 
 def unpacked(
@@ -143,13 +161,27 @@ def unpacked(
     return folder
 
 
+def origin(
+    name: str, home: Home | None = None, apt: Apt | None = None, environment: Mapping[str, str] = os.environ
+) -> str:
+    """Where a source is, or would come from, in words; nothing is fetched. Raises `MissingPartError`."""
+    source, apt = SOURCES[name], apt or Apt()
+    shelf = (home or Home.from_env()).cache / "unikernel" / "sources"
+    if (shelf / f"{name}-{_key(source)}").is_dir():
+        return f"{name} is in {shelf}"
+    if given := environment.get(FOLDER_VARIABLE, ""):
+        return f"{name} is {_given(source, given)}"
+    if (shelf / source.file).is_file():
+        return f"{name} is in {shelf}"
+    mirrors = _mirrors(source, apt)
+    return f"{name} would come through apt, from {mirrors[0][0]}"
+
+
 def archive(source: Source, shelf: Path, apt: Apt, environment: Mapping[str, str] = os.environ) -> Path:
     """The checked archive: from NEXUS_UNIKERNEL_SOURCES, from the shelf, or downloaded to the shelf."""
     given = environment.get(FOLDER_VARIABLE, "")
     if given:
-        path = Path(given) / source.file
-        if not path.is_file():
-            raise MissingPartError(f"{FOLDER_VARIABLE}={given} has no {source.file}", hint=_remedy(source))
+        path = _given(source, given)
         _check(path, source)
         return path
     path = shelf / source.file
@@ -159,20 +191,35 @@ def archive(source: Source, shelf: Path, apt: Apt, environment: Mapping[str, str
     return path
 
 
-def _download(source: Source, path: Path, apt: Apt) -> None:
-    mirrors = apt.mirrors()
-    if not mirrors or not Path(apt.helper).is_file():
+def _given(source: Source, folder: str) -> Path:
+    path = Path(folder) / source.file
+    if not path.is_file():
+        raise MissingPartError(f"{FOLDER_VARIABLE}={folder} has no {source.file}", hint=_remedy(source))
+    return path
+
+
+def _mirrors(source: Source, apt: Apt) -> list[tuple[str, str]]:
+    mirrors = apt.mirrors() if Path(apt.helper).is_file() else []
+    if not mirrors:
         raise MissingPartError(
             f"the source of {source.name} comes through apt, which this machine has not or has no mirror for",
             hint=_remedy(source),
         )
-    failures = []
+    return mirrors
+
+
+def _download(source: Source, path: Path, apt: Apt) -> None:
+    mirrors = _mirrors(source, apt)
+    failures: list[str] = []
+    until = time.monotonic() + _DOWNLOAD_SECONDS
     for address, component in mirrors:
+        left = until - time.monotonic()
+        if left <= 0:
+            break
         temporary = temporary_for(path)
         try:
-            failure = apt.download(
-                f"{address.rstrip('/')}/pool/{component}/{source.pool}", temporary, source.sha256
-            )
+            place = f"{address.rstrip('/')}/pool/{component}/{source.pool}"
+            failure = apt.download(place, temporary, source.sha256, left)
             if not failure:
                 _check(temporary, source)
                 os.replace(temporary, path)
@@ -180,7 +227,8 @@ def _download(source: Source, path: Path, apt: Apt) -> None:
             failures.append(failure)
         finally:
             temporary.unlink(missing_ok=True)
-    raise DownloadError(f"cannot fetch {source.file}: {'; '.join(failures)}", hint=_remedy(source))
+    hint = f"try again when there is a network, or {_remedy(source)}"
+    raise DownloadError(f"cannot fetch {source.file}: {'; '.join(failures)}", hint=hint)
 
 
 def _remedy(source: Source) -> str:

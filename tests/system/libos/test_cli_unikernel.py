@@ -101,6 +101,7 @@ def test_without_a_compiler_the_package_is_named(
 
 def test_the_doctor_names_all_and_what_mends_it(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(home.root))
+    monkeypatch.delenv("NEXUS_UNIKERNEL_SOURCES", raising=False)
     done = nexus("unikernel", "doctor", "--json")
     told = json.loads(done.stdout)
     assert done.exit_code == 1  # there is no image
@@ -108,9 +109,12 @@ def test_the_doctor_names_all_and_what_mends_it(home: Home, monkeypatch: pytest.
     assert all(look["works"] or look["code"] for look in told["backends"])
     assert (told["image"]["works"], told["image"]["code"]) == (False, "not_found")
     assert "nexus unikernel build" in told["image"]["mend"]
-    for look in told["building"]:
+    compiler, sources, objdump = told["building"]
+    for look in (compiler, objdump):
         assert (look["works"], look["code"]) == (False, "no_program")
         assert "apt install" in look["mend"]
+    assert (sources["works"], sources["code"]) == (False, "no_sources")
+    assert "set NEXUS_UNIKERNEL_SOURCES" in sources["mend"]
     shown = nexus("unikernel", "doctor").stdout
     assert "mend: build it: nexus unikernel build" in shown
 

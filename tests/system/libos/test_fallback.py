@@ -332,3 +332,10 @@ def test_output_comes_while_it_runs(home: Home) -> None:
 def test_what_neither_has_is_found_lacking() -> None:
     assert fallback.lacking(["numpy", "urllib.robotparser", "json", "surely_absent"]) == ["surely_absent"]
     assert fallback.lacking([]) == []
+
+
+def test_it_is_stopped_from_another_thread(home: Home) -> None:
+    cancel = threading.Event()
+    code = "import time\nprint('begun', flush=True)\ntime.sleep(600)"
+    result = run_cpython(code, Limits(wall=60), on_output=lambda *_: cancel.set(), cancel=cancel)
+    assert (result.ending, result.status, result.stdout) == ("stopped", 137, b"begun\n")

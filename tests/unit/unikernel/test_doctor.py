@@ -41,7 +41,7 @@ def test_auto_is_the_first_that_works(home: Home, monkeypatch: pytest.MonkeyPatc
     assert (spt.works, spt.code) == (False, "not_installed")
     told = json.loads(json.dumps(found.as_dict()))
     assert told["image"]["code"] == "not_found"
-    assert {look["backend"] for look in told["building"]} == {"compiler", "objdump"}
+    assert {look["backend"] for look in told["building"]} == {"compiler", "sources", "objdump"}
 
 
 def test_where_nothing_works_auto_is_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

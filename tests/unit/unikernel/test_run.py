@@ -59,6 +59,33 @@ def test_the_wall_limit_ends_it(any_fake, script):
     assert 0.3 <= result.seconds <= time.monotonic() - began
 
 
+@pytest.mark.parametrize("script", ["spin", "sleep 100000", "flood 1000000000", "call 7 0 100 {}\nspin"])
+def test_it_is_stopped_from_another_thread(any_fake, script):
+    cancel = threading.Event()
+    seen = []
+
+    def heard(stream: int, piece: bytes) -> None:
+        seen.append(piece)
+        cancel.set()  # as a thread that looks on would, once it runs
+
+    sandbox = fake_sandbox(any_fake, Limits(wall=60, cpu=60, output=10**9))
+    result = sandbox.run("out before\n" + script, on_output=heard, cancel=cancel)
+    assert (result.ending, result.status) == ("stopped", 137)
+    assert result.stdout.startswith(b"before")
+    assert b"".join(seen) == result.stdout
+    assert result.seconds < 30
+
+
+def test_what_was_stopped_before_it_began_ends_at_once(any_fake):
+    cancel = threading.Event()
+    cancel.set()
+    assert fake_sandbox(any_fake).run("spin", cancel=cancel).ending == "stopped"
+
+
+def test_what_ends_itself_was_not_stopped(any_fake):
+    assert fake_sandbox(any_fake).run("out hi\nexit 3", cancel=threading.Event()).status == 3
+
+
 def test_the_cpu_limit_ends_it(any_fake):
     result = fake_sandbox(any_fake, Limits(wall=60, cpu=0.2)).run("spin")
     assert (result.ending, result.status) == ("cpu", 137)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import socket
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from nexus.core.errors import DownloadError, InvalidInputError, MissingPartError, NotFoundError
 from nexus.core.paths import Home
-from nexus.unikernel.sources import FOLDER_VARIABLE, SOURCES, Apt, Source, unpacked
+from nexus.unikernel.sources import FOLDER_VARIABLE, SOURCES, Apt, Source, origin, unpacked
 
 REAL_HELPER = Path("/usr/lib/apt/apt-helper")
 
@@ -69,7 +70,9 @@ def script(path: Path, text: str) -> str:
 def apt(tmp_path: Path, mirror: Path) -> Apt:
     """apt with one mirror in a folder, and a downloader that copies and counts."""
     get = script(tmp_path / "get", f"echo {mirror}/ main; echo {mirror}/ main; echo {mirror}/ universe")
-    helper = script(tmp_path / "helper", f'echo "$@" >> {tmp_path}/asked; exec cp "$4" "$5"')
+    helper = script(
+        tmp_path / "helper", f'echo "$@" >> {tmp_path}/asked; shift $(($# - 3)); exec cp "$1" "$2"'
+    )
     return Apt(get, helper)
 
 
@@ -182,6 +185,24 @@ def test_errors_name_the_file_and_the_remedy(home: Home, toy: Source, tmp_path: 
         unpacked("linux", home)
 
 
+def test_where_a_source_comes_from_is_told_without_fetching_it(
+    home: Home, apt: Apt, mirror: Path, tmp_path: Path
+) -> None:
+    assert origin("lwip", home, apt, {}) == f"lwip would come through apt, from {mirror}/"
+    assert not (tmp_path / "asked").exists()
+    with pytest.raises(MissingPartError, match="has no lwip_") as caught:
+        origin("lwip", home, apt, given(tmp_path))
+    assert SOURCES["lwip"].sha256 in caught.value.hint
+    (tmp_path / SOURCES["lwip"].file).touch()
+    assert origin("lwip", home, apt, given(tmp_path)).startswith(f"lwip is {tmp_path}")
+    with pytest.raises(MissingPartError, match="through apt"):
+        origin("lwip", home, Apt("/no/apt-get", apt.helper), {})
+    shelf = home.cache / "unikernel/sources"
+    shelf.mkdir(parents=True)
+    (shelf / SOURCES["lwip"].file).touch()
+    assert origin("lwip", home, Apt("/no/apt-get", apt.helper), {}) == f"lwip is in {shelf}"
+
+
 def test_many_at_once_get_one_folder(home: Home, toy: Source, mirror: Path) -> None:
     environment = given(mirror / "pool/main/t/toy")
 
@@ -202,9 +223,45 @@ def test_apt_itself_fetches_and_refuses_other_bytes(tmp_path: Path, mirror: Path
     assert "toy_1+ds" in Apt().download(address, tmp_path / "other", "0" * 64)
 
 
+def test_a_mirror_that_never_answers_is_given_up(
+    home: Home, toy: Source, apt: Apt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexus.unikernel.sources._DOWNLOAD_SECONDS", 0.2)
+    silent = Apt(apt.get, script(tmp_path / "silent", f'echo "$@" >> {tmp_path}/asked; exec sleep 60'))
+    with pytest.raises(
+        DownloadError, match=r"pool/main/t/toy/toy_1\+ds.tar.xz: not there after 0 s"
+    ) as caught:
+        unpacked("toy", home, sources={"toy": toy}, apt=silent, environment={})
+    assert FOLDER_VARIABLE in caught.value.hint
+    assert len((tmp_path / "asked").read_text().splitlines()) == 1  # the time was for all mirrors
+    assert list((home.cache / "unikernel/sources").iterdir()) == []
+
+
+@pytest.mark.skipif(not REAL_HELPER.exists(), reason="this machine has no apt")
+def test_apt_gives_up_a_connection_on_which_nothing_comes(
+    tmp_path: Path, toy: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexus.unikernel.sources._SILENT_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as server:  # takes connections and says nothing
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/pool/main/{toy.pool}"
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        why = Apt().download(address, tmp_path / "got", toy.sha256, 60)
+    assert "not there after" not in why
+    assert address.partition("+")[0] in why
+
+
 def test_apt_that_fails_has_no_mirrors(tmp_path: Path) -> None:
     assert Apt(get=script(tmp_path / "get", "echo http://x main; exit 1")).mirrors() == []
     assert Apt(get="/no/such/program").mirrors() == []
+
+
+def test_only_the_components_that_have_the_archives_are_asked(tmp_path: Path) -> None:
+    lists = "echo http://x main; echo http://y stable; echo http://x universe; echo http://x main"
+    assert Apt(get=script(tmp_path / "get", lists)).mirrors() == [
+        ("http://x", "main"),
+        ("http://x", "universe"),
+    ]
 
 
 def test_pins_are_whole() -> None:

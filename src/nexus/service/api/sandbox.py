@@ -59,24 +59,18 @@ async def run(request: Request, body: RunBody) -> Response | dict[str, Any]:
     return result.as_dict()
 
 
-class _ClientLeftError(Exception):
-    """Nobody reads the output any more: the run ends."""
-
-
 def _streamed(room: SandboxRoom, code: str, given: dict[str, Any]) -> Stream:
-    """Output as it comes, then the result without it, or the error."""
+    """Output as it comes, then the result without it, or the error. The run ends when nobody reads on."""
     stream = Stream()
     decoders = {fd: codecs.getincrementaldecoder("utf-8")("replace") for fd in (1, 2)}
 
     def heard(fd: int, data: bytes) -> None:
-        if stream.cancel.is_set():
-            raise _ClientLeftError
         if text := decoders[fd].decode(data):
             stream.emit("output", {"fd": fd, "text": text})
 
     def work() -> None:
         try:
-            result = room.run(code, on_output=heard, **given)
+            result = room.run(code, on_output=heard, cancel=stream.cancel, **given)
             for fd, decoder in decoders.items():
                 if text := decoder.decode(b"", final=True):
                     stream.emit("output", {"fd": fd, "text": text})
@@ -85,8 +79,6 @@ def _streamed(room: SandboxRoom, code: str, given: dict[str, Any]) -> Stream:
         except NexusError as error:
             problem = {"code": error.code, "message": error.message, "hint": error.hint}
             stream.emit("error", {"error": problem})
-        except _ClientLeftError:
-            pass
         finally:
             stream.finish()
 

@@ -4,6 +4,7 @@ import { ApiError, stream } from "./api.js";
 import { byId, el } from "./dom.js";
 
 const SHOWN = 200_000; // characters on the page
+const NEAR = 40; // pixels from its end
 const ENDINGS = {
   wall: "Ended: it took too long",
   cpu: "Ended: it took too much processor time",
@@ -39,9 +40,12 @@ async function run(code) {
     for await (const [name, data] of stream("POST", "/api/sandbox/run", { code, stream: true }, mine.signal)) {
       if (name === "output") {
         const text = data.text.slice(0, room);
+        // Who scrolled back to read is left there.
+        const followed = shown.scrollHeight - shown.clientHeight - shown.scrollTop < NEAR;
         room -= text.length;
         shown.append(el("span", { class: data.fd === 2 ? "err" : null }, text));
         if (text.length < data.text.length) shown.append(el("span", { class: "meta" }, "\n[more is not shown here]"));
+        if (followed) shown.scrollTop = shown.scrollHeight;
       } else if (name === "error") throw new ApiError(data.error);
       else if (name === "done") verdict.textContent = told(data);
     }
