@@ -1,7 +1,6 @@
 """Decimals from text and as text."""
 
 from ._arithmetic import INF, LOUD, QUIET, made, rescaled, size_of, special
-from ._context import rounded_up
 
 
 def _digits(text):
@@ -131,7 +130,8 @@ def _specified(spec):
     kind = spec[at:]
     if len(kind) > 1 or (kind and kind not in "eEfFgGn%"):
         raise bad
-    return fill or ("0" if zero else " "), align or ("=" if zero else ">"), sign, zero, width, comma, precision, kind
+    fill, align = fill or ("0" if zero else " "), align or ("=" if zero else ">")
+    return fill, align, sign, zero, width, comma, precision, kind
 
 
 def _grouped(digits, least):
