@@ -24,7 +24,7 @@ def read(text):
             if not _digits(power[1:] if power[:1] in ("+", "-") else power):
                 head = ""
             break
-    whole, dot, rest = head.partition(".")
+    whole, _, rest = head.partition(".")
     if (whole or rest) and _digits(whole + rest):
         return sign, int(whole + rest), (int(power) if power else 0) - len(rest)
     word = text.lower()
