@@ -192,8 +192,10 @@ for _name, _of in (
 ):
     setattr(Context, _name, _forward(_of))
 for _name in (
-    "sqrt exp ln log10 logb fma compare compare_signal compare_total compare_total_mag max min max_mag min_mag "
-    "normalize remainder_near same_quantum scaleb next_plus next_minus next_toward is_normal is_subnormal number_class "
+    "sqrt exp ln log10 logb fma compare compare_signal compare_total compare_total_mag max min "
+    "max_mag min_mag "
+    "normalize remainder_near same_quantum scaleb next_plus next_minus next_toward is_normal "
+    "is_subnormal number_class "
     "to_eng_string shift rotate logical_and logical_or logical_xor logical_invert"
 ).split():
     setattr(Context, _name, _forward(_name))
