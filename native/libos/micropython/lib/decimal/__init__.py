@@ -1,12 +1,20 @@
 """Decimal numbers by the General Decimal Arithmetic, as CPython's: Decimal, Context, getcontext, setcontext,
 localcontext, the roundings ROUND_* and the signals.
 
-Lacks: the logical operations (logical_and, rotate, shift), next_minus, next_plus, next_toward, logb and
-remainder_near. DivisionByZero is a ZeroDivisionError but no DecimalException. Comparisons with a number on the
-left (1 < Decimal(2)) need the interpreter's help.
+A Decimal can be given attributes, its base classes show in its __mro__, and only the digits 0 to 9 are read.
 """
 
 from ._context import (
+    BasicContext,
+    Context,
+    DefaultContext,
+    ExtendedContext,
+    getcontext,
+    localcontext,
+    setcontext,
+)
+from ._number import Decimal, DecimalTuple
+from ._signals import (
     ROUND_05UP,
     ROUND_CEILING,
     ROUND_DOWN,
@@ -15,29 +23,17 @@ from ._context import (
     ROUND_HALF_EVEN,
     ROUND_HALF_UP,
     ROUND_UP,
-    BasicContext,
     Clamped,
-    Context,
-    ConversionSyntax,
     DecimalException,
-    DefaultContext,
     DivisionByZero,
-    DivisionImpossible,
-    DivisionUndefined,
-    ExtendedContext,
     FloatOperation,
     Inexact,
-    InvalidContext,
     InvalidOperation,
     Overflow,
     Rounded,
     Subnormal,
     Underflow,
-    getcontext,
-    localcontext,
-    setcontext,
 )
-from ._number import Decimal, DecimalTuple
 
 MAX_PREC = MAX_EMAX = 999999999999999999
 MIN_EMIN, MIN_ETINY = -999999999999999999, -1999999999999999997

@@ -1,6 +1,7 @@
 """Arithmetic on Decimals: every result goes through `finish`, which rounds it to the context."""
 
-from ._context import (
+from ._context import getcontext
+from ._signals import (
     ROUND_05UP,
     ROUND_CEILING,
     ROUND_DOWN,
@@ -16,11 +17,11 @@ from ._context import (
     Rounded,
     Subnormal,
     Underflow,
-    getcontext,
     rounded_up,
 )
 
 INF, QUIET, LOUD = "F", "n", "N"
+MOST = 999999999999999999  # the largest exponent of any context
 Decimal = None  # _number.py puts the class here
 
 
@@ -28,6 +29,10 @@ def made(sign, value, exp, cls=None):
     self = object.__new__(cls or Decimal)
     self._sign, self._int, self._exp = sign, value, exp
     return self
+
+
+def whole(value):
+    return made(int(value < 0), abs(value), 0)
 
 
 def size_of(value):
@@ -54,7 +59,7 @@ def operand(value):
     if isinstance(value, Decimal):
         return value
     if isinstance(value, int):
-        return made(int(value < 0), abs(int(value)), 0)
+        return whole(int(value))
     return None
 
 
@@ -259,11 +264,9 @@ def divided_whole(a, b, context, which):
         if which == 1:
             return invalid(context)
         if which == 2:
-            if context.traps[InvalidOperation] and context.traps[DivisionByZero]:
-                context.flags[InvalidOperation] = context.flags[DivisionByZero] = True
-                raise InvalidOperation(
-                    "[<class 'decimal.InvalidOperation'>, <class 'decimal.DivisionByZero'>]"
-                )
+            if context.traps.held[InvalidOperation] and context.traps.held[DivisionByZero]:
+                context.flags.held[InvalidOperation] = context.flags.held[DivisionByZero] = True
+                raise InvalidOperation([InvalidOperation, DivisionByZero])
             rest = invalid(context)
             context._signal(DivisionByZero)
             return made(sign, 0, INF), rest
@@ -283,6 +286,8 @@ def divided_whole(a, b, context, which):
                 found = invalid(context, DivisionImpossible)
                 return (found, found) if which == 2 else found
             whole, rest = made(sign, value, 0), made(a._sign, left, exp)
+    if which != 1:
+        whole = whole._finished(context)
     if which == 0:
         return whole
     rest = rest._finished(context)
@@ -319,7 +324,7 @@ _NOT_ORDERED = float("nan")
 def order(a, other):
     """Negative, zero or positive as `a` is less, equal or more; None: not comparable, nan for NaNs."""
     if isinstance(other, float):
-        getcontext().flags[FloatOperation] = True
+        getcontext().flags.held[FloatOperation] = True
         other = from_float(other)
     elif not isinstance(other, (Decimal, int)):
         if not hasattr(other, "limit_denominator"):
@@ -335,6 +340,8 @@ def order(a, other):
 
 def ordered(a, other):
     """The same for <, <=, > and >=, where a NaN is an invalid operation."""
+    if isinstance(other, float):
+        getcontext()._signal(FloatOperation)
     found = order(a, other)
     if found is not None and found != found:
         getcontext()._signal(InvalidOperation)

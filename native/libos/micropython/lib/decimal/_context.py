@@ -1,117 +1,40 @@
-"""Contexts, roundings and signals."""
+"""Contexts: precision, rounding, bounds of exponents, and what signals do."""
 
-ROUND_DOWN, ROUND_HALF_UP, ROUND_HALF_EVEN = "ROUND_DOWN", "ROUND_HALF_UP", "ROUND_HALF_EVEN"
-ROUND_CEILING, ROUND_FLOOR, ROUND_UP = "ROUND_CEILING", "ROUND_FLOOR", "ROUND_UP"
-ROUND_HALF_DOWN, ROUND_05UP = "ROUND_HALF_DOWN", "ROUND_05UP"
-_ROUNDINGS = (
-    ROUND_CEILING,
-    ROUND_FLOOR,
-    ROUND_UP,
-    ROUND_DOWN,
-    ROUND_HALF_UP,
-    ROUND_HALF_DOWN,
+from ._signals import (
     ROUND_HALF_EVEN,
-    ROUND_05UP,
-)
-_MAX = 999999999999999999
-
-
-class DecimalException(ArithmeticError):
-    pass
-
-
-class Clamped(DecimalException):
-    pass
-
-
-class InvalidOperation(DecimalException):
-    pass
-
-
-class ConversionSyntax(InvalidOperation):
-    pass
-
-
-class DivisionImpossible(InvalidOperation):
-    pass
-
-
-class DivisionUndefined(InvalidOperation):
-    pass
-
-
-class InvalidContext(InvalidOperation):
-    pass
-
-
-class DivisionByZero(ZeroDivisionError):
-    pass
-
-
-class Inexact(DecimalException):
-    pass
-
-
-class Rounded(DecimalException):
-    pass
-
-
-class Subnormal(DecimalException):
-    pass
-
-
-class Overflow(Inexact):
-    pass
-
-
-class Underflow(Inexact):
-    pass
-
-
-class FloatOperation(DecimalException):
-    pass
-
-
-_SIGNALS = (
-    InvalidOperation,
-    FloatOperation,
+    ROUND_HALF_UP,
+    ROUNDINGS,
+    Clamped,
+    ConversionSyntax,
     DivisionByZero,
+    FloatOperation,
+    Inexact,
+    InvalidOperation,
     Overflow,
+    Rounded,
+    SignalDict,
     Subnormal,
     Underflow,
-    Rounded,
-    Inexact,
-    Clamped,
+    given,
 )
-_SHOWN = (InvalidOperation, FloatOperation, DivisionByZero, Overflow, Underflow, Subnormal, Inexact, Rounded, Clamped)
 
-
-def rounded_up(sign, value, rest, unit, way):
-    """Whether `value`, from which `rest` of `unit` was cut, goes up; rest > 0."""
-    if way == ROUND_HALF_EVEN:
-        return rest * 2 > unit or (rest * 2 == unit and value & 1 == 1)
-    if way == ROUND_HALF_UP:
-        return rest * 2 >= unit
-    if way == ROUND_HALF_DOWN:
-        return rest * 2 > unit
-    if way == ROUND_DOWN:
-        return False
-    if way == ROUND_UP:
-        return True
-    if way == ROUND_05UP:
-        return value % 5 == 0
-    return sign == (1 if way == ROUND_FLOOR else 0)
-
-
-def _switches(given, before):
-    if given is None:
-        return dict(before)
-    if isinstance(given, dict):
-        return given
-    return dict([(signal, signal in given) for signal in _SIGNALS])
+_MAX = 999999999999999999
+_SHOWN = (
+    Clamped,
+    InvalidOperation,
+    DivisionByZero,
+    Inexact,
+    FloatOperation,
+    Overflow,
+    Rounded,
+    Subnormal,
+    Underflow,
+)
 
 
 class Context:
+    __module__ = "decimal"
+
     def __init__(
         self,
         prec=None,
@@ -130,19 +53,21 @@ class Context:
         self.Emax = base.Emax if Emax is None else Emax
         self.capitals = base.capitals if capitals is None else capitals
         self.clamp = base.clamp if clamp is None else clamp
-        self.flags = _switches([] if flags is None else flags, None)
-        self.traps = _switches(traps, None if base is None else base.traps)
+        self.flags = given([] if flags is None else flags)
+        self.traps = given(base.traps if traps is None else traps)
 
     def __setattr__(self, name, value):
         if name == "rounding":
-            if value not in _ROUNDINGS:
+            if value not in ROUNDINGS:
                 raise TypeError(
                     "valid values for rounding are:\n  [ROUND_CEILING, ROUND_FLOOR, ROUND_UP, ROUND_DOWN,\n"
                     "   ROUND_HALF_UP, ROUND_HALF_DOWN, ROUND_HALF_EVEN,\n   ROUND_05UP]"
                 )
         elif name in ("prec", "Emin", "Emax", "capitals", "clamp"):
             if not isinstance(value, int):
-                raise TypeError("integer argument expected, got " + type(value).__name__)
+                raise TypeError("an integer is required")
+            if not -0x8000000000000000 <= value < 0x8000000000000000:
+                raise OverflowError("Python int too large to convert to C ssize_t")
             if name == "prec" and not 1 <= value <= _MAX:
                 raise ValueError("valid range for prec is [1, MAX_PREC]")
             if name == "Emin" and not -_MAX <= value <= 0:
@@ -151,15 +76,19 @@ class Context:
                 raise ValueError("valid range for Emax is [0, MAX_EMAX]")
             if name in ("capitals", "clamp") and value not in (0, 1):
                 raise ValueError("valid values for " + name + " are 0 or 1")
-        elif name not in ("flags", "traps"):
+        elif name in ("flags", "traps"):
+            if not isinstance(value, (dict, SignalDict)):
+                raise TypeError("argument must be a signal dict")
+            value = SignalDict(given(value))
+        else:
             raise AttributeError("'decimal.Context' object has no attribute '%s'" % name)
         object.__setattr__(self, name, value)
 
     def _signal(self, condition, detail=None):
         kind = InvalidOperation if issubclass(condition, InvalidOperation) else condition
-        self.flags[kind] = True
-        if self.traps[kind]:
-            raise kind("[<class 'decimal.%s'>]" % (detail or condition).__name__)
+        self.flags.held[kind] = True
+        if self.traps.held[kind]:
+            raise kind([detail or condition])
 
     def __repr__(self):
         names = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
@@ -176,19 +105,17 @@ class Context:
             self.Emax,
             self.capitals,
             self.clamp,
-            dict(self.flags),
-            dict(self.traps),
+            self.flags,
+            self.traps,
         )
 
     __copy__ = copy
 
     def clear_flags(self):
-        for signal in _SIGNALS:
-            self.flags[signal] = False
+        self.flags = given([])
 
     def clear_traps(self):
-        for signal in _SIGNALS:
-            self.traps[signal] = False
+        self.traps = given([])
 
     def Etiny(self):
         return self.Emin - self.prec + 1
@@ -210,13 +137,10 @@ class Context:
         return Decimal.from_float(f)._finished(self)
 
     def divmod(self, a, b):
-        return _needed(a).__divmod__(b, self)
+        return _needed(a).__divmod__(_needed(b), self)
 
     def power(self, a, b, modulo=None):
-        return _needed(a).__pow__(b, modulo, self)
-
-    def fma(self, a, b, c):
-        return _needed(a).fma(b, c, self)
+        return _needed(a).__pow__(_needed(b), modulo if modulo is None else _needed(modulo), self)
 
     def quantize(self, a, b):
         return _needed(a).quantize(b, None, self)
@@ -237,6 +161,9 @@ class Context:
     def copy_decimal(self, a):
         return _needed(a)
 
+    def radix(self):
+        return _needed(10)
+
 
 def _needed(value):
     from ._arithmetic import needed
@@ -245,7 +172,11 @@ def _needed(value):
 
 
 def _forward(name):
-    return lambda self, a, *more: getattr(_needed(a), name)(*more, context=self)
+    return lambda self, a, *more: getattr(_needed(a), name)(*[_needed(b) for b in more], context=self)
+
+
+def _alone(name):
+    return lambda self, a, *more: getattr(_needed(a), name)(*[_needed(b) for b in more])
 
 
 for _name, _of in (
@@ -258,33 +189,28 @@ for _name, _of in (
     ("plus", "__pos__"),
     ("minus", "__neg__"),
     ("abs", "__abs__"),
-    ("sqrt", None),
-    ("exp", None),
-    ("ln", None),
-    ("log10", None),
-    ("compare", None),
-    ("compare_signal", None),
-    ("compare_total", None),
-    ("max", None),
-    ("min", None),
-    ("max_mag", None),
-    ("min_mag", None),
-    ("normalize", None),
-    ("same_quantum", None),
-    ("scaleb", None),
-    ("is_normal", None),
-    ("is_subnormal", None),
-    ("number_class", None),
-    ("to_eng_string", None),
 ):
-    setattr(Context, _name, _forward(_of or _name))
+    setattr(Context, _name, _forward(_of))
+for _name in (
+    "sqrt exp ln log10 logb fma compare compare_signal compare_total compare_total_mag max min "
+    "max_mag min_mag "
+    "normalize remainder_near same_quantum scaleb next_plus next_minus next_toward is_normal "
+    "is_subnormal number_class "
+    "to_eng_string shift rotate logical_and logical_or logical_xor logical_invert"
+).split():
+    setattr(Context, _name, _forward(_name))
+for _name in (
+    "is_nan is_qnan is_snan is_infinite is_finite is_signed is_zero is_canonical canonical "
+    "copy_abs copy_negate copy_sign"
+).split():
+    setattr(Context, _name, _alone(_name))
 
 
 class _First:
     """What the first context takes its values from."""
 
     prec, rounding, Emin, Emax, capitals, clamp = 28, ROUND_HALF_EVEN, -999999, 999999, 1, 0
-    traps = dict([(signal, signal in (InvalidOperation, DivisionByZero, Overflow)) for signal in _SIGNALS])
+    traps = [InvalidOperation, DivisionByZero, Overflow]
 
 
 DefaultContext = _First
@@ -308,7 +234,7 @@ def getcontext():
 def setcontext(context):
     global _current
     if not isinstance(context, Context):
-        raise TypeError("optional argument must be a context")
+        raise TypeError("argument must be a context")
     if context is DefaultContext or context is BasicContext or context is ExtendedContext:
         context = context.copy()
         context.clear_flags()
@@ -329,9 +255,11 @@ class _Local:
 
 
 def localcontext(ctx=None, **kwargs):
+    if ctx is not None and not isinstance(ctx, Context):
+        raise TypeError("optional argument must be a context")
     made = (ctx or getcontext()).copy()
     for name, value in kwargs.items():
         if name not in ("prec", "rounding", "Emin", "Emax", "capitals", "clamp", "flags", "traps"):
             raise TypeError("'%s' is an invalid keyword argument for this function" % name)
-        setattr(made, name, _switches(value, None) if name in ("flags", "traps") else value)
+        setattr(made, name, given(value) if name in ("flags", "traps") else value)
     return _Local(made)

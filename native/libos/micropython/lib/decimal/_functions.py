@@ -14,7 +14,7 @@ from ._arithmetic import (
     size_of,
     special,
 )
-from ._context import ROUND_HALF_EVEN, Inexact, Rounded
+from ._signals import ROUND_HALF_EVEN, SIGNALS, Inexact, Rounded
 
 _GUARD = 12
 
@@ -256,7 +256,8 @@ def _whole_power(a, b, sign, context):
     work.clear_traps()
     work.rounding = ROUND_HALF_EVEN
     work.prec = context.prec + size_of(times) + 4
-    work.Emax, work.Emin = 10**17, -(10**17)
+    work.clear_flags()
+    work.Emax = 10**17
     if b._sign:
         work.prec += 1
         a = quotient(made(0, 1, 0), a, work)
@@ -265,7 +266,10 @@ def _whole_power(a, b, sign, context):
         result = product(result, result, work)
         if bit == "1":
             result = product(result, a, work)
-    return finish(sign, result._int, result._exp, context) if not special(result) else result
+    for signal in SIGNALS:
+        if work.flags.held[signal] and not result._int:
+            context._signal(signal)
+    return made(sign, 0, result._exp) if special(result) else finish(sign, result._int, result._exp, context)
 
 
 def _real_power(a, b, sign, context):

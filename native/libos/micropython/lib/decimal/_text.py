@@ -1,7 +1,6 @@
 """Decimals from text and as text."""
 
 from ._arithmetic import INF, LOUD, QUIET, made, rescaled, size_of, special
-from ._context import rounded_up
 
 
 def _digits(text):
@@ -25,7 +24,7 @@ def read(text):
             if not _digits(power[1:] if power[:1] in ("+", "-") else power):
                 head = ""
             break
-    whole, dot, rest = head.partition(".")
+    whole, _, rest = head.partition(".")
     if (whole or rest) and _digits(whole + rest):
         return sign, int(whole + rest), (int(power) if power else 0) - len(rest)
     word = text.lower()
@@ -131,7 +130,8 @@ def _specified(spec):
     kind = spec[at:]
     if len(kind) > 1 or (kind and kind not in "eEfFgGn%"):
         raise bad
-    return fill or ("0" if zero else " "), align or ("=" if zero else ">"), sign, zero, width, comma, precision, kind
+    fill, align = fill or ("0" if zero else " "), align or ("=" if zero else ">")
+    return fill, align, sign, zero, width, comma, precision, kind
 
 
 def _grouped(digits, least):
