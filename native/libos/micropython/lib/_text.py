@@ -4,10 +4,9 @@ Lacks: encodings but UTF-8 (with or without a mark), ASCII and Latin-1; errors b
 Invariant: tell() is the place in the bytes of what was not read yet.
 """
 
-from uio import IOBase
-
 from _binary import lines_of
 from _files import UnsupportedOperation
+from uio import IOBase
 
 _NAMES = {
     "utf8": "utf-8",

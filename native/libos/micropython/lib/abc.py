@@ -68,7 +68,11 @@ class ABC:
             for name in getattr(base, "__abstractmethods__", ()):
                 left[name] = None
         for name, value in cls.__dict__.items():
-            if id(value) in _held or isinstance(value, _Abstract) or getattr(value, "__isabstractmethod__", False):
+            if (
+                id(value) in _held
+                or isinstance(value, _Abstract)
+                or getattr(value, "__isabstractmethod__", False)
+            ):
                 left[name] = None
             else:
                 left.pop(name, None)
@@ -79,5 +83,7 @@ class ABC:
         if left:
             names = ", ".join(left)
             s = "" if len(left) == 1 else "s"
-            raise TypeError(f"Can't instantiate abstract class {cls.__name__} with abstract method{s} {names}")
+            raise TypeError(
+                f"Can't instantiate abstract class {cls.__name__} with abstract method{s} {names}"
+            )
         return object.__new__(cls)

@@ -153,7 +153,11 @@ class _Reader:
         while end < len(text):
             c = text[end]
             hexadecimal = text[start : start + 2] in ("0x", "0X")
-            if not (c.isalpha() or c in "._0123456789" or (c in "+-" and text[end - 1] in "eE" and not hexadecimal)):
+            if not (
+                c.isalpha()
+                or c in "._0123456789"
+                or (c in "+-" and text[end - 1] in "eE" and not hexadecimal)
+            ):
                 break
             end += 1
         self.at = end

@@ -77,7 +77,9 @@ class reader:
                     return fields
                 raise
             if isinstance(line, bytes):
-                raise Error("iterator should return strings, not bytes (the file should be opened in text mode)")
+                raise Error(
+                    "iterator should return strings, not bytes (the file should be opened in text mode)"
+                )
             self.line_num += 1
             at, size = 0, len(line)
             while at < size:
@@ -104,7 +106,9 @@ class reader:
                     field, quoted, started = [], False, True
                 elif c in "\r\n":
                     if line[at:].strip("\r\n"):
-                        raise Error("new-line character seen in unquoted field - do you need to open the file with newline=''?")
+                        raise Error(
+                            "new-line character seen in unquoted field - do you need to open the file with newline=''?"
+                        )
                     at = size
                     if not started and not field and not quoted:
                         return []
@@ -120,7 +124,13 @@ class reader:
                     raise Error(f"'{d.delimiter}' expected after '{d.quotechar}'")
                 else:
                     end = at
-                    while end < size and line[end] not in (d.delimiter, "\r", "\n", d.quotechar, d.escapechar):
+                    while end < size and line[end] not in (
+                        d.delimiter,
+                        "\r",
+                        "\n",
+                        d.quotechar,
+                        d.escapechar,
+                    ):
                         end += 1
                     field.append(line[at - 1 : end])
                     at, started = end, True
@@ -152,13 +162,25 @@ class writer:
 
     def _text(self, value, alone):
         d = self.dialect
-        text = "" if value is None else value if isinstance(value, str) else repr(value) if isinstance(value, float) else str(value)
+        text = (
+            ""
+            if value is None
+            else value
+            if isinstance(value, str)
+            else repr(value)
+            if isinstance(value, float)
+            else str(value)
+        )
         special = [d.delimiter, "\r", "\n"]
         if d.quotechar:
             special.append(d.quotechar)
         if d.escapechar:
             special.append(d.escapechar)
-        needs = any([c in text for c in special]) or (alone and not text) or (text[:1] == " " and d.skipinitialspace)
+        needs = (
+            any([c in text for c in special])
+            or (alone and not text)
+            or (text[:1] == " " and d.skipinitialspace)
+        )
         if d.quoting == QUOTE_NONE:
             if alone and not text:
                 raise Error("single empty field record must be quoted")
@@ -231,7 +253,9 @@ class DictWriter:
         if self.extrasaction == "raise":
             wrong = [name for name in row if name not in self.fieldnames]
             if wrong:
-                raise ValueError("dict contains fields not in fieldnames: " + ", ".join([repr(name) for name in wrong]))
+                raise ValueError(
+                    "dict contains fields not in fieldnames: " + ", ".join([repr(name) for name in wrong])
+                )
         return self.writer.writerow([row.get(name, self.restval) for name in self.fieldnames])
 
     def writerows(self, rows):

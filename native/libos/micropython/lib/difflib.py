@@ -222,7 +222,11 @@ class Differ:
                     same = same or (i, j)
                     continue
                 matcher.set_seq1(a[i])
-                if matcher.real_quick_ratio() > best and matcher.quick_ratio() > best and matcher.ratio() > best:
+                if (
+                    matcher.real_quick_ratio() > best
+                    and matcher.quick_ratio() > best
+                    and matcher.ratio() > best
+                ):
                     best, pair = matcher.ratio(), (i, j)
         alike = best >= 0.75
         if not alike and same is None:

@@ -6,7 +6,6 @@ of classes and modules; functions keep none.
 """
 
 import sys as _sys
-
 from types import BuiltinFunctionType, FunctionType, MethodType
 
 

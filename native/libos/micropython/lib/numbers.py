@@ -7,7 +7,10 @@ are already imported. So none of them can be a base class, and issubclass(int, N
 import sys
 
 _KINDS = {
-    "Number": (int, float, complex), "Complex": (int, float, complex), "Real": (int, float), "Rational": (int,),
+    "Number": (int, float, complex),
+    "Complex": (int, float, complex),
+    "Real": (int, float),
+    "Rational": (int,),
     "Integral": (int,),
 }
 

@@ -1,7 +1,8 @@
 """token_bytes, token_hex, token_urlsafe, choice, randbelow, randbits, compare_digest, from the host's generator."""
 
-import _host
 from hmac import compare_digest
+
+import _host
 
 
 def token_bytes(nbytes=None):

@@ -119,7 +119,9 @@ def geometric_mean(data):
         raise StatisticsError("Must have a non-empty dataset")
     for x in data:
         if x <= 0:
-            raise StatisticsError("No negative inputs allowed" if x < 0 else "geometric mean requires positive data")
+            raise StatisticsError(
+                "No negative inputs allowed" if x < 0 else "geometric mean requires positive data"
+            )
     return exp(fsum([log(x) for x in data]) / len(data))
 
 

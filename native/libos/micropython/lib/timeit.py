@@ -23,7 +23,9 @@ class Timer:
         if not (callable(setup) or isinstance(setup, str)):
             raise ValueError("setup is neither a string nor callable")
         self._setup, self._whole = _calls(setup, names), None
-        if isinstance(stmt, str):  # in one function with its loop, as a call would cost more than what is measured
+        if isinstance(
+            stmt, str
+        ):  # in one function with its loop, as a call would cost more than what is measured
             lines = "\n".join(["        " + line for line in stmt.split("\n")])
             text = f"def inner(_it, _timer):\n    _start = _timer()\n    for _i in _it:\n{lines}\n    return _timer() - _start\n"
             exec(text, names)

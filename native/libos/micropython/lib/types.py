@@ -32,7 +32,9 @@ class SimpleNamespace:
     def __repr__(self):
         kind = type(self).__name__
         kind = "namespace" if kind == "SimpleNamespace" else kind
-        return kind + "(" + ", ".join([name + "=" + repr(value) for name, value in self.__dict__.items()]) + ")"
+        return (
+            kind + "(" + ", ".join([name + "=" + repr(value) for name, value in self.__dict__.items()]) + ")"
+        )
 
     __hash__ = None
 

@@ -31,22 +31,49 @@ TYPE_CHECKING = False
 List, Dict, Set, FrozenSet, Tuple, Type, Text = list, dict, set, frozenset, tuple, type, str
 AnyStr = str
 Any = _Word("Any")
-Optional, Union, Callable, Literal, ClassVar, Final = [_Word(n) for n in "Optional Union Callable Literal ClassVar Final".split()]
-Iterable, Iterator, Sequence, Mapping, Generator = [_Word(n) for n in "Iterable Iterator Sequence Mapping Generator".split()]
+Optional, Union, Callable, Literal, ClassVar, Final = [
+    _Word(n) for n in "Optional Union Callable Literal ClassVar Final".split()
+]
+Iterable, Iterator, Sequence, Mapping, Generator = [
+    _Word(n) for n in "Iterable Iterator Sequence Mapping Generator".split()
+]
 MutableMapping, MutableSequence, Collection, Hashable, Sized = [
     _Word(n) for n in "MutableMapping MutableSequence Collection Hashable Sized".split()
 ]
 Awaitable, Coroutine, AsyncIterator, AsyncIterable, AsyncGenerator = [
     _Word(n) for n in "Awaitable Coroutine AsyncIterator AsyncIterable AsyncGenerator".split()
 ]
-Annotated, Self, Never, NoReturn, TypeAlias, Concatenate, Required, NotRequired, TypeGuard, Unpack, LiteralString = [
+(
+    Annotated,
+    Self,
+    Never,
+    NoReturn,
+    TypeAlias,
+    Concatenate,
+    Required,
+    NotRequired,
+    TypeGuard,
+    Unpack,
+    LiteralString,
+) = [
     _Word(n)
     for n in "Annotated Self Never NoReturn TypeAlias Concatenate Required NotRequired TypeGuard Unpack LiteralString".split()
 ]
 DefaultDict, OrderedDict, Counter, Deque, ChainMap, IO, TextIO, BinaryIO, Pattern, Match = [
-    _Word(n) for n in "DefaultDict OrderedDict Counter Deque ChainMap IO TextIO BinaryIO Pattern Match".split()
+    _Word(n)
+    for n in "DefaultDict OrderedDict Counter Deque ChainMap IO TextIO BinaryIO Pattern Match".split()
 ]
-AbstractSet, Container, Reversible, ContextManager, SupportsInt, SupportsFloat, ItemsView, KeysView, ValuesView = [
+(
+    AbstractSet,
+    Container,
+    Reversible,
+    ContextManager,
+    SupportsInt,
+    SupportsFloat,
+    ItemsView,
+    KeysView,
+    ValuesView,
+) = [
     _Word(n)
     for n in "AbstractSet Container Reversible ContextManager SupportsInt SupportsFloat ItemsView KeysView ValuesView".split()
 ]

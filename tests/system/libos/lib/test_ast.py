@@ -9,7 +9,7 @@ from .conftest import Same
 
 
 def test_literals_and_what_is_none(same: Same) -> None:
-    same(r'''
+    same(r"""
 import ast
 for text in ("1", " -1", "[1, 2.5, 'x', None, True]", "{'a': [1, (2,)], 'b': {}}", "()", "(1)", "1,", "{1}", "set()",
              "1+2j", "-1-2j", "3j", "0x1f", "1_000", "1e-3", ".5", "b'a\\x00'", "r'\\n'", "'a' \"b\"", "'" * 3 + "x\ny" + "'" * 3, "...",
@@ -21,7 +21,7 @@ for text in ("__import__('os')", "a", "1+1", "[x]", "f'{1}'", "1 if 1 else 2", "
         print(text, ast.literal_eval(text))
     except (ValueError, SyntaxError) as e:
         print(text, type(e).__name__)
-''')
+""")
 
 
 _VALUES = st.recursive(
@@ -31,9 +31,11 @@ _VALUES = st.recursive(
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(codec="utf-8"), max_size=6)
     | st.binary(max_size=6),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.tuples(inner, inner)
-    | st.dictionaries(st.text("ab'\"\\\n", max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text("ab'\"\\\n", max_size=3), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 

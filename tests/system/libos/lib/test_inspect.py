@@ -69,5 +69,7 @@ print(timeit.Timer("pass", timer=lambda: next(ticks)).timeit(5), timeit.Timer(la
 
 
 def test_platform_tells_of_the_guest(python_image: Image) -> None:
-    code = "import platform as p\nprint(p.python_implementation(), p.system(), p.machine(), p.python_version())"
+    code = (
+        "import platform as p\nprint(p.python_implementation(), p.system(), p.machine(), p.python_version())"
+    )
     assert Sandbox(image=python_image).run(code).stdout.decode() == "MicroPython NexusOS x86_64 3.11.0\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .conftest import Same
 
 # Where the text of a run is compared, times and the lines of tracebacks that name code are left out.
-_SHOWN = '''
+_SHOWN = """
 import io, unittest
 def show(*cases, **options):
     out = io.StringIO()
@@ -17,7 +17,7 @@ def show(*cases, **options):
         if not line.startswith("    ") and not line.startswith("  File "):
             print(line)
     return result
-'''
+"""
 
 
 def test_what_a_runner_writes(same: Same) -> None:

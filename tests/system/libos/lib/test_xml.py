@@ -58,7 +58,7 @@ print(bool(len(e)), e.text, e.get("q", 5), e.keys(), list(e), ET.iselement(e), E
 
 
 def test_what_is_no_document(same: Same) -> None:
-    same(r'''
+    same(r"""
 import xml.etree.ElementTree as ET
 for text in ("", "   ", "text", "<a>", "<a></b>", "<a></a><b/>", "<a></a>x", "<a b=1/>", "<a b='1' b='2'/>", "<a>&nope;</a>", "<a>&</a>",
              "<a", "<a b", "<a>\n <b>\n</a>", "<a><![CDATA[x</a>", "<a><!-- x</a>", "<1/>", "< a/>", "<a>]]></a>", "<x:a/>", "</a>",
@@ -67,7 +67,7 @@ for text in ("", "   ", "text", "<a>", "<a></b>", "<a></a><b/>", "<a></a>x", "<a
         print(text, ET.tostring(ET.fromstring(text)))
     except ET.ParseError as e:
         print(repr(text), e, e.code, e.position)
-''')
+""")
 
 
 @pytest.mark.parametrize("inside", ['<!ENTITY a "aaaa">', '<!ENTITY x SYSTEM "file:///etc/passwd">', ""])

@@ -58,7 +58,9 @@ class _Marked(Interpolation):
                 continue
             if following != self._open:
                 raise InterpolationSyntaxError(
-                    option, section, f"'{mark}' must be followed by '{mark}' or '{self._open}', found: {rest!r}"
+                    option,
+                    section,
+                    f"'{mark}' must be followed by '{mark}' or '{self._open}', found: {rest!r}",
                 )
             end = rest.find(close)
             if end < 3:

@@ -6,7 +6,14 @@ from configparser._read import read
 
 _UNSET = object()
 _BOOLEANS = {
-    "1": True, "yes": True, "true": True, "on": True, "0": False, "no": False, "false": False, "off": False,
+    "1": True,
+    "yes": True,
+    "true": True,
+    "on": True,
+    "0": False,
+    "no": False,
+    "false": False,
+    "off": False,
 }
 
 
@@ -16,9 +23,19 @@ class RawConfigParser:
     _only_text = False
 
     def __init__(
-        self, defaults=None, dict_type=dict, allow_no_value=False, *, delimiters=("=", ":"),
-        comment_prefixes=("#", ";"), inline_comment_prefixes=None, strict=True, empty_lines_in_values=True,
-        default_section="DEFAULT", interpolation=_UNSET, converters=None,
+        self,
+        defaults=None,
+        dict_type=dict,
+        allow_no_value=False,
+        *,
+        delimiters=("=", ":"),
+        comment_prefixes=("#", ";"),
+        inline_comment_prefixes=None,
+        strict=True,
+        empty_lines_in_values=True,
+        default_section="DEFAULT",
+        interpolation=_UNSET,
+        converters=None,
     ):
         self._sections, self._defaults, self.default_section = {}, {}, default_section
         self._delimiters, self._comments = tuple(delimiters), tuple(comment_prefixes or ())
@@ -95,7 +112,9 @@ class RawConfigParser:
 
     def read(self, filenames, encoding=None):
         done = []
-        for name in [filenames] if isinstance(filenames, (str, bytes)) or hasattr(filenames, "open") else filenames:
+        for name in (
+            [filenames] if isinstance(filenames, (str, bytes)) or hasattr(filenames, "open") else filenames
+        ):
             try:
                 with open(str(name)) as file:
                     read(self, file, str(name))

@@ -7,7 +7,7 @@ possessive repeats, atomic groups, conditionals, inline flags. Not here: DEBUG's
 from ._parse import ASCII, DOTALL, IGNORECASE, LOCALE, MULTILINE, UNICODE, VERBOSE, error
 from ._pattern import Match, Pattern
 
-A, I, L, M, S, U, X = ASCII, IGNORECASE, LOCALE, MULTILINE, DOTALL, UNICODE, VERBOSE  # noqa: E741
+A, I, L, M, S, U, X = ASCII, IGNORECASE, LOCALE, MULTILINE, DOTALL, UNICODE, VERBOSE
 PatternError = error
 NOFLAG = 0
 RegexFlag = int

@@ -187,7 +187,13 @@ class Pattern:
         raise NotImplementedError("Pattern.scanner is not in the sandbox")
 
     def __repr__(self):
-        names = [("re.IGNORECASE", 2), ("re.MULTILINE", 8), ("re.DOTALL", 16), ("re.VERBOSE", 64), ("re.ASCII", 256)]
+        names = [
+            ("re.IGNORECASE", 2),
+            ("re.MULTILINE", 8),
+            ("re.DOTALL", 16),
+            ("re.VERBOSE", 64),
+            ("re.ASCII", 256),
+        ]
         shown = "|".join([name for name, bit in names if self.flags & bit])
         return "re.compile(" + repr(self.pattern) + (", " + shown if shown else "") + ")"
 

@@ -26,7 +26,7 @@ def _cut(*values):
 def _middle(text, before, after):
     skipped = len(text) - before - after
     if skipped > 12:
-        text = f"{text[:before]}[{skipped} chars]{text[len(text) - after:]}"
+        text = f"{text[:before]}[{skipped} chars]{text[len(text) - after :]}"
     return text
 
 
@@ -246,7 +246,9 @@ class Asserts:
         lines = []
         for found, which in ((missing, "first"), (added, "second")):
             if found:
-                lines.append(f"Items in the {which} set but not the {'second' if which == 'first' else 'first'}:")
+                lines.append(
+                    f"Items in the {which} set but not the {'second' if which == 'first' else 'first'}:"
+                )
                 lines.extend([repr(item) for item in found])
         self._fail(msg, "\n".join(lines))
 
@@ -265,7 +267,9 @@ class Asserts:
         differences = count_difference(list(first), list(second))
         if differences:
             lines = ["Element counts were not equal:"]
-            lines.extend([f"First has {here}, Second has {there}:  {item!r}" for here, there, item in differences])
+            lines.extend(
+                [f"First has {here}, Second has {there}:  {item!r}" for here, there, item in differences]
+            )
             words = self._truncateMessage(lines[0] + "\n", "\n".join(lines[1:]))
             self._fail(msg, words)
 

@@ -255,7 +255,9 @@ class _Part:
     def _words(self):
         words = [] if self._message is None else [f"[{self._message}]"]
         if self._named:
-            words.append("({})".format(", ".join([f"{name}={value!r}" for name, value in self._named.items()])))
+            words.append(
+                "({})".format(", ".join([f"{name}={value!r}" for name, value in self._named.items()]))
+            )
         return " ".join(words) or "(<subtest>)"
 
     def id(self):

@@ -14,7 +14,9 @@ def pretty_difference(first, second):
     import difflib
     import pprint
 
-    return "\n" + "\n".join(difflib.ndiff(pprint.pformat(first).splitlines(), pprint.pformat(second).splitlines()))
+    return "\n" + "\n".join(
+        difflib.ndiff(pprint.pformat(first).splitlines(), pprint.pformat(second).splitlines())
+    )
 
 
 def sequence_difference(kind, first, second):

@@ -1,7 +1,6 @@
 """unittest.main(): the tests of this program, run with the words of its command line."""
 
 import sys
-
 from unittest._result import TextTestRunner
 from unittest._suite import defaultTestLoader
 
@@ -10,8 +9,20 @@ class TestProgram:
     """Takes -v, -q, -f, -k PATTERN and names of tests. Ends the program, status 1 if a test failed."""
 
     def __init__(
-        self, module="__main__", defaultTest=None, argv=None, testRunner=None, testLoader=defaultTestLoader,
-        exit=True, verbosity=1, failfast=None, catchbreak=None, buffer=None, warnings=None, *, tb_locals=False,
+        self,
+        module="__main__",
+        defaultTest=None,
+        argv=None,
+        testRunner=None,
+        testLoader=defaultTestLoader,
+        exit=True,
+        verbosity=1,
+        failfast=None,
+        catchbreak=None,
+        buffer=None,
+        warnings=None,
+        *,
+        tb_locals=False,
     ):
         self.module = __import__(module) if isinstance(module, str) else module
         self.verbosity, self.failfast, self.exit = verbosity, bool(failfast), exit

@@ -2,7 +2,6 @@
 
 import sys
 import time
-
 from unittest._case import class_name
 
 
@@ -186,8 +185,16 @@ class TextTestRunner:
     resultclass = TextTestResult
 
     def __init__(
-        self, stream=None, descriptions=True, verbosity=1, failfast=False, buffer=False, resultclass=None,
-        warnings=None, *, tb_locals=False,
+        self,
+        stream=None,
+        descriptions=True,
+        verbosity=1,
+        failfast=False,
+        buffer=False,
+        resultclass=None,
+        warnings=None,
+        *,
+        tb_locals=False,
     ):
         self.stream = _Stream(sys.stderr if stream is None else stream)
         self.descriptions, self.verbosity, self.failfast = descriptions, verbosity, failfast
@@ -210,8 +217,11 @@ class TextTestRunner:
             write(result.separator2)
         write(f"Ran {run} test{'' if run == 1 else 's'} in {took:.3f}s\n")
         counts = [
-            ("failures", result.failures), ("errors", result.errors), ("skipped", result.skipped),
-            ("expected failures", result.expectedFailures), ("unexpected successes", result.unexpectedSuccesses),
+            ("failures", result.failures),
+            ("errors", result.errors),
+            ("skipped", result.skipped),
+            ("expected failures", result.expectedFailures),
+            ("unexpected successes", result.unexpectedSuccesses),
         ]
         words = ", ".join([f"{word}={len(kept)}" for word, kept in counts if kept])
         write(("OK" if result.wasSuccessful() else "FAILED") + (f" ({words})" if words else ""))

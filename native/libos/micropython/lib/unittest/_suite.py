@@ -1,7 +1,6 @@
 """Suites run tests in order, with what their classes and modules set up; loaders find tests and make suites."""
 
 import sys
-
 from unittest._case import SkipTest, TestCase, class_name
 
 
@@ -149,7 +148,11 @@ class TestLoader:
     def getTestCaseNames(self, testCaseClass):
         prefix, names = self.testMethodPrefix, []
         for name in _names(testCaseClass, []):
-            if name.startswith(prefix) and callable(getattr(testCaseClass, name)) and self._wanted(testCaseClass, name):
+            if (
+                name.startswith(prefix)
+                and callable(getattr(testCaseClass, name))
+                and self._wanted(testCaseClass, name)
+            ):
                 names.append(name)
         return sorted(names)
 
@@ -171,7 +174,11 @@ class TestLoader:
         suites = []
         for name in sorted(dir(module)):
             thing = getattr(module, name)
-            if isinstance(thing, type) and issubclass(thing, TestCase) and thing.__module__ != "unittest._case":
+            if (
+                isinstance(thing, type)
+                and issubclass(thing, TestCase)
+                and thing.__module__ != "unittest._case"
+            ):
                 suites.append(self.loadTestsFromTestCase(thing))
         return self.suiteClass(suites)
 

@@ -4,7 +4,6 @@ Lacks: openers and handlers, proxies, cookies; `timeout` is the run's. Headers o
 """
 
 from io import BytesIO
-
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlsplit
 

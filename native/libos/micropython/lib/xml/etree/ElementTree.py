@@ -194,7 +194,13 @@ def parse(source, parser=None):
 
 
 def tostring(
-    element, encoding=None, method=None, *, xml_declaration=None, default_namespace=None, short_empty_elements=True
+    element,
+    encoding=None,
+    method=None,
+    *,
+    xml_declaration=None,
+    default_namespace=None,
+    short_empty_elements=True,
 ):
     parts = []
     ElementTree(element)._write(
@@ -289,7 +295,13 @@ class ElementTree:
         write(put, self._root, default_namespace, method, short, (Comment, ProcessingInstruction))
 
     def write(
-        self, file_or_filename, encoding=None, xml_declaration=None, default_namespace=None, method=None, *,
+        self,
+        file_or_filename,
+        encoding=None,
+        xml_declaration=None,
+        default_namespace=None,
+        method=None,
+        *,
         short_empty_elements=True,
     ):
         parts = []
@@ -305,7 +317,23 @@ class ElementTree:
 
 
 __all__ = [
-    "PI", "XML", "XMLID", "Comment", "Element", "ElementTree", "ParseError", "ProcessingInstruction", "QName",
-    "SubElement", "dump", "fromstring", "fromstringlist", "indent", "iselement", "parse", "register_namespace",
-    "tostring", "tostringlist",
+    "PI",
+    "XML",
+    "XMLID",
+    "Comment",
+    "Element",
+    "ElementTree",
+    "ParseError",
+    "ProcessingInstruction",
+    "QName",
+    "SubElement",
+    "dump",
+    "fromstring",
+    "fromstringlist",
+    "indent",
+    "iselement",
+    "parse",
+    "register_namespace",
+    "tostring",
+    "tostringlist",
 ]

@@ -12,9 +12,17 @@ class ParseError(SyntaxError):
 _MISPLACED = "XML or text declaration not at start of entity"
 _CODES = {
     _MISPLACED: 17,
-    "syntax error": 2, "no element found": 3, "not well-formed (invalid token)": 4, "unclosed token": 5,
-    "mismatched tag": 7, "duplicate attribute": 8, "junk after document element": 9, "undefined entity": 11,
-    "reference to invalid character number": 14, "unclosed CDATA section": 20, "unbound prefix": 27,
+    "syntax error": 2,
+    "no element found": 3,
+    "not well-formed (invalid token)": 4,
+    "unclosed token": 5,
+    "mismatched tag": 7,
+    "duplicate attribute": 8,
+    "junk after document element": 9,
+    "undefined entity": 11,
+    "reference to invalid character number": 14,
+    "unclosed CDATA section": 20,
+    "unbound prefix": 27,
     "documents with a DTD are refused": 0,
 }
 
@@ -99,7 +107,11 @@ class Reader:
                     number = int(name[2:], 16) if name[1] == "x" else int(name[1:])
                 except (ValueError, IndexError):
                     raise self.bad(at + 2)
-                if number > 0x10FFFF or 0xD800 <= number < 0xE000 or (number < 32 and number not in (9, 10, 13)):
+                if (
+                    number > 0x10FFFF
+                    or 0xD800 <= number < 0xE000
+                    or (number < 32 and number not in (9, 10, 13))
+                ):
                     raise self.error("reference to invalid character number", at)
                 result += chr(number)
             elif name in _ENTITIES:

@@ -110,7 +110,12 @@ def iterfind(root, path, namespaces=None):
         if kind == "tag":
             chosen = [child for element in chosen for child in element if _fits(child, value)]
         elif kind == "any":
-            chosen = [one for element in chosen for one in element.iter() if one is not element and _fits(one, value)]
+            chosen = [
+                one
+                for element in chosen
+                for one in element.iter()
+                if one is not element and _fits(one, value)
+            ]
         elif kind == "up":
             chosen = _once([parents[id(element)] for element in chosen if id(element) in parents])
         elif kind == "if":

@@ -1,14 +1,32 @@
 """Elements as XML text."""
 
 _PREFIXES = {
-    "http://www.w3.org/XML/1998/namespace": "xml", "http://www.w3.org/1999/xhtml": "html",
-    "http://www.w3.org/1999/02/22-rdf-syntax-ns#": "rdf", "http://schemas.xmlsoap.org/wsdl/": "wsdl",
-    "http://www.w3.org/2001/XMLSchema": "xs", "http://www.w3.org/2001/XMLSchema-instance": "xsi",
+    "http://www.w3.org/XML/1998/namespace": "xml",
+    "http://www.w3.org/1999/xhtml": "html",
+    "http://www.w3.org/1999/02/22-rdf-syntax-ns#": "rdf",
+    "http://schemas.xmlsoap.org/wsdl/": "wsdl",
+    "http://www.w3.org/2001/XMLSchema": "xs",
+    "http://www.w3.org/2001/XMLSchema-instance": "xsi",
     "http://purl.org/dc/elements/1.1/": "dc",
 }
 _VOID = (
-    "area", "base", "basefont", "br", "col", "embed", "frame", "hr", "img", "input", "isindex", "link", "meta",
-    "param", "source", "track", "wbr",
+    "area",
+    "base",
+    "basefont",
+    "br",
+    "col",
+    "embed",
+    "frame",
+    "hr",
+    "img",
+    "input",
+    "isindex",
+    "link",
+    "meta",
+    "param",
+    "source",
+    "track",
+    "wbr",
 )
 
 
@@ -23,7 +41,14 @@ def register_namespace(prefix, uri):
 
 def escaped_text(text, encoding):
     """The text as bytes, what the encoding lacks as references to characters."""
-    top = {"utf-8": 0x110000, "utf8": 0x110000, "us-ascii": 128, "ascii": 128, "iso-8859-1": 256, "latin-1": 256}
+    top = {
+        "utf-8": 0x110000,
+        "utf8": 0x110000,
+        "us-ascii": 128,
+        "ascii": 128,
+        "iso-8859-1": 256,
+        "latin-1": 256,
+    }
     if encoding.lower() not in top:
         raise LookupError(f"unknown encoding: {encoding}")
     top = top[encoding.lower()]
