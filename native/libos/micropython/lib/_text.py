@@ -1,7 +1,7 @@
 """Text over files of bytes: what open() gives without "b", and io.TextIOWrapper.
 
-Lacks: encodings but UTF-8 (with or without a mark), ASCII and Latin-1; errors but strict, replace and ignore.
-Invariant: tell() is the place in the bytes of what was not read yet.
+Lacks: encodings but UTF-8 (with or without a mark), ASCII and Latin-1; errors but strict, replace and
+ignore. Invariant: tell() is the place in the bytes of what was not read yet.
 """
 
 from _binary import lines_of

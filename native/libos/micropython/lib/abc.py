@@ -1,4 +1,6 @@
-"""ABC, abstractmethod, ABCMeta: an abstract class refuses to be instantiated. Lacks: register of virtual subclasses."""
+"""ABC, abstractmethod, ABCMeta: an abstract class refuses to be instantiated. Lacks: register of virtual
+subclasses.
+"""
 
 import builtins
 
@@ -38,7 +40,7 @@ def _remembering(builtin):
     return made
 
 
-# In a class body `@property` over `@abstractmethod` must be known as abstract; a property cannot carry a mark.
+# In a class body `@property` over `@abstractmethod` must be known as abstract; a property cannot carry a mark.  # noqa: E501 - one line of words
 builtins.property = _remembering(property)
 builtins.classmethod = _remembering(classmethod)
 builtins.staticmethod = _remembering(staticmethod)

@@ -1,7 +1,8 @@
-"""ArgumentParser with positional and optional arguments, types, choices, nargs, actions, Namespace, SUPPRESS.
+"""ArgumentParser with positional and optional arguments, types, choices, nargs, actions, Namespace,
+SUPPRESS.
 
-Errors have CPython's words and exit with 2. Lacks: subcommands, groups, prefixes of options, usage text that wraps,
-parents, fromfile_prefix_chars.
+Errors have CPython's words and exit with 2. Lacks: subcommands, groups, prefixes of options, usage text
+that wraps, parents, fromfile_prefix_chars.
 """
 
 import sys

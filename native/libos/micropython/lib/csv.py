@@ -1,4 +1,6 @@
-"""reader, writer, DictReader, DictWriter, Sniffer-less; dialects excel, excel-tab and unix, and their options."""
+"""reader, writer, DictReader, DictWriter, Sniffer-less; dialects excel, excel-tab and unix, and their
+options.
+"""
 
 QUOTE_MINIMAL, QUOTE_ALL, QUOTE_NONNUMERIC, QUOTE_NONE = range(4)
 
@@ -48,7 +50,7 @@ def _options(dialect, changes):
     for name in _OPTIONS:
         setattr(made, name, changes.pop(name) if name in changes else getattr(base, name))
     if changes:
-        raise TypeError(f"'{list(changes)[0]}' is an invalid keyword argument for this function")
+        raise TypeError(f"'{list(changes)[0]}' is an invalid keyword argument for this function")  # noqa: RUF015
     if not isinstance(made.delimiter, str) or len(made.delimiter) != 1:
         raise TypeError('"delimiter" must be a 1-character string')
     return made
@@ -107,7 +109,7 @@ class reader:
                 elif c in "\r\n":
                     if line[at:].strip("\r\n"):
                         raise Error(
-                            "new-line character seen in unquoted field - do you need to open the file with newline=''?"
+                            "new-line character seen in unquoted field - do you need to open the file with newline=''?"  # noqa: E501 - one line of words
                         )
                     at = size
                     if not started and not field and not quoted:

@@ -1,7 +1,8 @@
-"""dataclass, field, fields, asdict, astuple, replace, make_dataclass, is_dataclass, FrozenInstanceError, KW_ONLY.
+"""dataclass, field, fields, asdict, astuple, replace, make_dataclass, is_dataclass, FrozenInstanceError,
+KW_ONLY.
 
-`Field.type` is a class where the annotation names a builtin one, and the annotation's text otherwise. Lacks: slots that save memory,
-weakref_slot, match_args.
+`Field.type` is a class where the annotation names a builtin one, and the annotation's text otherwise.
+Lacks: slots that save memory, weakref_slot, match_args.
 """
 
 

@@ -1,4 +1,5 @@
-"""Enum, IntEnum, StrEnum, Flag, IntFlag, auto, unique, member aliases, `Color["RED"]`, `Color(1)`, `_missing_`.
+"""Enum, IntEnum, StrEnum, Flag, IntFlag, auto, unique, member aliases, `Color["RED"]`, `Color(1)`,
+`_missing_`.
 
 Lacks: metaclasses, boundaries of flags, verify, and an int on the left
 of `<` with an IntEnum on the right.
@@ -265,7 +266,7 @@ class Flag(Enum):
             width = max(value, every).bit_length()
             zeros = lambda n: "0b0 " + "".join([str(n >> at & 1) for at in range(width - 1, -1, -1)])
             raise ValueError(
-                f"<flag {cls.__name__!r}> invalid value {value!r}\n    given {zeros(value)}\n  allowed {zeros(every)}"
+                f"<flag {cls.__name__!r}> invalid value {value!r}\n    given {zeros(value)}\n  allowed {zeros(every)}"  # noqa: E501 - one line of words
             )
         member = object.__new__(cls)
         if keeps:

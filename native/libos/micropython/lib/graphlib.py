@@ -1,4 +1,4 @@
-"""TopologicalSorter and CycleError. Nodes that are ready together come in the order in which they were added."""
+"""TopologicalSorter and CycleError. Nodes that are ready together come in the order in which they were added."""  # noqa: E501 - one line of words
 
 
 class CycleError(ValueError):

@@ -1,8 +1,9 @@
-"""isfunction, ismethod, isclass, isroutine, isgenerator... and their like, getmembers, getmro, getdoc, cleandoc.
+"""isfunction, ismethod, isclass, isroutine, isgenerator... and their like, getmembers, getmro, getdoc,
+cleandoc.
 
-The interpreter keeps neither names of parameters nor frames: lacks signature, getsource, stack, currentframe.
-Generators and coroutines are one type here, so each of their tests is true of both. getdoc knows the docstrings
-of classes and modules; functions keep none.
+The interpreter keeps neither names of parameters nor frames: lacks signature, getsource, stack,
+currentframe. Generators and coroutines are one type here, so each of their tests is true of both. getdoc
+knows the docstrings of classes and modules; functions keep none.
 """
 
 import sys as _sys

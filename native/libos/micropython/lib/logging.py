@@ -1,7 +1,8 @@
 """getLogger, basicConfig, Logger, Handler, StreamHandler, Formatter, NullHandler.
 
-Formats as CPython's with the styles % and {. Where a record was made (lineno, filename) is not known: they are
-0 and "". Lacks: style $, FileHandler, LoggerAdapter, logging.config, logging.handlers, filters by name, threads.
+Formats as CPython's with the styles % and {. Where a record was made (lineno, filename) is not known: they
+are 0 and "". Lacks: style $, FileHandler, LoggerAdapter, logging.config, logging.handlers, filters by
+name, threads.
 """
 
 import sys

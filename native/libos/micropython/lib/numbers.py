@@ -1,7 +1,8 @@
 """Number, Complex, Real, Rational, Integral: what isinstance is asked of numbers.
 
-Each is a tuple of the types that belong to it: the built-in ones, and Fraction and Decimal where their modules
-are already imported. So none of them can be a base class, and issubclass(int, Number) works as in CPython.
+Each is a tuple of the types that belong to it: the built-in ones, and Fraction and Decimal where their
+modules are already imported. So none of them can be a base class, and issubclass(int, Number) works as in
+CPython.
 """
 
 import sys

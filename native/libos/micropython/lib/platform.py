@@ -1,6 +1,7 @@
 """python_version, python_implementation, system, machine, platform, uname and their like, of this guest.
 
-The language is that of CPython 3.11 as far as it goes, so that is the version told. Nothing is told of the host.
+The language is that of CPython 3.11 as far as it goes, so that is the version told. Nothing is told of the
+host.
 """
 
 import sys

@@ -1,4 +1,5 @@
-"""timeit, repeat, default_timer, Timer. Code given as text runs with `globals`, or with nothing but the builtins.
+"""timeit, repeat, default_timer, Timer. Code given as text runs with `globals`, or with nothing but the
+builtins.
 
 Lacks: the command line; Timer.print_exc prints the plain traceback.
 """
@@ -27,7 +28,7 @@ class Timer:
             stmt, str
         ):  # in one function with its loop, as a call would cost more than what is measured
             lines = "\n".join(["        " + line for line in stmt.split("\n")])
-            text = f"def inner(_it, _timer):\n    _start = _timer()\n    for _i in _it:\n{lines}\n    return _timer() - _start\n"
+            text = f"def inner(_it, _timer):\n    _start = _timer()\n    for _i in _it:\n{lines}\n    return _timer() - _start\n"  # noqa: E501 - one line of words
             exec(text, names)
             self._whole = names["inner"]
         self._stmt = None if self._whole else _calls(stmt, names)

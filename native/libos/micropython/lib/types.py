@@ -1,7 +1,7 @@
 """SimpleNamespace, MappingProxyType, and the types of functions, methods, generators and modules.
 
-ModuleType makes a plain namespace with a name. GeneratorType is also the type of coroutines. Lacks: CodeType,
-FrameType, TracebackType, DynamicClassAttribute, new_class.
+ModuleType makes a plain namespace with a name. GeneratorType is also the type of coroutines. Lacks:
+CodeType, FrameType, TracebackType, DynamicClassAttribute, new_class.
 """
 
 import sys as _sys

@@ -1,4 +1,4 @@
-"""Names for annotations, which mean nothing when code runs; NamedTuple, TypedDict and cast do what they do."""
+"""Names for annotations, which mean nothing when code runs; NamedTuple, TypedDict and cast do what they do."""  # noqa: E501 - one line of words
 
 
 class _Word:
@@ -57,7 +57,7 @@ Awaitable, Coroutine, AsyncIterator, AsyncIterable, AsyncGenerator = [
     LiteralString,
 ) = [
     _Word(n)
-    for n in "Annotated Self Never NoReturn TypeAlias Concatenate Required NotRequired TypeGuard Unpack LiteralString".split()
+    for n in "Annotated Self Never NoReturn TypeAlias Concatenate Required NotRequired TypeGuard Unpack LiteralString".split()  # noqa: E501 - one line of words
 ]
 DefaultDict, OrderedDict, Counter, Deque, ChainMap, IO, TextIO, BinaryIO, Pattern, Match = [
     _Word(n)
@@ -75,7 +75,7 @@ DefaultDict, OrderedDict, Counter, Deque, ChainMap, IO, TextIO, BinaryIO, Patter
     ValuesView,
 ) = [
     _Word(n)
-    for n in "AbstractSet Container Reversible ContextManager SupportsInt SupportsFloat ItemsView KeysView ValuesView".split()
+    for n in "AbstractSet Container Reversible ContextManager SupportsInt SupportsFloat ItemsView KeysView ValuesView".split()  # noqa: E501 - one line of words
 ]
 
 

@@ -1,4 +1,5 @@
-"""warn, simplefilter, filterwarnings, resetwarnings, catch_warnings, showwarning, formatwarning, warn_explicit.
+"""warn, simplefilter, filterwarnings, resetwarnings, catch_warnings, showwarning, formatwarning,
+warn_explicit.
 
 A message goes to stderr as "FILE:LINE: Category: text"; where it was raised is not known, so the form is
 "sys:1: Category: text". Filters match the category and the start of the message. Lacks: modules and lines.

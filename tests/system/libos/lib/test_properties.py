@@ -81,7 +81,7 @@ for text in CASES:
         print(e)
         continue
     for options in ({}, {"indent": 2}, {"ensure_ascii": False, "separators": (",", ":")}):
-        print(json.dumps(value, **options))
+        print(ascii(json.dumps(value, **options)))  # a lone surrogate cannot be printed
 """
 
 

@@ -1,7 +1,8 @@
-"""run, gather, sleep, create_task, wait_for, Queue, Event, Lock, Semaphore, TimeoutError, CancelledError, timeout.
+"""run, gather, sleep, create_task, wait_for, Queue, Event, Lock, Semaphore, TimeoutError, CancelledError,
+timeout.
 
-One loop, of this guest alone; it sleeps by the host's clock. Lacks: streams, subprocesses, threads, executors,
-TaskGroup, wait, and generators that are `async` (the interpreter has none).
+One loop, of this guest alone; it sleeps by the host's clock. Lacks: streams, subprocesses, threads,
+executors, TaskGroup, wait, and generators that are `async` (the interpreter has none).
 """
 
 from asyncio._locks import BoundedSemaphore, Event, Lock, Semaphore

@@ -68,7 +68,7 @@ class InterpolationSyntaxError(InterpolationError):
 class InterpolationDepthError(InterpolationError):
     def __init__(self, option, section, rawval):
         text = (
-            f"Recursion limit exceeded in value substitution: option {option!r} in section {section!r} contains "
+            f"Recursion limit exceeded in value substitution: option {option!r} in section {section!r} contains "  # noqa: E501 - one line of words
             f"an interpolation key which cannot be substituted in 10 steps. Raw value: {rawval!r}"
         )
         super().__init__(option, section, text)

@@ -1,4 +1,4 @@
-"""The parser: sections of options, what they inherit from the default section, and what is written of them."""
+"""The parser: sections of options, what they inherit from the default section, and what is written of them."""  # noqa: E501 - one line of words
 
 from configparser._errors import DuplicateSectionError, NoOptionError, NoSectionError
 from configparser._interpolation import BasicInterpolation, Interpolation

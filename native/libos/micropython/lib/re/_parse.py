@@ -2,8 +2,10 @@
 
 A tree is a tuple: ("char", code) ("set", Set) ("cat", trees) ("alt", trees) ("rep", tree, low, high, kind)
 ("group", number, tree) ("ref", number) ("at", kind) ("look", ahead, wanted, tree) ("atomic", tree)
-("cond", number, yes, no). `high` is None where there is no bound; `kind` is greedy, lazy or possessive. Flags are
-taken into the trees, so that the compiler knows nothing of them but for the case of ("ref", ..., ignore)."""
+("cond", number, yes, no). `high` is None where there is no bound; `kind` is greedy, lazy or possessive.
+Flags are taken into the trees, so that the compiler knows nothing of them but for the case of ("ref", ...,
+ignore).
+"""
 
 from ._sets import Set, category, one_of
 

@@ -1,7 +1,8 @@
 """Pattern and Match.
 
-A text is run over as bytes where it is ASCII, else as a list of its codes: both give a character by its place at
-once. The last text's form is kept, as programs scan one text many times."""
+A text is run over as bytes where it is ASCII, else as a list of its codes: both give a character by its
+place at once. The last text's form is kept, as programs scan one text many times.
+"""
 
 from ._parse import Parser
 from ._program import Program

@@ -1,7 +1,9 @@
-"""TestCase, subTest, skip, expectedFailure, main, TestSuite, TestLoader, TextTestRunner, IsolatedAsyncioTestCase.
+"""TestCase, subTest, skip, expectedFailure, main, TestSuite, TestLoader, TextTestRunner,
+IsolatedAsyncioTestCase.
 
-What is printed is CPython 3.11's, tracebacks without the runner's own calls. Functions have no docstrings here,
-so a test is always described by its name. Lacks: mock, discovery of files, buffering of output, load_tests.
+What is printed is CPython 3.11's, tracebacks without the runner's own calls. Functions have no docstrings
+here, so a test is always described by its name. Lacks: mock, discovery of files, buffering of output,
+load_tests.
 """
 
 from unittest._case import (

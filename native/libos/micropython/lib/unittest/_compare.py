@@ -40,7 +40,7 @@ def sequence_difference(kind, first, second):
 
 
 def count_difference(first, second):
-    """(times in first, times in second, element) of each element whose times differ; none need be hashable."""
+    """(times in first, times in second, element) of each element whose times differ; none need be hashable."""  # noqa: E501 - one line of words
     found = []  # [element, times in first, times in second]
     for which, elements in ((1, first), (2, second)):
         for element in elements:

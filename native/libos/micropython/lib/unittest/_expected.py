@@ -1,4 +1,6 @@
-"""What a `with self.assert...():` expects of its body: an exception, a warning, messages of a logger, or none."""
+"""What a `with self.assert...():` expects of its body: an exception, a warning, messages of a logger, or
+none.
+"""
 
 
 class _Context:

@@ -78,7 +78,7 @@ class TestResult:
 
     def __repr__(self):
         return (
-            f"<{class_name(type(self)).replace('._result.', '.result.' if type(self) is TestResult else '.runner.')} "
+            f"<{class_name(type(self)).replace('._result.', '.result.' if type(self) is TestResult else '.runner.')} "  # noqa: E501 - one line of words
             f"run={self.testsRun} errors={len(self.errors)} failures={len(self.failures)}>"
         )
 

@@ -1,4 +1,4 @@
-"""Suites run tests in order, with what their classes and modules set up; loaders find tests and make suites."""
+"""Suites run tests in order, with what their classes and modules set up; loaders find tests and make suites."""  # noqa: E501 - one line of words
 
 import sys
 from unittest._case import SkipTest, TestCase, class_name

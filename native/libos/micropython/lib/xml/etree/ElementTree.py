@@ -1,7 +1,8 @@
-"""fromstring, XML, parse, Element, SubElement, ElementTree, tostring, indent, dump, Comment, find and its like.
+"""fromstring, XML, parse, Element, SubElement, ElementTree, tostring, indent, dump, Comment, find and its
+like.
 
-Refuses documents with a DTD: entities of a document's own are how XML attacks its reader. Lacks: iterparse,
-XMLPullParser, TreeBuilder of one's own, C14N, encodings but UTF-8, Latin-1 and ASCII.
+Refuses documents with a DTD: entities of a document's own are how XML attacks its reader. Lacks:
+iterparse, XMLPullParser, TreeBuilder of one's own, C14N, encodings but UTF-8, Latin-1 and ASCII.
 """
 
 from xml.etree._parse import ParseError, Reader, build
