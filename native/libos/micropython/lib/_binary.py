@@ -3,9 +3,8 @@
 Knows nothing of paths. Invariant: what is written is seen at once by all who have the file open.
 """
 
-from uio import IOBase
-
 from _files import PIECE, UnsupportedOperation, failure
+from uio import IOBase
 
 
 class Binary(IOBase):

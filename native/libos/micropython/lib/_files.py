@@ -1,8 +1,8 @@
 """Files of a guest: those below /tmp, kept in its memory, and what of the host was granted, for reading.
 
-open() is the builtin; io, os, pathlib and others use the rest. Text is UTF-8 (with or without a mark), ASCII
-or Latin-1. Lacks: file descriptors, permissions, links, other encodings. Invariant: nothing of the host is
-written.
+open() is the builtin; io, os, pathlib and others use the rest. Text is UTF-8 (with or without a mark),
+ASCII or Latin-1. Lacks: file descriptors, permissions, links, other encodings. Invariant: nothing of the
+host is written.
 """
 
 import _host

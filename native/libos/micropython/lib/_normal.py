@@ -113,7 +113,7 @@ class NormalDist:
 
 
 def _quantile(p):
-    """The standard normal's: bisection of its cdf, then Newton's steps, to the last digit or the one before."""
+    """The standard normal's: bisection of its cdf, then Newton's steps, to the last digit or the one before."""  # noqa: E501 - one line of words
     low, high = -40.0, 40.0
     for _ in range(60):
         middle = (low + high) / 2

@@ -1,13 +1,12 @@
 """Text over files of bytes: what open() gives without "b", and io.TextIOWrapper.
 
-Lacks: encodings but UTF-8 (with or without a mark), ASCII and Latin-1; errors but strict, replace and ignore.
-Invariant: tell() is the place in the bytes of what was not read yet.
+Lacks: encodings but UTF-8 (with or without a mark), ASCII and Latin-1; errors but strict, replace and
+ignore. Invariant: tell() is the place in the bytes of what was not read yet.
 """
-
-from uio import IOBase
 
 from _binary import lines_of
 from _files import UnsupportedOperation
+from uio import IOBase
 
 _NAMES = {
     "utf8": "utf-8",

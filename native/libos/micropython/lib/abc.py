@@ -1,4 +1,6 @@
-"""ABC, abstractmethod, ABCMeta: an abstract class refuses to be instantiated. Lacks: register of virtual subclasses."""
+"""ABC, abstractmethod, ABCMeta: an abstract class refuses to be instantiated. Lacks: register of virtual
+subclasses.
+"""
 
 import builtins
 
@@ -38,7 +40,7 @@ def _remembering(builtin):
     return made
 
 
-# In a class body `@property` over `@abstractmethod` must be known as abstract; a property cannot carry a mark.
+# In a class body `@property` over `@abstractmethod` must be known as abstract; a property cannot carry a mark.  # noqa: E501 - one line of words
 builtins.property = _remembering(property)
 builtins.classmethod = _remembering(classmethod)
 builtins.staticmethod = _remembering(staticmethod)
@@ -68,7 +70,11 @@ class ABC:
             for name in getattr(base, "__abstractmethods__", ()):
                 left[name] = None
         for name, value in cls.__dict__.items():
-            if id(value) in _held or isinstance(value, _Abstract) or getattr(value, "__isabstractmethod__", False):
+            if (
+                id(value) in _held
+                or isinstance(value, _Abstract)
+                or getattr(value, "__isabstractmethod__", False)
+            ):
                 left[name] = None
             else:
                 left.pop(name, None)
@@ -79,5 +85,7 @@ class ABC:
         if left:
             names = ", ".join(left)
             s = "" if len(left) == 1 else "s"
-            raise TypeError(f"Can't instantiate abstract class {cls.__name__} with abstract method{s} {names}")
+            raise TypeError(
+                f"Can't instantiate abstract class {cls.__name__} with abstract method{s} {names}"
+            )
         return object.__new__(cls)

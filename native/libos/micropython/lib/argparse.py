@@ -1,7 +1,8 @@
-"""ArgumentParser with positional and optional arguments, types, choices, nargs, actions, Namespace, SUPPRESS.
+"""ArgumentParser with positional and optional arguments, types, choices, nargs, actions, Namespace,
+SUPPRESS.
 
-Errors have CPython's words and exit with 2. Lacks: subcommands, groups, prefixes of options, usage text that wraps,
-parents, fromfile_prefix_chars.
+Errors have CPython's words and exit with 2. Lacks: subcommands, groups, prefixes of options, usage text
+that wraps, parents, fromfile_prefix_chars.
 """
 
 import sys
@@ -23,7 +24,11 @@ class Namespace:
             setattr(self, name, value)
 
     def __repr__(self):
-        return "Namespace(" + ", ".join([name + "=" + repr(value) for name, value in self.__dict__.items()]) + ")"
+        return (
+            "Namespace("
+            + ", ".join([name + "=" + repr(value) for name, value in self.__dict__.items()])
+            + ")"
+        )
 
     def __eq__(self, other):
         return isinstance(other, Namespace) and self.__dict__ == other.__dict__
@@ -33,16 +38,43 @@ class Namespace:
 
 
 class _Argument:
-    def __init__(self, names, action="store", nargs=None, const=None, default=None, type=None, choices=None,
-                 required=False, help=None, metavar=None, dest=None, version=None):
+    def __init__(
+        self,
+        names,
+        action="store",
+        nargs=None,
+        const=None,
+        default=None,
+        type=None,
+        choices=None,
+        required=False,
+        help=None,
+        metavar=None,
+        dest=None,
+        version=None,
+    ):
         self.names, self.action, self.nargs, self.const, self.default = names, action, nargs, const, default
-        self.type, self.choices, self.required, self.help, self.metavar = type, choices, required, help, metavar
+        self.type, self.choices, self.required, self.help, self.metavar = (
+            type,
+            choices,
+            required,
+            help,
+            metavar,
+        )
         self.version, self.positional = version, names[0][:1] != "-"
         if not dest:
             long = [name for name in names if name[:2] == "--"]
             dest = (long or list(names))[0].lstrip("-").replace("-", "_") if not self.positional else names[0]
         self.dest = dest
-        self.flag = action in ("store_true", "store_false", "store_const", "count", "help", "version", "append_const")
+        self.flag = action in (
+            "store_true",
+            "store_false",
+            "store_const",
+            "count",
+            "help",
+            "version",
+            "append_const",
+        )
         if action in ("store_true", "store_false"):
             self.const = action == "store_true"
             if default is None:
@@ -68,7 +100,9 @@ class _Argument:
             return word
         if isinstance(count, int):
             return " ".join([word] * count)
-        return {"?": "[%s]", "*": "[%s ...]", "+": word + " [%s ...]", "...": "..."}[count].replace("%s", word)
+        return {"?": "[%s]", "*": "[%s ...]", "+": word + " [%s ...]", "...": "..."}[count].replace(
+            "%s", word
+        )
 
 
 class ArgumentParser:
@@ -151,7 +185,11 @@ class ArgumentParser:
         for one in self._arguments:
             if one.dest != SUPPRESS and one.default != SUPPRESS and not hasattr(space, one.dest):
                 value = self._defaults.get(one.dest, one.default)
-                setattr(space, one.dest, self._convert(one, value) if isinstance(value, str) and one.type else value)
+                setattr(
+                    space,
+                    one.dest,
+                    self._convert(one, value) if isinstance(value, str) and one.type else value,
+                )
         for name, value in self._defaults.items():
             if not hasattr(space, name):
                 setattr(space, name, value)
@@ -195,7 +233,9 @@ class ArgumentParser:
 
     def _take_words(self, space, words, rest):
         places = [one for one in self._arguments if one.positional]
-        least = lambda one: one.nargs if isinstance(one.nargs, int) else 0 if one.nargs in ("?", "*", "...") else 1
+        least = lambda one: (
+            one.nargs if isinstance(one.nargs, int) else 0 if one.nargs in ("?", "*", "...") else 1
+        )
         missing = []
         for i, one in enumerate(places):
             spare = len(words) - sum([least(other) for other in places[i + 1 :]])
@@ -238,11 +278,20 @@ class ArgumentParser:
                     text += head + "\n"
                     continue
                 words = one.help.replace("%(default)s", str(one.default)).replace("%(prog)s", self.prog)
-                text += head + (" " * (wide - len(head)) if len(head) <= wide - 2 else "\n" + " " * wide) + words + "\n"
+                text += (
+                    head
+                    + (" " * (wide - len(head)) if len(head) <= wide - 2 else "\n" + " " * wide)
+                    + words
+                    + "\n"
+                )
         return text + ("\n" + self.epilog + "\n" if self.epilog else "")
 
     def _head(self, one):
-        return one.word() if one.positional else ", ".join([(name + " " + one.values()).strip() for name in one.names])
+        return (
+            one.word()
+            if one.positional
+            else ", ".join([(name + " " + one.values()).strip() for name in one.names])
+        )
 
     def print_usage(self, file=None):
         (file or sys.stdout).write(self.format_usage())

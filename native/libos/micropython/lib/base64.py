@@ -41,7 +41,7 @@ def b64decode(s, altchars=None, validate=False):
     left = len(kept) % 4
     if left == 1:
         raise binascii.Error(
-            f"Invalid base64-encoded string: number of data characters ({len(kept)}) cannot be 1 more than a multiple of 4"
+            f"Invalid base64-encoded string: number of data characters ({len(kept)}) cannot be 1 more than a multiple of 4"  # noqa: E501 - one line of words
         )
     if left and s.count(b"=") < 4 - left:
         raise binascii.Error("Incorrect padding")

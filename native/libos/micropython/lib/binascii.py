@@ -1,6 +1,6 @@
 """The builtin module, with Error, b2a_hex, a2b_hex and options of CPython."""
 
-from ubinascii import a2b_base64, b2a_base64, crc32
+from ubinascii import a2b_base64, b2a_base64, crc32  # noqa: F401 - names of this module
 from ubinascii import hexlify as _hexlify
 from ubinascii import unhexlify as _unhexlify
 

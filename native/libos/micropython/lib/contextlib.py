@@ -1,4 +1,5 @@
-"""contextmanager, suppress, closing, nullcontext, redirect_stdout, redirect_stderr, ExitStack, ContextDecorator.
+"""contextmanager, suppress, closing, nullcontext, redirect_stdout, redirect_stderr, ExitStack,
+ContextDecorator.
 
 asynccontextmanager and aclosing for `async with`.
 """

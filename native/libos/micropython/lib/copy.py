@@ -6,7 +6,20 @@ class Error(Exception):
 
 
 error = Error
-_ATOMS = (type(None), bool, int, float, complex, str, bytes, type, range, type(len), type(lambda: 0), type(...))
+_ATOMS = (
+    type(None),
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    type,
+    range,
+    type(len),
+    type(lambda: 0),
+    type(...),
+)
 
 
 def copy(thing):

@@ -1,4 +1,6 @@
-"""reader, writer, DictReader, DictWriter, Sniffer-less; dialects excel, excel-tab and unix, and their options."""
+"""reader, writer, DictReader, DictWriter, Sniffer-less; dialects excel, excel-tab and unix, and their
+options.
+"""
 
 QUOTE_MINIMAL, QUOTE_ALL, QUOTE_NONNUMERIC, QUOTE_NONE = range(4)
 
@@ -48,7 +50,7 @@ def _options(dialect, changes):
     for name in _OPTIONS:
         setattr(made, name, changes.pop(name) if name in changes else getattr(base, name))
     if changes:
-        raise TypeError(f"'{list(changes)[0]}' is an invalid keyword argument for this function")
+        raise TypeError(f"'{list(changes)[0]}' is an invalid keyword argument for this function")  # noqa: RUF015
     if not isinstance(made.delimiter, str) or len(made.delimiter) != 1:
         raise TypeError('"delimiter" must be a 1-character string')
     return made
@@ -77,7 +79,9 @@ class reader:
                     return fields
                 raise
             if isinstance(line, bytes):
-                raise Error("iterator should return strings, not bytes (the file should be opened in text mode)")
+                raise Error(
+                    "iterator should return strings, not bytes (the file should be opened in text mode)"
+                )
             self.line_num += 1
             at, size = 0, len(line)
             while at < size:
@@ -104,7 +108,9 @@ class reader:
                     field, quoted, started = [], False, True
                 elif c in "\r\n":
                     if line[at:].strip("\r\n"):
-                        raise Error("new-line character seen in unquoted field - do you need to open the file with newline=''?")
+                        raise Error(
+                            "new-line character seen in unquoted field - do you need to open the file with newline=''?"  # noqa: E501 - one line of words
+                        )
                     at = size
                     if not started and not field and not quoted:
                         return []
@@ -120,7 +126,13 @@ class reader:
                     raise Error(f"'{d.delimiter}' expected after '{d.quotechar}'")
                 else:
                     end = at
-                    while end < size and line[end] not in (d.delimiter, "\r", "\n", d.quotechar, d.escapechar):
+                    while end < size and line[end] not in (
+                        d.delimiter,
+                        "\r",
+                        "\n",
+                        d.quotechar,
+                        d.escapechar,
+                    ):
                         end += 1
                     field.append(line[at - 1 : end])
                     at, started = end, True
@@ -152,13 +164,25 @@ class writer:
 
     def _text(self, value, alone):
         d = self.dialect
-        text = "" if value is None else value if isinstance(value, str) else repr(value) if isinstance(value, float) else str(value)
+        text = (
+            ""
+            if value is None
+            else value
+            if isinstance(value, str)
+            else repr(value)
+            if isinstance(value, float)
+            else str(value)
+        )
         special = [d.delimiter, "\r", "\n"]
         if d.quotechar:
             special.append(d.quotechar)
         if d.escapechar:
             special.append(d.escapechar)
-        needs = any([c in text for c in special]) or (alone and not text) or (text[:1] == " " and d.skipinitialspace)
+        needs = (
+            any([c in text for c in special])
+            or (alone and not text)
+            or (text[:1] == " " and d.skipinitialspace)
+        )
         if d.quoting == QUOTE_NONE:
             if alone and not text:
                 raise Error("single empty field record must be quoted")
@@ -231,7 +255,9 @@ class DictWriter:
         if self.extrasaction == "raise":
             wrong = [name for name in row if name not in self.fieldnames]
             if wrong:
-                raise ValueError("dict contains fields not in fieldnames: " + ", ".join([repr(name) for name in wrong]))
+                raise ValueError(
+                    "dict contains fields not in fieldnames: " + ", ".join([repr(name) for name in wrong])
+                )
         return self.writer.writerow([row.get(name, self.restval) for name in self.fieldnames])
 
     def writerows(self, rows):

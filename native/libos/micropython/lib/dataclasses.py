@@ -1,7 +1,8 @@
-"""dataclass, field, fields, asdict, astuple, replace, make_dataclass, is_dataclass, FrozenInstanceError, KW_ONLY.
+"""dataclass, field, fields, asdict, astuple, replace, make_dataclass, is_dataclass, FrozenInstanceError,
+KW_ONLY.
 
-`Field.type` is a class where the annotation names a builtin one, and the annotation's text otherwise. Lacks: slots that save memory,
-weakref_slot, match_args.
+`Field.type` is a class where the annotation names a builtin one, and the annotation's text otherwise.
+Lacks: slots that save memory, weakref_slot, match_args.
 """
 
 
@@ -21,7 +22,9 @@ MISSING = _Marker("MISSING")
 KW_ONLY = _Marker("KW_ONLY")
 
 
-_CLASSES = {one.__name__: one for one in (int, float, str, bytes, bool, list, dict, tuple, set, frozenset, object)}
+_CLASSES = {
+    one.__name__: one for one in (int, float, str, bytes, bool, list, dict, tuple, set, frozenset, object)
+}
 
 
 class InitVar:
@@ -45,15 +48,36 @@ class Field:
         return self.default is not MISSING or self.default_factory is not MISSING
 
 
-def field(*, default=MISSING, default_factory=MISSING, init=True, repr=True, hash=None, compare=True,
-          metadata=None, kw_only=MISSING):
+def field(
+    *,
+    default=MISSING,
+    default_factory=MISSING,
+    init=True,
+    repr=True,
+    hash=None,
+    compare=True,
+    metadata=None,
+    kw_only=MISSING,
+):
     if default is not MISSING and default_factory is not MISSING:
         raise ValueError("cannot specify both default and default_factory")
     return Field(default, default_factory, init, repr, hash, compare, metadata, kw_only)
 
 
-def dataclass(cls=None, *, init=True, repr=True, eq=True, order=False, unsafe_hash=False, frozen=False,
-              match_args=True, kw_only=False, slots=False, weakref_slot=False):
+def dataclass(
+    cls=None,
+    *,
+    init=True,
+    repr=True,
+    eq=True,
+    order=False,
+    unsafe_hash=False,
+    frozen=False,
+    match_args=True,
+    kw_only=False,
+    slots=False,
+    weakref_slot=False,
+):
     def made(cls):
         return _process(cls, init, repr, eq, order, unsafe_hash, frozen, kw_only)
 
@@ -182,9 +206,15 @@ def _init(cls, every, frozen):
     def __init__(self, *values, **named):
         store = object.__setattr__ if frozen else setattr
         if len(values) > len(placed):
-            least, most, given = len([p for p in placed if not p._has_default()]) + 1, len(placed) + 1, len(values) + 1
+            least, most, given = (
+                len([p for p in placed if not p._has_default()]) + 1,
+                len(placed) + 1,
+                len(values) + 1,
+            )
             takes = f"{most}" if least == most else f"from {least} to {most}"
-            raise TypeError(f"{title} takes {takes} positional argument{'' if most == 1 else 's'} but {given} were given")
+            raise TypeError(
+                f"{title} takes {takes} positional argument{'' if most == 1 else 's'} but {given} were given"
+            )
         given = {}
         for one, value in zip(placed, values):
             given[one.name] = value
@@ -197,7 +227,9 @@ def _init(cls, every, frozen):
         missing = [one.name for one in placed if one.name not in given and not one._has_default()]
         if missing:
             raise TypeError(_missing(title, missing, "positional"))
-        missing = [n for n, one in by_name.items() if one.kw_only and n not in given and not one._has_default()]
+        missing = [
+            n for n, one in by_name.items() if one.kw_only and n not in given and not one._has_default()
+        ]
         if missing:
             raise TypeError(_missing(title, missing, "keyword-only"))
         late = []
@@ -223,7 +255,9 @@ def _missing(title, names, kind):
     if len(quoted) > 1:
         glue = " and " if len(quoted) == 2 else ", and "
         quoted = [", ".join(quoted[:-1]) + glue + quoted[-1]]
-    return f"{title} missing {len(names)} required {kind} argument{'' if len(names) == 1 else 's'}: {quoted[0]}"
+    return (
+        f"{title} missing {len(names)} required {kind} argument{'' if len(names) == 1 else 's'}: {quoted[0]}"
+    )
 
 
 def fields(thing):
@@ -245,7 +279,12 @@ def _instance(thing):
 def asdict(thing, *, dict_factory=dict):
     if not _instance(thing):
         raise TypeError("asdict() should be called on dataclass instances")
-    return _plain(thing, lambda one: dict_factory([(f.name, _plain_dict(getattr(one, f.name), dict_factory)) for f in fields(one)]))
+    return _plain(
+        thing,
+        lambda one: dict_factory(
+            [(f.name, _plain_dict(getattr(one, f.name), dict_factory)) for f in fields(one)]
+        ),
+    )
 
 
 def _plain_dict(value, factory):
@@ -277,7 +316,9 @@ def replace(thing, **changes):
     for one in thing.__dataclass_fields__.values():
         if not one.init:
             if one.name in changes:
-                raise ValueError(f"field {one.name} is declared with init=False, it cannot be specified with replace()")
+                raise ValueError(
+                    f"field {one.name} is declared with init=False, it cannot be specified with replace()"
+                )
         elif one.name not in changes and not one._initvar:
             changes[one.name] = getattr(thing, one.name)
     return type(thing)(**changes)

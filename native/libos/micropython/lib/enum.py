@@ -1,4 +1,5 @@
-"""Enum, IntEnum, StrEnum, Flag, IntFlag, auto, unique, member aliases, `Color["RED"]`, `Color(1)`, `_missing_`.
+"""Enum, IntEnum, StrEnum, Flag, IntFlag, auto, unique, member aliases, `Color["RED"]`, `Color(1)`,
+`_missing_`.
 
 Lacks: metaclasses, boundaries of flags, verify.
 """
@@ -27,8 +28,12 @@ class auto:
 
 
 def _is_descriptor(value):
-    return isinstance(value, type) or callable(value) or type(value).__name__ in (
-        "property", "staticmethod", "classmethod", "closure", "function", "generator")
+    return (
+        isinstance(value, type)
+        or callable(value)
+        or type(value).__name__
+        in ("property", "staticmethod", "classmethod", "closure", "function", "generator")
+    )
 
 
 def _data_type(cls):
@@ -78,8 +83,11 @@ class Enum:
                 if name not in own:
                     setattr(cls, name, getattr(Enum, name))
         ignored = own.get("_ignore_", ())
-        entries = [(name, value) for name, value in own.items()
-                   if not (name[:1] == "_" or name in ignored or _is_descriptor(value)) or isinstance(value, auto)]
+        entries = [
+            (name, value)
+            for name, value in own.items()
+            if not (name[:1] == "_" or name in ignored or _is_descriptor(value)) or isinstance(value, auto)
+        ]
         cls._member_map_, cls._members_, cls.__members__ = {}, [], {}
         if not entries:
             return
@@ -175,7 +183,9 @@ def _look_up(cls, *values):
     if found is None:
         raise ValueError(f"{value!r} is not a valid {cls.__qualname__}")
     if not isinstance(found, cls):
-        raise TypeError(f"error in {cls.__name__}._missing_: returned {found!r} instead of None or a valid member")
+        raise TypeError(
+            f"error in {cls.__name__}._missing_: returned {found!r} instead of None or a valid member"
+        )
     return found
 
 
@@ -254,7 +264,9 @@ class Flag(Enum):
         elif value & ~every and not keeps:
             width = max(value, every).bit_length()
             zeros = lambda n: "0b0 " + "".join([str(n >> at & 1) for at in range(width - 1, -1, -1)])
-            raise ValueError(f"<flag {cls.__name__!r}> invalid value {value!r}\n    given {zeros(value)}\n  allowed {zeros(every)}")
+            raise ValueError(
+                f"<flag {cls.__name__!r}> invalid value {value!r}\n    given {zeros(value)}\n  allowed {zeros(every)}"  # noqa: E501 - one line of words
+            )
         member = object.__new__(cls)
         if keeps:
             super(cls, member).__init__(value)
@@ -267,7 +279,9 @@ class Flag(Enum):
 
     def __repr__(self):
         name = type(self).__name__
-        return f"<{name}: {self._value_}>" if self._name_ is None else f"<{name}.{self._name_}: {self._value_}>"
+        return (
+            f"<{name}: {self._value_}>" if self._name_ is None else f"<{name}.{self._name_}: {self._value_}>"
+        )
 
     def __str__(self):
         name = type(self).__name__
@@ -293,14 +307,15 @@ class Flag(Enum):
 
     def __contains__(self, other):
         if not isinstance(other, type(self)):
-            raise TypeError(f"unsupported operand type(s) for 'in': {type(other).__name__!r} and {type(self).__name__!r}")
+            raise TypeError(
+                f"unsupported operand type(s) for 'in': {type(other).__name__!r} and {type(self).__name__!r}"
+            )
         return other._value_ & self._value_ == other._value_
 
     def _other(self, other):
         if isinstance(other, type(self)) or isinstance(self, IntFlag) and isinstance(other, int):
             return _plain(other)
-        raise TypeError(
-            f"unsupported operand type(s): {type(self).__name__!r} and {type(other).__name__!r}")
+        raise TypeError(f"unsupported operand type(s): {type(self).__name__!r} and {type(other).__name__!r}")
 
     def __or__(self, other):
         return type(self)(self._value_ | self._other(other))
@@ -335,7 +350,9 @@ class IntFlag(int, Flag):
 
 
 def unique(enumeration):
-    twice = [(alias, member._name_) for alias, member in enumeration._member_map_.items() if alias != member._name_]
+    twice = [
+        (alias, member._name_) for alias, member in enumeration._member_map_.items() if alias != member._name_
+    ]
     if twice:
         words = ", ".join([f"{alias} -> {name}" for alias, name in twice])
         raise ValueError(f"duplicate values found in <enum {enumeration.__name__!r}>: {words}")

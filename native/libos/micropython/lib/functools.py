@@ -1,6 +1,7 @@
 """partial, reduce, wraps, lru_cache, cache, cached_property, total_ordering, cmp_to_key, singledispatch.
 
-wraps copies names where the guest lets functions have attributes; partialmethod and singledispatchmethod are there.
+wraps copies names where the guest lets functions have attributes; partialmethod and singledispatchmethod
+are there.
 """
 
 WRAPPER_ASSIGNMENTS = ("__module__", "__name__", "__qualname__", "__doc__")

@@ -3,9 +3,10 @@
 Names that begin with "." are matched only by patterns that do. Only granted folders and /tmp are seen.
 """
 
-from _files import listing
 from fnmatch import filter as _filter
 from posixpath import isdir, join, lexists, split
+
+from _files import listing
 
 
 def has_magic(s):

@@ -1,4 +1,4 @@
-"""TopologicalSorter and CycleError. Nodes that are ready together come in the order in which they were added."""
+"""TopologicalSorter and CycleError. Nodes that are ready together come in the order in which they were added."""  # noqa: E501 - one line of words
 
 
 class CycleError(ValueError):
@@ -74,7 +74,11 @@ class TopologicalSorter:
             if node not in self._left:
                 raise ValueError(f"node {node!r} was not added using add()")
             if node not in self._out:
-                words = "was already marked done" if self._left[node] < 0 else "was not passed out (still not ready)"
+                words = (
+                    "was already marked done"
+                    if self._left[node] < 0
+                    else "was not passed out (still not ready)"
+                )
                 raise ValueError(f"node {node!r} {words}")
             self._out.remove(node)
             self._left[node] = -1

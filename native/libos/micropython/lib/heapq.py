@@ -1,4 +1,6 @@
-"""heapq: heapify, heappush, heappop, heapreplace, heappushpop, merge, nlargest, nsmallest. Orders as CPython's."""
+"""heapq: heapify, heappush, heappop, heapreplace, heappushpop, merge, nlargest, nsmallest. Orders as
+CPython's.
+"""
 
 
 def _up(heap, start, at):
@@ -13,7 +15,7 @@ def _up(heap, start, at):
 
 
 def _down(heap, at):
-    # The smaller child moves up all the way to a leaf, then the item rises: which of equal items comes first depends on it.
+    # The smaller child moves up all the way to a leaf, then the item rises: which of equal items comes first depends on it.  # noqa: E501 - one line of words
     end, start, item = len(heap), at, heap[at]
     child = 2 * at + 1
     while child < end:

@@ -1,12 +1,12 @@
 """io: StringIO, BytesIO, TextIOWrapper, open, UnsupportedOperation, SEEK_*.
 
-Lacks: the abstract base classes but IOBase (the others are names of it), raw files, encodings as in open().
+Lacks: the abstract base classes but IOBase (the others are names of it), raw files, encodings as in
+open().
 """
 
-from uio import IOBase
-
 from _binary import Binary, lines_of
-from _files import SEEK_CUR, SEEK_END, SEEK_SET, Content, UnsupportedOperation, open
+from _files import SEEK_CUR, SEEK_END, SEEK_SET, Content, UnsupportedOperation, open  # noqa: F401 - names of this module
+from uio import IOBase
 
 DEFAULT_BUFFER_SIZE = 8192
 RawIOBase = BufferedIOBase = TextIOBase = IOBase

@@ -1,7 +1,8 @@
 """getLogger, basicConfig, Logger, Handler, StreamHandler, Formatter, NullHandler.
 
-Formats as CPython's with the styles % and {. Where a record was made (lineno, filename) is not known: they are
-0 and "". Lacks: style $, FileHandler, LoggerAdapter, logging.config, logging.handlers, filters by name, threads.
+Formats as CPython's with the styles % and {. Where a record was made (lineno, filename) is not known: they
+are 0 and "". Lacks: style $, FileHandler, LoggerAdapter, logging.config, logging.handlers, filters by
+name, threads.
 """
 
 import sys
@@ -292,7 +293,9 @@ def getLogger(name=None):
             if name.startswith(other + "."):
                 made.parent = _loggers[other]
         for other, one in _loggers.items():
-            if other.startswith(name + ".") and len(one.parent.name if one.parent is not root else "") < len(name):
+            if other.startswith(name + ".") and len(one.parent.name if one.parent is not root else "") < len(
+                name
+            ):
                 one.parent = made
     return _loggers[name]
 
@@ -326,7 +329,8 @@ def _to_root(method):
 
 
 debug, info, warning, error, critical, exception, log = [
-    _to_root(method) for method in "debug info warning error critical exception log".split()]
+    _to_root(method) for method in "debug info warning error critical exception log".split()
+]
 warn, fatal = warning, critical
 
 

@@ -1,7 +1,8 @@
-"""math, with what MicroPython's lacks: gcd lcm isqrt comb perm prod dist hypot fsum sumprod cbrt exp2 nextafter ulp
-remainder log with any int, floor and ceil of any number.
+"""math, with what MicroPython's lacks: gcd lcm isqrt comb perm prod dist hypot fsum sumprod cbrt exp2
+nextafter ulp remainder log with any int, floor and ceil of any number.
 
-CPython's functions that are not here: none of 3.12."""
+CPython's functions that are not here: none of 3.12.
+"""
 
 from umath import *
 from umath import ceil as _ceil

@@ -63,11 +63,11 @@ def contains(a, b):
     return b in a
 
 
-def countOf(a, b):  # noqa: N802
+def countOf(a, b):
     return sum(1 for item in a if item == b)
 
 
-def indexOf(a, b):  # noqa: N802
+def indexOf(a, b):
     for i, item in enumerate(a):
         if item == b:
             return i

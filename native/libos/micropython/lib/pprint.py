@@ -6,12 +6,23 @@ Lacks: dataclasses, SimpleNamespace and subclasses of containers (shown by their
 import sys
 
 
-def pformat(object, indent=1, width=80, depth=None, *, compact=False, sort_dicts=True, underscore_numbers=False):
+def pformat(
+    object, indent=1, width=80, depth=None, *, compact=False, sort_dicts=True, underscore_numbers=False
+):
     return _Form(indent, width, depth, compact, sort_dicts).text(object)
 
 
-def pprint(object, stream=None, indent=1, width=80, depth=None, *, compact=False, sort_dicts=True,
-           underscore_numbers=False):
+def pprint(
+    object,
+    stream=None,
+    indent=1,
+    width=80,
+    depth=None,
+    *,
+    compact=False,
+    sort_dicts=True,
+    underscore_numbers=False,
+):
     text = pformat(object, indent, width, depth, compact=compact, sort_dicts=sort_dicts)
     (stream or sys.stdout).write(text + "\n")
 
@@ -29,8 +40,17 @@ def isreadable(object):
 
 
 class PrettyPrinter:
-    def __init__(self, indent=1, width=80, depth=None, stream=None, *, compact=False, sort_dicts=True,
-                 underscore_numbers=False):
+    def __init__(
+        self,
+        indent=1,
+        width=80,
+        depth=None,
+        stream=None,
+        *,
+        compact=False,
+        sort_dicts=True,
+        underscore_numbers=False,
+    ):
         self._stream, self._form = stream, _Form(indent, width, depth, compact, sort_dicts)
 
     def pformat(self, object):
@@ -56,7 +76,13 @@ class _Form:
             raise ValueError("depth must be > 0")
         if not width:
             raise ValueError("width must be != 0")
-        self.indent, self.width, self.depth, self.compact, self.sorts = indent, width, depth, compact, sort_dicts
+        self.indent, self.width, self.depth, self.compact, self.sorts = (
+            indent,
+            width,
+            depth,
+            compact,
+            sort_dicts,
+        )
 
     def text(self, value):
         out = []
@@ -76,8 +102,10 @@ class _Form:
             return "<Recursion on %s with id=%d>" % (kind.__name__, id(value))
         within = within + (id(value),)
         if kind is dict:
-            pairs = [self.flat(k, within, level + 1) + ": " + self.flat(v, within, level + 1)
-                     for k, v in self.items(value)]
+            pairs = [
+                self.flat(k, within, level + 1) + ": " + self.flat(v, within, level + 1)
+                for k, v in self.items(value)
+            ]
             return "{" + ", ".join(pairs) + "}"
         inner = ", ".join([self.flat(one, within, level + 1) for one in value])
         if kind is list:
@@ -89,7 +117,11 @@ class _Form:
             out.append("<Recursion on %s with id=%d>" % (type(value).__name__, id(value)))
             return
         text, kind = self.flat(value, within, level + 1), type(value)
-        if len(text) <= self.width - at - allowance or kind not in (dict, list, tuple, set, frozenset, str) or not value:
+        if (
+            len(text) <= self.width - at - allowance
+            or kind not in (dict, list, tuple, set, frozenset, str)
+            or not value
+        ):
             out.append(text)
             return
         if self.depth is not None and level + 1 > self.depth:
@@ -101,8 +133,12 @@ class _Form:
         elif kind is str:
             self.put_text(value, out, at, allowance, level)
         else:
-            opens, closes = {list: ("[", "]"), tuple: ("(", ")"), set: ("{", "}"),
-                             frozenset: ("frozenset({", "})")}[kind]
+            opens, closes = {
+                list: ("[", "]"),
+                tuple: ("(", ")"),
+                set: ("{", "}"),
+                frozenset: ("frozenset({", "})"),
+            }[kind]
             if kind is tuple and len(value) == 1:
                 closes = ",)"
             if kind in (set, frozenset):

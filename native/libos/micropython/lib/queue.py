@@ -1,4 +1,4 @@
-"""Queue, LifoQueue, PriorityQueue, SimpleQueue, Empty, Full. A guest has one thread: waiting raises at once."""
+"""Queue, LifoQueue, PriorityQueue, SimpleQueue, Empty, Full. A guest has one thread: waiting raises at once."""  # noqa: E501 - one line of words
 
 
 class Empty(Exception):

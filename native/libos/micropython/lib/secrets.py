@@ -1,7 +1,10 @@
-"""token_bytes, token_hex, token_urlsafe, choice, randbelow, randbits, compare_digest, from the host's generator."""
+"""token_bytes, token_hex, token_urlsafe, choice, randbelow, randbits, compare_digest, from the host's
+generator.
+"""
+
+from hmac import compare_digest  # noqa: F401 - names of this module
 
 import _host
-from hmac import compare_digest
 
 
 def token_bytes(nbytes=None):

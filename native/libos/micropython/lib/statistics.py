@@ -1,8 +1,9 @@
-"""mean fmean geometric_mean harmonic_mean median median_low median_high median_grouped mode multimode stdev pstdev
-variance pvariance quantiles covariance correlation linear_regression NormalDist.
+"""mean fmean geometric_mean harmonic_mean median median_low median_high median_grouped mode multimode
+stdev pstdev variance pvariance quantiles covariance correlation linear_regression NormalDist.
 
-Sums of floats are exact (whole numbers over a power of two), so results are CPython's to the last digit; Fraction
-and Decimal are added as they are. `kde` is not here."""
+Sums of floats are exact (whole numbers over a power of two), so results are CPython's to the last digit;
+Fraction and Decimal are added as they are. `kde` is not here.
+"""
 
 from math import _bits, _divided, _root, fsum, sqrt
 
@@ -119,7 +120,9 @@ def geometric_mean(data):
         raise StatisticsError("Must have a non-empty dataset")
     for x in data:
         if x <= 0:
-            raise StatisticsError("No negative inputs allowed" if x < 0 else "geometric mean requires positive data")
+            raise StatisticsError(
+                "No negative inputs allowed" if x < 0 else "geometric mean requires positive data"
+            )
     return exp(fsum([log(x) for x in data]) / len(data))
 
 

@@ -4,9 +4,10 @@ All are below /tmp, in the guest's memory. mkstemp() gives an open binary file i
 guests have none.
 """
 
-import _host
-import _files
 import os
+
+import _files
+import _host
 
 tempdir = "/tmp"
 template = "tmp"

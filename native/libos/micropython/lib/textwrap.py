@@ -31,11 +31,28 @@ def _chunks(text, hyphens):
 
 
 class TextWrapper:
-    def __init__(self, width=70, initial_indent="", subsequent_indent="", expand_tabs=True,
-                 replace_whitespace=True, fix_sentence_endings=False, break_long_words=True,
-                 drop_whitespace=True, break_on_hyphens=True, tabsize=8, *, max_lines=None, placeholder=" [...]"):
+    def __init__(
+        self,
+        width=70,
+        initial_indent="",
+        subsequent_indent="",
+        expand_tabs=True,
+        replace_whitespace=True,
+        fix_sentence_endings=False,
+        break_long_words=True,
+        drop_whitespace=True,
+        break_on_hyphens=True,
+        tabsize=8,
+        *,
+        max_lines=None,
+        placeholder=" [...]",
+    ):
         self.width, self.initial_indent, self.subsequent_indent = width, initial_indent, subsequent_indent
-        self.expand_tabs, self.replace_whitespace, self.drop_whitespace = expand_tabs, replace_whitespace, drop_whitespace
+        self.expand_tabs, self.replace_whitespace, self.drop_whitespace = (
+            expand_tabs,
+            replace_whitespace,
+            drop_whitespace,
+        )
         self.fix_sentence_endings, self.break_long_words = fix_sentence_endings, break_long_words
         self.break_on_hyphens, self.tabsize = break_on_hyphens, tabsize
         self.max_lines, self.placeholder = max_lines, placeholder

@@ -1,5 +1,6 @@
 """time time_ns monotonic[_ns] perf_counter[_ns] process_time[_ns] thread_time[_ns] sleep gmtime localtime
-mktime strftime strptime asctime ctime struct_time get_clock_info tzset timezone altzone daylight tzname CLOCK_*.
+mktime strftime strptime asctime ctime struct_time get_clock_info tzset timezone altzone daylight tzname
+CLOCK_*.
 
 The local time zone is UTC. process_time is the time since the guest started. Setting clocks is not there.
 """

@@ -1,7 +1,7 @@
 """SimpleNamespace, MappingProxyType, and the types of functions, methods, generators and modules.
 
-ModuleType makes a plain namespace with a name. GeneratorType is also the type of coroutines. Lacks: CodeType,
-FrameType, TracebackType, DynamicClassAttribute, new_class.
+ModuleType makes a plain namespace with a name. GeneratorType is also the type of coroutines. Lacks:
+CodeType, FrameType, TracebackType, DynamicClassAttribute, new_class.
 """
 
 import sys as _sys
@@ -32,7 +32,9 @@ class SimpleNamespace:
     def __repr__(self):
         kind = type(self).__name__
         kind = "namespace" if kind == "SimpleNamespace" else kind
-        return kind + "(" + ", ".join([name + "=" + repr(value) for name, value in self.__dict__.items()]) + ")"
+        return (
+            kind + "(" + ", ".join([name + "=" + repr(value) for name, value in self.__dict__.items()]) + ")"
+        )
 
     __hash__ = None
 

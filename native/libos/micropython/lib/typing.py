@@ -1,4 +1,4 @@
-"""Names for annotations, which mean nothing when code runs; NamedTuple, TypedDict and cast do what they do."""
+"""Names for annotations, which mean nothing when code runs; NamedTuple, TypedDict and cast do what they do."""  # noqa: E501 - one line of words
 
 
 class _Word:
@@ -31,24 +31,51 @@ TYPE_CHECKING = False
 List, Dict, Set, FrozenSet, Tuple, Type, Text = list, dict, set, frozenset, tuple, type, str
 AnyStr = str
 Any = _Word("Any")
-Optional, Union, Callable, Literal, ClassVar, Final = [_Word(n) for n in "Optional Union Callable Literal ClassVar Final".split()]
-Iterable, Iterator, Sequence, Mapping, Generator = [_Word(n) for n in "Iterable Iterator Sequence Mapping Generator".split()]
+Optional, Union, Callable, Literal, ClassVar, Final = [
+    _Word(n) for n in "Optional Union Callable Literal ClassVar Final".split()
+]
+Iterable, Iterator, Sequence, Mapping, Generator = [
+    _Word(n) for n in "Iterable Iterator Sequence Mapping Generator".split()
+]
 MutableMapping, MutableSequence, Collection, Hashable, Sized = [
     _Word(n) for n in "MutableMapping MutableSequence Collection Hashable Sized".split()
 ]
 Awaitable, Coroutine, AsyncIterator, AsyncIterable, AsyncGenerator = [
     _Word(n) for n in "Awaitable Coroutine AsyncIterator AsyncIterable AsyncGenerator".split()
 ]
-Annotated, Self, Never, NoReturn, TypeAlias, Concatenate, Required, NotRequired, TypeGuard, Unpack, LiteralString = [
+(
+    Annotated,
+    Self,
+    Never,
+    NoReturn,
+    TypeAlias,
+    Concatenate,
+    Required,
+    NotRequired,
+    TypeGuard,
+    Unpack,
+    LiteralString,
+) = [
     _Word(n)
-    for n in "Annotated Self Never NoReturn TypeAlias Concatenate Required NotRequired TypeGuard Unpack LiteralString".split()
+    for n in "Annotated Self Never NoReturn TypeAlias Concatenate Required NotRequired TypeGuard Unpack LiteralString".split()  # noqa: E501 - one line of words
 ]
 DefaultDict, OrderedDict, Counter, Deque, ChainMap, IO, TextIO, BinaryIO, Pattern, Match = [
-    _Word(n) for n in "DefaultDict OrderedDict Counter Deque ChainMap IO TextIO BinaryIO Pattern Match".split()
-]
-AbstractSet, Container, Reversible, ContextManager, SupportsInt, SupportsFloat, ItemsView, KeysView, ValuesView = [
     _Word(n)
-    for n in "AbstractSet Container Reversible ContextManager SupportsInt SupportsFloat ItemsView KeysView ValuesView".split()
+    for n in "DefaultDict OrderedDict Counter Deque ChainMap IO TextIO BinaryIO Pattern Match".split()
+]
+(
+    AbstractSet,
+    Container,
+    Reversible,
+    ContextManager,
+    SupportsInt,
+    SupportsFloat,
+    ItemsView,
+    KeysView,
+    ValuesView,
+) = [
+    _Word(n)
+    for n in "AbstractSet Container Reversible ContextManager SupportsInt SupportsFloat ItemsView KeysView ValuesView".split()  # noqa: E501 - one line of words
 ]
 
 

@@ -1,4 +1,5 @@
-"""warn, simplefilter, filterwarnings, resetwarnings, catch_warnings, showwarning, formatwarning, warn_explicit.
+"""warn, simplefilter, filterwarnings, resetwarnings, catch_warnings, showwarning, formatwarning,
+warn_explicit.
 
 A message goes to stderr as "FILE:LINE: Category: text"; where it was raised is not known, so the form is
 "sys:1: Category: text". Filters match the category and the start of the message. Lacks: modules and lines.
@@ -6,8 +7,12 @@ A message goes to stderr as "FILE:LINE: Category: text"; where it was raised is 
 
 import sys
 
-filters = [("ignore", "", DeprecationWarning), ("ignore", "", PendingDeprecationWarning),
-           ("ignore", "", ImportWarning), ("ignore", "", ResourceWarning)]
+filters = [
+    ("ignore", "", DeprecationWarning),
+    ("ignore", "", PendingDeprecationWarning),
+    ("ignore", "", ImportWarning),
+    ("ignore", "", ResourceWarning),
+]
 _seen = []
 
 
@@ -17,8 +22,10 @@ class WarningMessage:
         self.file, self.line, self.source = file, line, source
 
     def __str__(self):
-        return (f"{{message : {self.message!r}, category : {self.category.__name__!r}, "
-                f"filename : {self.filename!r}, lineno : {self.lineno}, line : {self.line!r}}}")
+        return (
+            f"{{message : {self.message!r}, category : {self.category.__name__!r}, "
+            f"filename : {self.filename!r}, lineno : {self.lineno}, line : {self.line!r}}}"
+        )
 
 
 def simplefilter(action, category=Warning, lineno=0, append=False):
@@ -65,7 +72,9 @@ def warn(message, category=None, stacklevel=1, source=None):
     warn_explicit(message, category, "sys", 1)
 
 
-def warn_explicit(message, category, filename, lineno, module=None, registry=None, module_globals=None, source=None):
+def warn_explicit(
+    message, category, filename, lineno, module=None, registry=None, module_globals=None, source=None
+):
     if isinstance(message, Warning):
         category = type(message)
     category = category or UserWarning

@@ -1,4 +1,4 @@
-"""ref, proxy, WeakValueDictionary, WeakKeyDictionary, WeakSet, finalize: all of them hold what they refer to."""
+"""ref, proxy, WeakValueDictionary, WeakKeyDictionary, WeakSet, finalize: all of them hold what they refer to."""  # noqa: E501 - one line of words
 
 
 class ref:

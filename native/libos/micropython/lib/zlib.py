@@ -3,7 +3,7 @@
 Lacks: compressobj and decompressobj; levels and dictionaries are taken and not used.
 """
 
-from binascii import crc32
+from binascii import crc32  # noqa: F401 - names of this module
 
 MAX_WBITS, DEFLATED, DEF_MEM_LEVEL = 15, 8, 8
 Z_DEFAULT_COMPRESSION, Z_NO_COMPRESSION, Z_BEST_SPEED, Z_BEST_COMPRESSION = -1, 0, 1, 9

@@ -3,7 +3,7 @@
 from ucollections import namedtuple as _builtin
 
 _KEYWORDS = (
-    "False None True and as assert async await break class continue def del elif else except finally for from "
+    "False None True and as assert async await break class continue def del elif else except finally for from "  # noqa: E501 - one line of words
     "global if import in is lambda nonlocal not or pass raise return try while with yield"
 ).split()
 

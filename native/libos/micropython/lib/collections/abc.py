@@ -1,5 +1,7 @@
-"""Abstract base classes: names to inherit from and to subscript. Mixins of Mapping, MutableMapping, Sequence and
-Set are there; isinstance() looks at what an object can do where the guest's isinstance allows it."""
+"""Abstract base classes: names to inherit from and to subscript. Mixins of Mapping, MutableMapping,
+Sequence and Set are there; isinstance() looks at what an object can do where the guest's isinstance allows
+it.
+"""
 
 
 class _Abstract:

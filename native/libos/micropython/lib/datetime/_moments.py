@@ -5,7 +5,7 @@ from _time_text import DAYS, MONTHS, days_to, offset_text
 from ._dates import LAST, check_date, date, of_ordinal
 from ._spans import DAY, span, timedelta
 from ._times import check_time, clock_repr, clock_text, time
-from ._zones import check_zone, name_of, offset_of, timezone, tzinfo
+from ._zones import check_zone, name_of, offset_of, timezone
 
 _EPOCH = 719163 * DAY
 
@@ -27,17 +27,7 @@ def _of_micros(micros, zone=None, cls=None, fold=0):
 
 class datetime(date):
     def __new__(
-        cls,
-        year,
-        month=None,
-        day=None,
-        hour=0,
-        minute=0,
-        second=0,
-        microsecond=0,
-        tzinfo=None,
-        *,
-        fold=0
+        cls, year, month=None, day=None, hour=0, minute=0, second=0, microsecond=0, tzinfo=None, *, fold=0
     ):
         if month is None or day is None:
             name, place = ("month", 2) if month is None else ("day", 3)
@@ -254,7 +244,7 @@ class datetime(date):
         microsecond=None,
         tzinfo=True,
         *,
-        fold=None
+        fold=None,
     ):
         return type(self)(
             self._year if year is None else year,

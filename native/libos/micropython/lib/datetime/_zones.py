@@ -72,9 +72,7 @@ def _check_moment(name, dt):
     if not hasattr(dt, "fold") or not hasattr(dt, "day"):
         if name == "fromutc":
             raise TypeError("fromutc: argument must be a datetime")
-        raise TypeError(
-            name + "(dt) argument must be a datetime instance or None, not " + type(dt).__name__
-        )
+        raise TypeError(name + "(dt) argument must be a datetime instance or None, not " + type(dt).__name__)
 
 
 class timezone(tzinfo):

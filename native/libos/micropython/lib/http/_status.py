@@ -1,7 +1,6 @@
 """HTTPStatus, made when it is asked for."""
 
 from enum import IntEnum
-
 from http import _CODES
 
 

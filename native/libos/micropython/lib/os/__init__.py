@@ -3,8 +3,9 @@
 Lacks: processes, descriptors, permissions, links, chdir to another folder than "/".
 """
 
-import _host
 import posixpath as path
+
+import _host
 from _files import absolute, failure, fspath, listing, make_folder, remove, rename
 from _files import stat as _stat
 

@@ -1,13 +1,15 @@
 """Regular expressions as in CPython: an engine of our own, in Python.
 
-compile match fullmatch search findall finditer split sub subn escape purge, Pattern, Match, error (PatternError),
-flags A I L M S U X (L does nothing). Groups, named groups, back references, look-ahead and look-behind, lazy and
-possessive repeats, atomic groups, conditionals, inline flags. Not here: DEBUG's output."""
+compile match fullmatch search findall finditer split sub subn escape purge, Pattern, Match, error
+(PatternError), flags A I L M S U X (L does nothing). Groups, named groups, back references, look-ahead and
+look-behind, lazy and possessive repeats, atomic groups, conditionals, inline flags. Not here: DEBUG's
+output.
+"""
 
 from ._parse import ASCII, DOTALL, IGNORECASE, LOCALE, MULTILINE, UNICODE, VERBOSE, error
-from ._pattern import Match, Pattern
+from ._pattern import Match, Pattern  # noqa: F401 - names of this module
 
-A, I, L, M, S, U, X = ASCII, IGNORECASE, LOCALE, MULTILINE, DOTALL, UNICODE, VERBOSE  # noqa: E741
+A, I, L, M, S, U, X = ASCII, IGNORECASE, LOCALE, MULTILINE, DOTALL, UNICODE, VERBOSE
 PatternError = error
 NOFLAG = 0
 RegexFlag = int

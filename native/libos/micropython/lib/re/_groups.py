@@ -46,7 +46,9 @@ def _closed(parser, flags, start):
 
 def _name(parser, end):
     name, at = parser.until(end, "group name")
-    if name[0] in "0123456789" or not all([c == "_" or c.isalpha() or c.isdigit() or c > "\x7f" for c in name]):
+    if name[0] in "0123456789" or not all(
+        [c == "_" or c.isalpha() or c.isdigit() or c > "\x7f" for c in name]
+    ):
         parser.fail("bad character in group name " + repr(name), at)
     return name, at
 

@@ -2,8 +2,10 @@
 
 A tree is a tuple: ("char", code) ("set", Set) ("cat", trees) ("alt", trees) ("rep", tree, low, high, kind)
 ("group", number, tree) ("ref", number) ("at", kind) ("look", ahead, wanted, tree) ("atomic", tree)
-("cond", number, yes, no). `high` is None where there is no bound; `kind` is greedy, lazy or possessive. Flags are
-taken into the trees, so that the compiler knows nothing of them but for the case of ("ref", ..., ignore)."""
+("cond", number, yes, no). `high` is None where there is no bound; `kind` is greedy, lazy or possessive.
+Flags are taken into the trees, so that the compiler knows nothing of them but for the case of ("ref", ...,
+ignore).
+"""
 
 from ._sets import Set, category, one_of
 
@@ -69,7 +71,9 @@ class Parser:
         start = self.at
         while self.peek() != end:
             if not self.peek():
-                self.fail("missing " + end + ", unterminated name" if self.at > start else "missing " + what, start)
+                self.fail(
+                    "missing " + end + ", unterminated name" if self.at > start else "missing " + what, start
+                )
             self.at += 1
         name = "".join(self.text[start : self.at])
         self.at += 1
@@ -265,7 +269,12 @@ class Parser:
             if self.peek() and self.peek() in _DIGITS:
                 number += self.peek()
                 self.at += 1
-                if number[0] in "0123" and self.peek() and self.peek() in "01234567" and number[1] in "01234567":
+                if (
+                    number[0] in "0123"
+                    and self.peek()
+                    and self.peek() in "01234567"
+                    and number[1] in "01234567"
+                ):
                     self.at += 1
                     return self.char(int(number + self.text[self.at - 1], 8), flags)
             number = int(number)

@@ -1,7 +1,8 @@
 """Pattern and Match.
 
-A text is run over as bytes where it is ASCII, else as a list of its codes: both give a character by its place at
-once. The last text's form is kept, as programs scan one text many times."""
+A text is run over as bytes where it is ASCII, else as a list of its codes: both give a character by its
+place at once. The last text's form is kept, as programs scan one text many times.
+"""
 
 from ._parse import Parser
 from ._program import Program
@@ -187,7 +188,13 @@ class Pattern:
         raise NotImplementedError("Pattern.scanner is not in the sandbox")
 
     def __repr__(self):
-        names = [("re.IGNORECASE", 2), ("re.MULTILINE", 8), ("re.DOTALL", 16), ("re.VERBOSE", 64), ("re.ASCII", 256)]
+        names = [
+            ("re.IGNORECASE", 2),
+            ("re.MULTILINE", 8),
+            ("re.DOTALL", 16),
+            ("re.VERBOSE", 64),
+            ("re.ASCII", 256),
+        ]
         shown = "|".join([name for name, bit in names if self.flags & bit])
         return "re.compile(" + repr(self.pattern) + (", " + shown if shown else "") + ")"
 

@@ -1,9 +1,10 @@
 """Runs programs of re: backtracking, with a stack of its own, so that long texts need no deep recursion.
 
-`run` is one long function because every call costs as much as several steps. The stack holds, from the top:
-a place >= 0 and a position (a branch not yet taken); -1, a register and its value before; -2, a place, a lower
-bound and a position (a greedy span that may give back); -3, a place, an upper bound, a position and the span's
-operation (a lazy span that may take more)."""
+`run` is one long function because every call costs as much as several steps. The stack holds, from the
+top: a place >= 0 and a position (a branch not yet taken); -1, a register and its value before; -2, a
+place, a lower bound and a position (a greedy span that may give back); -3, a place, an upper bound, a
+position and the span's operation (a lazy span that may take more).
+"""
 
 from ._sets import cases, category
 
@@ -27,6 +28,8 @@ def _at(kind, s, i, end):
         return i == end
     ascii = kind.startswith("ascii")
     edge = _is_word(s, i - 1, ascii) != (i < end and _is_word(s, i, ascii))
+    if not s:  # empty text has neither boundaries nor places that are none
+        return False
     return edge == kind.endswith("boundary")
 
 
@@ -42,7 +45,7 @@ def _same(a, b, ignore):
 
 
 def _span_end(s, i, top, table, chars):
-    """Where a run of the set (or of the one code `chars` where there is no table) ends, from i, before top."""
+    """Where a run of the set (or of the one code `chars` where there is no table) ends, from i, before top."""  # noqa: E501 - one line of words
     if table is None:
         while i < top and s[i] == chars:
             i += 1

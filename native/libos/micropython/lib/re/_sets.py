@@ -17,8 +17,10 @@ def _digit(c, ascii):
 def _space(c, ascii):
     if c < 128:
         return c == 32 or 9 <= c <= 13 or (28 <= c <= 31 and not ascii)
-    return not ascii and c in (0x85, 0xA0, 0x1680, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000, 0x2000) or (
-        0x2000 <= c <= 0x200A and not ascii
+    return (
+        not ascii
+        and c in (0x85, 0xA0, 0x1680, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000, 0x2000)
+        or (0x2000 <= c <= 0x200A and not ascii)
     )
 
 

@@ -1,4 +1,6 @@
-"""Replacement templates of re: text with \\1, \\g<1>, \\g<name> and escapes, as a list of texts and group numbers."""
+"""Replacement templates of re: text with \\1, \\g<1>, \\g<name> and escapes, as a list of texts and group
+numbers.
+"""
 
 from ._parse import error
 

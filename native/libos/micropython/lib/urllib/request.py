@@ -1,12 +1,13 @@
-"""urllib.request: urlopen, Request, quote and unquote; the host asks, for what was granted with --allow-http.
+"""urllib.request: urlopen, Request, quote and unquote; the host asks, for what was granted with
+--allow-http.
 
-Lacks: openers and handlers, proxies, cookies; `timeout` is the run's. Headers of an answer are in lower case.
+Lacks: openers and handlers, proxies, cookies; `timeout` is the run's. Headers of an answer are in lower
+case.
 """
 
 from io import BytesIO
-
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit  # noqa: F401 - names of this module
 
 
 class Headers:
