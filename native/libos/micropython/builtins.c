@@ -171,3 +171,53 @@ mp_obj_t nx_calls_until(mp_obj_t function, mp_obj_t last)
     self->next = next_call, self->function = function, self->last = last;
     return MP_OBJ_FROM_PTR(self);
 }
+
+/* The number whose product with `value` leaves 1 when divided by `modulus`. */
+static mp_obj_t inverse(mp_obj_t value, mp_obj_t modulus)
+{
+    mp_obj_t zero = MP_OBJ_NEW_SMALL_INT(0), one = MP_OBJ_NEW_SMALL_INT(1);
+    mp_obj_t before = mp_binary_op(MP_BINARY_OP_MODULO, value, modulus), now = modulus, x = one, next = zero;
+    while (mp_obj_is_true(now)) {
+        mp_obj_t times = mp_binary_op(MP_BINARY_OP_FLOOR_DIVIDE, before, now), held = now;
+        now = mp_binary_op(MP_BINARY_OP_SUBTRACT, before, mp_binary_op(MP_BINARY_OP_MULTIPLY, times, now));
+        before = held, held = next;
+        next = mp_binary_op(MP_BINARY_OP_SUBTRACT, x, mp_binary_op(MP_BINARY_OP_MULTIPLY, times, next));
+        x = held;
+    }
+    if (!mp_obj_equal(before, one))
+        mp_raise_ValueError(MP_ERROR_TEXT("base is not invertible for the given modulus"));
+    return mp_binary_op(MP_BINARY_OP_MODULO, x, modulus);
+}
+
+/* pow(base, exponent, modulus) */
+mp_obj_t nx_pow3(const mp_obj_t *arguments)
+{
+    mp_obj_t base = arguments[0], exponent = arguments[1], modulus = arguments[2], method[4];
+    if (mp_obj_is_instance_type(mp_obj_get_type(base))) {
+        mp_load_method_maybe(base, MP_QSTR___pow__, method);
+        if (method[0] != MP_OBJ_NULL) {
+            method[2] = exponent, method[3] = modulus;
+            return mp_call_method_n_kw(2, 0, method);
+        }
+    }
+    if (modulus == mp_const_none)
+        return mp_binary_op(MP_BINARY_OP_POWER, base, exponent);
+    mp_obj_t zero = MP_OBJ_NEW_SMALL_INT(0);
+    if (mp_obj_is_bool(base))
+        base = mp_unary_op(MP_UNARY_OP_POSITIVE, base);
+    if (mp_obj_is_bool(exponent))
+        exponent = mp_unary_op(MP_UNARY_OP_POSITIVE, exponent);
+    if (!mp_obj_is_int(base) || !mp_obj_is_int(exponent) || !mp_obj_is_int(modulus))
+        mp_raise_TypeError(MP_ERROR_TEXT("pow() 3rd argument not allowed unless all arguments are integers"));
+    if (!mp_obj_is_true(modulus))
+        mp_raise_ValueError(MP_ERROR_TEXT("pow() 3rd argument cannot be 0"));
+    mp_obj_t size = modulus;
+    if (mp_obj_is_true(mp_binary_op(MP_BINARY_OP_LESS, modulus, zero)))
+        size = mp_unary_op(MP_UNARY_OP_NEGATIVE, modulus);
+    if (mp_obj_is_true(mp_binary_op(MP_BINARY_OP_LESS, exponent, zero))) {
+        base = inverse(base, size);
+        exponent = mp_unary_op(MP_UNARY_OP_NEGATIVE, exponent);
+    }
+    base = mp_binary_op(MP_BINARY_OP_MODULO, base, size);
+    return mp_binary_op(MP_BINARY_OP_MODULO, mp_obj_int_pow3(base, exponent, size), modulus);
+}
