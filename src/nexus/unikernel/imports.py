@@ -1,6 +1,6 @@
-"""Which modules code imports that guests do not have.
+"""Which modules code imports, and which syntax it has, that guests do not have.
 
-Reads the code, never runs it. Invariant: what it names is certain to be imported when the lines that say so
+Reads the code, never runs it. Invariant: a module it names is certain to be imported when the lines that say so
 are reached; imports that the code itself expects to fail (`try: import x`, `except ImportError`) and those
 for type checkers are not named. Code that is no Python gives nothing: the guest shows its traceback.
 """
@@ -53,14 +53,18 @@ def library_modules(library: Path | None) -> frozenset[str]:
 
 
 def needs_cpython(code: str | bytes, python: Path | None = None) -> list[str]:
-    """The modules for which code has to be run by CPython (`python`): guests lack them, and it has them all.
+    """The modules and syntax for which code has to be run by CPython (`python`): guests lack them, and it has all.
 
-    Empty where one is nowhere to be had: the guest's ImportError then says what there is.
+    Empty where a module is nowhere to be had: the guest's ImportError then says what there is. Syntax alone
+    counts only where the fallback works.
     """
     from nexus.unikernel import fallback
 
     missing = not_in_guests(code, guest_modules())
-    return [] if fallback.lacking(missing, python) else missing
+    if fallback.lacking(missing, python):
+        return []
+    foreign = syntax_not_in_guests(code)
+    return missing + (foreign if missing or (foreign and fallback.preflight().works) else [])
 
 
 def advice(stderr: bytes, library: Path | None) -> str:
@@ -118,6 +122,42 @@ def not_in_guests(code: str | bytes, guest: Collection[str]) -> list[str]:
         elif name not in there and name not in packages and top in packages:
             lacking.add(name)
     return sorted(lacking)
+
+
+def syntax_not_in_guests(code: str | bytes) -> list[str]:
+    """What of the language code uses that MicroPython cannot read, or reads otherwise: "match", "except*"."""
+    try:
+        tree = ast.parse(code)
+        return sorted({name for node in ast.walk(tree) if (name := _foreign(node))})
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+
+
+def _foreign(node: ast.AST) -> str:
+    match node:
+        case ast.Match():
+            return "match"
+        case ast.TryStar():
+            return "except*"
+        case ast.comprehension(is_async=1):
+            return "async comprehensions"
+        case ast.Lambda(args=ast.arguments(posonlyargs=[_, *_])):
+            return "lambda with /"
+        case ast.ClassDef(keywords=keywords) if any(map(_is_own_metaclass, keywords)):
+            return "metaclasses"
+        case ast.FunctionDef(name="__getattribute__" | "__del__" as name):
+            return name
+        case ast.Call(func=ast.Name(id="locals")):
+            return "locals()"
+        case ast.Attribute(attr="__annotations__"):
+            return "__annotations__"
+        case _:
+            return ""
+
+
+def _is_own_metaclass(keyword: ast.keyword) -> bool:
+    name = getattr(keyword.value, "attr", getattr(keyword.value, "id", ""))
+    return keyword.arg == "metaclass" and name not in ("ABCMeta", "EnumMeta", "EnumType")
 
 
 def _imported(body: Sequence[ast.AST]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from nexus.unikernel.imports import (
     guest_modules,
     needs_cpython,
     not_in_guests,
+    syntax_not_in_guests,
 )
 from nexus.unikernel.tender import Preflight
 
@@ -195,3 +196,23 @@ def test_advice_does_not_send_to_where_it_is_not(monkeypatch) -> None:
 )
 def test_another_end_needs_no_advice(stderr: bytes) -> None:
     assert advice(stderr, None) == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "foreign"),
+    [
+        ("match x:\n    case 1: pass", ["match"]),
+        ("try: pass\nexcept* ValueError: pass", ["except*"]),
+        ("async def f(): return [x async for x in y]", ["async comprehensions"]),
+        ("f = lambda a, /: a", ["lambda with /"]),
+        ("class A(metaclass=Own): pass", ["metaclasses"]),
+        ("class A:\n    def __getattribute__(self, name): return 1", ["__getattribute__"]),
+        ("def f(a): return locals(), f.__annotations__", ["__annotations__", "locals()"]),
+        ("class A(metaclass=abc.ABCMeta): pass\nclass B(metaclass=EnumMeta): pass", []),
+        ("match = 1\ndef f(a, /): return match", []),
+        ("match x:", []),
+        ("\0", []),
+    ],
+)
+def test_syntax_that_guests_cannot_read_is_named(code: str, foreign: list[str]) -> None:
+    assert syntax_not_in_guests(code) == foreign

@@ -114,7 +114,7 @@ class Enum:
             if same:
                 member = same[0]
             else:
-                if hasattr(cls, "__init__") and not data or "__init__" in own:
+                if "__init__" in own or not data and hasattr(member, "__init__"):
                     member.__init__(*arguments)
                 if cls._counts_(member._value_):
                     cls._members_.append(member)
