@@ -14,7 +14,7 @@ import pytest
 from nexus.unikernel.images import Image
 from tests.running import Service
 from tests.system.scripted_model import Request, ScriptedModel
-from tests.system.test_claude_code import CLAUDE, Agent, claude, claude_program, model, service
+from tests.system.test_claude_code import Agent, claude, claude_program, model, service
 
 __all__ = ["claude", "claude_program", "model", "service"]
 

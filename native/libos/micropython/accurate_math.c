@@ -155,8 +155,19 @@ static double power_of(double x, int n)
     return n < 0 ? divide((pair){1, 0}, result).high : result.high;
 }
 
+static double root_of(double x)
+{
+    double root;
+    __asm__("sqrtsd %1, %0" : "=x"(root) : "x"(x)); /* rounds once, as IEEE 754 has it */
+    return root;
+}
+
 double pow(double x, double y)
 {
+    if (y == 2)
+        return x * x;
+    if (y == 0.5 && x > 0 && isfinite(x))
+        return root_of(x);
     double plain = nx_plain_pow(x, y), size = fabs(plain);
     /* beyond these bounds the pairs' low halves would vanish, or the result is exact */
     if (!(size > 1e-290 && size < 1e305) || !isfinite(x) || !isfinite(y) || x == 1 || x == -1 || y == 0)

@@ -1,7 +1,7 @@
 """Which modules code imports, and which syntax it has, that guests do not have.
 
-Reads the code, never runs it. Invariant: a module it names is certain to be imported when the lines that say so
-are reached; imports that the code itself expects to fail (`try: import x`, `except ImportError`) and those
+Reads the code, never runs it. Invariant: a module it names is certain to be imported when the lines that say
+so are reached; imports that the code itself expects to fail (`try: import x`, `except ImportError`) and those
 for type checkers are not named. Code that is no Python gives nothing: the guest shows its traceback.
 """
 
@@ -53,7 +53,7 @@ def library_modules(library: Path | None) -> frozenset[str]:
 
 
 def needs_cpython(code: str | bytes, python: Path | None = None) -> list[str]:
-    """The modules and syntax for which code has to be run by CPython (`python`): guests lack them, and it has all.
+    """The modules and syntax for which code has to be run by CPython (`python`), as guests lack them.
 
     Empty where a module is nowhere to be had: the guest's ImportError then says what there is. Syntax alone
     counts only where the fallback works.

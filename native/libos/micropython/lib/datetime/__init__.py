@@ -3,10 +3,10 @@
 The local time zone is UTC. Lacks: pickling, hashes equal to CPython's.
 """
 
-from ._dates import MAXYEAR, MINYEAR, date  # noqa: F401 - names of this module
-from ._moments import datetime  # noqa: F401 - names of this module
-from ._spans import timedelta  # noqa: F401 - names of this module
-from ._times import time  # noqa: F401 - names of this module
-from ._zones import timezone, tzinfo  # noqa: F401 - names of this module
+from ._dates import MAXYEAR, MINYEAR, date
+from ._moments import datetime
+from ._spans import timedelta
+from ._times import time
+from ._zones import timezone, tzinfo
 
 UTC = timezone.utc

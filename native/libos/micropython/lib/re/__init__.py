@@ -7,7 +7,7 @@ output.
 """
 
 from ._parse import ASCII, DOTALL, IGNORECASE, LOCALE, MULTILINE, UNICODE, VERBOSE, error
-from ._pattern import Match, Pattern  # noqa: F401 - names of this module
+from ._pattern import Match, Pattern
 
 A, I, L, M, S, U, X = ASCII, IGNORECASE, LOCALE, MULTILINE, DOTALL, UNICODE, VERBOSE
 PatternError = error
