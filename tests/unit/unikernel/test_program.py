@@ -31,7 +31,7 @@ def searches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         made_.append(path or "PATH")
         return which(name, path=path)
 
-    monkeypatch.setattr(program.shutil, "which", counted)
+    monkeypatch.setattr(shutil, "which", counted)
     monkeypatch.setattr(program, "_found", {})
     monkeypatch.setenv("PATH", f"{tmp_path}/first:{tmp_path}/second")
     return made_

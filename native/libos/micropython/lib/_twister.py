@@ -1,4 +1,4 @@
-"""MT19937, the generator behind random, with CPython's seeding. Invariant: `_i` is the next word of the state."""
+"""MT19937, the generator behind random, with CPython's seeding. Invariant: `_i` is the next word of state."""
 
 _UPPER = 0x80000000
 _MASK = 0xFFFFFFFF
