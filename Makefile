@@ -7,7 +7,7 @@ test:      ## the fast suite, with the real small models
 	@scripts/test.sh
 test-all:  ## everything, with a browser and kill -9
 	@scripts/test-all.sh
-fuzz:      ## ten minutes of made-up bytes for each parser of the engine
+fuzz:      ## ten minutes of made-up bytes for each parser of foreign ones
 	@scripts/fuzz.sh
 bench:     ## the figures of SPEC.md
 	@scripts/bench.sh

@@ -9,11 +9,16 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
+from nexus.core.errors import NexusError
 from nexus.core.paths import Home
+
+if TYPE_CHECKING:
+    from nexus.unikernel.images import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 _OURS = "NEXUS_TEST_MODELS"
@@ -79,3 +84,14 @@ def _present(path: Path) -> Path:
     if not path.is_file():
         pytest.fail(f"{path} is missing; scripts/test-models.sh (part of `make test`) fetches it")
     return path
+
+
+@pytest.fixture(scope="session")
+def python_image() -> Image:
+    """The sandbox's Python image, built once into build/unikernel of this tree."""
+    from nexus.unikernel import builder
+
+    try:
+        return builder.python_image(build=True, base=ROOT / "build" / "unikernel")
+    except NexusError as error:
+        pytest.skip(f"the Python image cannot be built here: {error}")

@@ -1,4 +1,4 @@
-"""MCP as its own client library speaks it: both transports, both ways to begin, eight tools."""
+"""MCP as its own client library speaks it: both transports, both ways to begin, nine tools."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ NAMES = [
     "memory_status",
     "find_files",
     "tag_file",
+    "run_python",
 ]
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -124,7 +125,14 @@ def test_the_tools_cost_no_more_than_promised(granite_folder):
 def test_hints_tell_what_reads_and_what_destroys():
     hints = {tool["name"]: tool["annotations"] for tool in TOOLS}
     reading = {name for name, hint in hints.items() if hint["readOnlyHint"]}
-    assert reading == {"memory_search", "memory_get", "context_pack", "memory_status", "find_files"}
+    assert reading == {
+        "memory_search",
+        "memory_get",
+        "context_pack",
+        "memory_status",
+        "find_files",
+        "run_python",
+    }
     assert hints["memory_forget"]["destructiveHint"] is True
     assert hints["memory_save"]["destructiveHint"] is False
 

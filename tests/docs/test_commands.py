@@ -76,12 +76,16 @@ def test_every_script_shown_exists() -> None:
     assert [str(place) for place, script in asked if not (ROOT / script).is_file()] == []
 
 
-def test_the_command_reference_is_fresh() -> None:
-    generator = [sys.executable, "scripts/gen_cli_reference.py"]
+@pytest.mark.parametrize(
+    ("script", "name"),
+    [("gen_cli_reference.py", "cli.md"), ("gen_sandbox_reference.py", "sandbox-python.md")],
+)
+def test_the_references_are_fresh(script: str, name: str) -> None:
+    generator = [sys.executable, f"scripts/{script}"]
     done = subprocess.run(generator, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    page = ROOT / "docs" / "reference" / "cli.md"
-    assert page.is_file(), "docs/reference/cli.md is missing; run: make docs"
+    page = ROOT / "docs" / "reference" / name
+    assert page.is_file(), f"docs/reference/{name} is missing; run: make docs"
     assert page.read_text(encoding="utf-8") == done.stdout, "stale; run: make docs"
 
 

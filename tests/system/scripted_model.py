@@ -2,7 +2,7 @@
 
 The real agents (`claude`, `codex`) talk to it as they would to their vendors. It stands for the model
 only: no model of theirs can be had without a network. It keeps every request, which shows what the
-model would have read, and answers "Noted." unless `script` gives a tool to be called.
+model would have read, and says what `words` gives ("Noted.") unless `script` gives a tool to be called.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class ScriptedModel:
         self.requests: list[Request] = []
         self.keys: list[str] = []
         self.script: Script = lambda request: None
+        self.words: Callable[[Request], str] = lambda request: "Noted."
         self.url = ""
 
     @property
@@ -57,7 +58,7 @@ def scripted_model() -> Iterator[ScriptedModel]:
             request = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}")
             if self.path.startswith("/v1/messages") and "count_tokens" not in self.path:
                 model.requests.append(request)
-                self._stream(_message(request, model.script(request)))
+                self._stream(_message(request, model.script(request), model.words(request)))
             elif self.path.startswith("/v1/responses"):
                 model.requests.append(request)
                 self._stream(_response())
@@ -103,7 +104,7 @@ def scripted_model() -> Iterator[ScriptedModel]:
         server.server_close()
 
 
-def _message(request: Request, call: tuple[str, dict[str, Any]] | None) -> list[dict[str, Any]]:
+def _message(request: Request, call: tuple[str, dict[str, Any]] | None, words: str) -> list[dict[str, Any]]:
     start = {
         "id": "msg_1",
         "type": "message",
@@ -115,7 +116,7 @@ def _message(request: Request, call: tuple[str, dict[str, Any]] | None) -> list[
         "usage": {"input_tokens": 1, "output_tokens": 1},
     }
     block: dict[str, Any] = {"type": "text", "text": ""}
-    delta: dict[str, Any] = {"type": "text_delta", "text": "Noted."}
+    delta: dict[str, Any] = {"type": "text_delta", "text": words}
     if call:
         block = {"type": "tool_use", "id": "toolu_1", "name": call[0], "input": {}}
         delta = {"type": "input_json_delta", "partial_json": json.dumps(call[1])}

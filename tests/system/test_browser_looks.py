@@ -13,7 +13,7 @@ from tests.system.browser import DashboardService, ask, opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
-VIEWS = ("chat", "remembered", "knowledge", "files", "agents", "models", "learning", "status")
+VIEWS = ("chat", "remembered", "knowledge", "files", "agents", "sandbox", "models", "learning", "status")
 # What a document, a program or a person may be called: long, without a place to break it.
 LONG = "unbreakable" * 12
 # Every text that can be seen and whose contrast, as WCAG 2 defines it, is too low for its size.
@@ -53,6 +53,13 @@ CAN_BE_USED = "node => node.checkVisibility() && !node.disabled"
 NAMELESS = """nodes => nodes.filter(node => node.checkVisibility() && !node.disabled
     && !(node.labels?.length || node.getAttribute('aria-label') || node.getAttribute('aria-labelledby')
          || node.textContent.trim())).map(node => node.outerHTML)"""
+
+# Words that begin in one line and end in another.
+BROKEN = """nodes => nodes.filter(node => {
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    return new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1;
+}).map(node => node.textContent)"""
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +119,12 @@ def filled(page: Page) -> Iterator[str]:
         elif name == "agents":
             page.get_by_text("more that can be connected").click()
             expect(page.locator("#traffic")).to_contain_text("Claude Code")
+        elif name == "sandbox":
+            page.locator("#sandbox-backends").wait_for()
+            page.fill("#sandbox-code", f"print('{LONG}')\n" * 3)
+            page.keyboard.press("Control+Enter")
+            # There is no image in this home, which is said at length.
+            page.locator("#sandbox-output [role=alert]").wait_for(timeout=30_000)
         elif name == "models":
             page.locator("[data-model]").first.wait_for()
         elif name == "learning":
@@ -191,6 +204,22 @@ def test_every_page_is_opened_by_keyboard_at_its_top(page: Page) -> None:
         if name != "status":  # which has nothing to press while no part is missing
             page.keyboard.press("Tab")
             assert page.evaluate(f"document.querySelector('#{name}').contains(document.activeElement)"), name
+
+
+@pytest.mark.parametrize("options", [{"viewport": {"width": 1280, "height": 800}}], ids=["1280px"])
+def test_the_names_of_views_are_never_broken_and_stand_in_one_row_where_there_is_room(page: Page) -> None:
+    for width in (320, 360, 480, 640, 768, 940, 960, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        links = page.locator("#nav a")
+        assert links.evaluate_all(BROKEN) == [], width
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        rows = links.evaluate_all("nodes => new Set(nodes.map(n => n.getBoundingClientRect().top)).size")
+        assert rows == 1 if width >= 640 else rows <= 3, width
+        if width >= 960:
+            state, first = page.locator("#state").bounding_box(), links.first.bounding_box()
+            assert state
+            assert first
+            assert state["y"] < first["y"] + first["height"], "beside them, not below"
 
 
 @pytest.mark.parametrize("options", [{"reduced_motion": "reduce"}], ids=["reduced motion"])

@@ -13,7 +13,7 @@ from tests.system.browser import DashboardService, ask, opened, view
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
-VIEWS = ("Chat", "Remembered", "Knowledge", "Files", "Agents", "Models", "Learning", "Status")
+VIEWS = ("Chat", "Remembered", "Knowledge", "Files", "Agents", "Sandbox", "Models", "Learning", "Status")
 HOSTILE = """<script>window.owned = 1</script><img src=x onerror="window.owned = 2">
 [press here](javascript:window.owned=3) ![x](x" onerror="window.owned=4)
 <a href="javascript:window.owned=5">go</a>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from tests.running import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
+LEFT_OUT = "Left out: the sandbox for agents' code."
 
 
 @pytest.mark.slow
@@ -29,9 +31,9 @@ def test_a_clone_becomes_a_running_service(tmp_path, models_folder, granite_fold
         "NEXUS_MODELS_SEARCH_PATH": f"{granite_folder}:{smollm2_path.parent}",
     }
 
-    def make_up() -> str:
+    def make_up(**more: str) -> str:
         began = time.monotonic()
-        done = subprocess.run(["make", "up"], cwd=clone, env=env, capture_output=True, text=True)
+        done = subprocess.run(["make", "up"], cwd=clone, env=env | more, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         print(f"make up took {time.monotonic() - began:.1f} s")
         return done.stdout + done.stderr
@@ -49,5 +51,19 @@ def test_a_clone_becomes_a_running_service(tmp_path, models_folder, granite_fold
             [nexus, "recall", "how do I add my own documents?"], env=env, capture_output=True, text=True
         )
         assert str(clone / "docs") in asked.stdout
+        run = subprocess.run(
+            [nexus, "sandbox", "run", "-"], env=env, input="print(6 * 7)", capture_output=True, text=True
+        )
+        if LEFT_OUT in first:  # no compiler, or no sources: the reason and the way on are said
+            print(first[first.index(LEFT_OUT) :])
+            assert "nexus unikernel build" in run.stderr
+        else:
+            assert run.stdout == "42\n", run.stderr
+            assert "Building the Python" not in again
+        # What cannot be built is left out, with the reason; the rest stands.
+        shutil.rmtree(home / "cache" / "unikernel")
+        without = make_up(NEXUS_UNIKERNEL_SOURCES=str(tmp_path / "none"))
+        assert f"{LEFT_OUT} NEXUS_UNIKERNEL_SOURCES={tmp_path}/none has no micropython" in without
+        assert "nexus unikernel doctor" in without
     finally:
         subprocess.run([clone / ".venv" / "bin" / "nexus", "down"], env=env)

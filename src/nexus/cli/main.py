@@ -24,10 +24,12 @@ from nexus.cli import (
     memory,
     models,
     mount,
+    sandbox,
     serve,
     service,
     sessions,
     tune,
+    unikernel,
 )
 from nexus.core.errors import NexusError
 
@@ -46,6 +48,14 @@ app.add_typer(memory.app, name="memories", help="What is remembered, and what wa
 app.add_typer(sessions.app, name="sessions", help="What was said in sessions of agents.")
 app.add_typer(index.app, name="index", help="The index of all that is found: its state, and mending it.")
 app.add_typer(memex.app, name="memex", help="Files by what they are about: search, tags, versions, branches.")
+app.add_typer(
+    sandbox.app, name="sandbox", help="Run Python that somebody else wrote, where it can do no harm."
+)
+app.add_typer(
+    unikernel.app,
+    name="unikernel",
+    help="Images that hold only what an application uses.",
+)
 app.add_typer(learn.app, name="learn", help="What is learnt in the background, and its controls.")
 app.add_typer(bench.app, name="bench", help="Measure this machine's NexusOS against its goals.")
 app.add_typer(

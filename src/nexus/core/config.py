@@ -30,6 +30,7 @@ from nexus.core.settings import (
     HousekeepingSettings,
     MemexSettings,
     ModelsSettings,
+    SandboxSettings,
     Section,
     ServiceSettings,
     TrainingSettings,
@@ -43,6 +44,7 @@ _OTHER_VARIABLES = {
     "NEXUS_STORM_KILLS",
     "NEXUS_AGENTMEM",
     "NEXUS_AGENTMEMD",
+    "NEXUS_UNIKERNEL_SOURCES",
 }
 _OF_TESTS = "NEXUS_TEST_"
 _LAYERS = ("flag", "environment", "file", "default")
@@ -69,6 +71,7 @@ class Settings(BaseSettings):
     agents: AgentsSettings = Field(default_factory=lambda: AgentsSettings())
     agentmem: AgentmemSettings = Field(default_factory=lambda: AgentmemSettings())
     memex: MemexSettings = Field(default_factory=lambda: MemexSettings())
+    sandbox: SandboxSettings = Field(default_factory=lambda: SandboxSettings())
 
     @classmethod
     def settings_customise_sources(

@@ -75,6 +75,7 @@ def optional_parts() -> list[Part]:
             "apt-get install g++ libzstd-dev && make up",
         ),
         fuse_part(),
+        *sandbox_parts(),
         program("hook client", ("nexus-hook",), "what agents call at each prompt", "make up"),
         program("chromium", ("chromium", "google-chrome"), "browser tests", "apt-get install chromium"),
         program("npm", ("npm",), "models that come as npm packages", "apt-get install npm"),
@@ -90,6 +91,51 @@ def fuse_part(device: Path = Path("/dev/fuse")) -> Part:
     if os.geteuid() == 0:
         return Part("fuse", "available", f"{purpose} ({device})")
     return program("fuse", ("fusermount3",), purpose, "apt-get install fuse3")
+
+
+def sandbox_parts(root: Path = Path("/")) -> list[Part]:
+    """What running agents' code needs of the machine, from strong and fast to slow; one backend is enough.
+
+    Whether each truly works is tried by `nexus unikernel doctor`.
+    """
+    purpose = "agents' code in a virtual machine"
+    device = root / "dev/kvm"
+    kvm = program(
+        "sandbox: kvm", ("nexus-tender-kvm",), f"{purpose}, with {device}", "make up; Linux on x86-64"
+    )
+    if kvm.state == "available" and not device.exists():
+        kvm = Part(kvm.name, "missing", f"{purpose}: there is no {device}", "modprobe kvm-intel (or kvm-amd)")
+    elif kvm.state == "available" and not os.access(device, os.R_OK | os.W_OK):
+        detail = f"{purpose}: this user may not use {device}"
+        kvm = Part(kvm.name, "missing", detail, "sudo usermod -aG kvm $USER, then log in again")
+    seccomp = "agents' code in a locked process"
+    qemu = "agents' code in an emulated machine"
+    packages = "agents' code that needs CPython's packages"
+    image = _python_image()
+    built = "the Python that agents' code runs in"
+    mend = "nexus unikernel build (needs gcc, and a Debian or Ubuntu mirror in apt's sources)"
+    return [
+        kvm,
+        program("sandbox: seccomp", ("nexus-tender-spt",), seccomp, "make up; Linux on x86-64"),
+        program("sandbox: qemu", ("qemu-system-x86_64",), qemu, "apt-get install qemu-system-x86"),
+        program("sandbox: bubblewrap", ("bwrap",), packages, "apt-get install bubblewrap"),
+        Part("sandbox: image", "available", f"{built} ({image})")
+        if image
+        else Part("sandbox: image", "missing", built, mend),
+    ]
+
+
+def _python_image() -> Path | None:
+    """A built image of Python in NEXUS_HOME. Whether it is of these sources the builder knows."""
+    from nexus.core.errors import NexusError
+    from nexus.core.paths import Home
+
+    try:
+        folder = Home.from_env().cache / "unikernel"
+    except NexusError:
+        return None
+    found = (about.parent for about in folder.glob("*/image.json") if '"python"' in _text(about))
+    return next(found, None)
 
 
 def pausing_parts(root: Path = Path("/")) -> list[Part]:

@@ -347,5 +347,40 @@ class MemexSettings(Section):
         return self.embed_key
 
 
+class SandboxSettings(Section):
+    """Where code that agents write is run, and what it may use."""
+
+    enabled: bool = Field(default=True, description="offer run_python to agents")
+    backend: Literal["auto", "kvm", "spt", "qemu", "unicorn"] = Field(
+        default="auto", description="what runs it: a virtual machine, a locked process, an emulator"
+    )
+    seconds: float = Field(default=10, gt=0, le=3600, description="longest run, when the caller names none")
+    memory_mib: int = Field(default=64, ge=8, le=2046, description="memory of one run")
+    output_kib: int = Field(default=1024, ge=1, le=1_048_576, description="output of one run; more ends it")
+    at_once: int = Field(
+        default=4, ge=1, le=1000, description="runs at the same time; more are told to retry"
+    )
+    warm: int = Field(default=1, ge=0, le=100, description="guests that are started ahead, once one was used")
+    http: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="hosts that agents' code may ask over HTTP, like api.example.org"
+    )
+    read: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(), description="files and folders it may read, besides what an agent names of its project"
+    )
+    cpython: bool = Field(
+        default=True, description="run what needs CPython's packages in bubblewrap instead, and say so"
+    )
+
+    @field_validator("http", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: Any) -> Any:
+        return _words(value)
+
+    @field_validator("read", mode="before")
+    @classmethod
+    def _split_paths(cls, value: Any) -> Any:
+        return [p for p in value.split(os.pathsep) if p] if isinstance(value, str) else value
+
+
 def _words(value: Any) -> Any:
     return [w.strip() for w in value.split(",") if w.strip()] if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""What the eight tools of an agent do, whatever protocol calls them.
+"""What the nine tools of an agent do, whatever protocol calls them.
 
 A call takes the tool's name and its arguments as they came and gives a `Reply`: text to read, and the
 same with ids as data. Knows nothing of MCP. Invariants: foreign text is quoted and labelled
@@ -23,6 +23,7 @@ from nexus.service.agent_reply import Arguments, Reply
 from nexus.service.daemon import Daemon
 from nexus.service.file_tools import FindFiles, TagFile, find_files, tag_file
 from nexus.service.quoting import block, harmless, memory_label, quotation, quote
+from nexus.service.sandbox_tool import RunPython, run_python
 
 _SEARCH_TOKENS = 2000
 _ALL: tuple[Literal["memory", "document", "transcript"], ...] = ("memory", "document", "transcript")
@@ -194,6 +195,7 @@ _TOOLS: dict[str, tuple[type[Arguments], Callable[[Daemon, Any, str], Reply]]] =
     "memory_status": (_Nothing, _status),
     "find_files": (FindFiles, find_files),
     "tag_file": (TagFile, tag_file),
+    "run_python": (RunPython, run_python),
 }
 
 NAMES = frozenset(_TOOLS)

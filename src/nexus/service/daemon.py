@@ -33,6 +33,7 @@ from nexus.service.memory_manager import MemoryManager
 from nexus.service.metrics import Metrics
 from nexus.service.recovery import Recovery
 from nexus.service.resource import ResourceGovernor
+from nexus.service.sandbox import SandboxRoom
 from nexus.service.traffic import Traffic
 from nexus.service.units import Units
 from nexus.service.watch import Watcher
@@ -69,6 +70,7 @@ class Daemon:
         self.broker = Broker(config.home, config.settings.agentmem)
         self.units = Units(self.broker, config.settings.agentmem)
         self.files = MemexRoom(config, self._presses)
+        self.sandbox = SandboxRoom(config.settings.sandbox, lambda: self.cortex)
         self._learning_ends: threading.Thread | None = None
         for name, buffer in self.learning.buffers.items():
             self.memory.keep(name, buffer)
@@ -180,6 +182,7 @@ class Daemon:
         for pool in self._lanes.values():
             pool.shutdown(wait=True)
         self.files.stop()
+        self.sandbox.stop()
         self.engine.stop()
         # After the last answer, and before the broker that it goes to.
         self.units.stop()

@@ -49,6 +49,7 @@ from nexus.service.api import (
     openai,
     rerank,
     responses,
+    sandbox,
 )
 from nexus.service.body_limit import BodyLimit
 from nexus.service.counting import Counting
@@ -126,7 +127,7 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
         middleware=[*(guards if guarded else []), Middleware(Activity), Middleware(Counting)],
     )
     errors.install(app)
-    house = (control, openai, metrics, knowledge, memory, memex, hooks, models, pages)
+    house = (control, openai, metrics, knowledge, memory, memex, sandbox, hooks, models, pages)
     # Routes are tried in turn, and most requests are for the first.
     for module in (*house, completions, responses, embeddings, rerank, anthropic, ollama):
         app.include_router(module.router)

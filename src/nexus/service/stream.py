@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol
 _POLL_SECONDS = 0.25
 # So many events wait one by one; a reader that keeps up sees each.
 _APART = 64
-_TEXTS = frozenset({"token", "thinking"})
+_TEXTS = frozenset({"token", "thinking", "output"})
 _STATES = frozenset({"progress"})
 
 

@@ -1,4 +1,4 @@
-"""The eight tools as agents see them: names, descriptions, arguments (JSON Schema) and hints.
+"""The nine tools as agents see them: names, descriptions, arguments (JSON Schema) and hints.
 
 Plain data, without a library: the stdio relay shows it while the service is down. Every agent pays
 for these words in each of its sessions, so they are few; tests/contract/test_mcp.py holds the limit.
@@ -118,5 +118,18 @@ TOOLS: tuple[dict[str, Any], ...] = (
         readOnlyHint=False,
         destructiveHint=False,
         idempotentHint=True,
+    ),
+    _tool(
+        "run_python",
+        "Run Python in a sandbox without files or network: to compute, parse, check. Print what you want to"
+        " see. Nothing stays for the next run. In it: `import host; host.call('memory_search', query=...)`.",
+        {
+            "code": _TEXT,
+            "files": _WORDS | {"description": "files of the project that the code may open"},
+            "stdin": _TEXT,
+            "seconds": {"type": "number"},
+        },
+        ["code"],
+        readOnlyHint=True,
     ),
 )

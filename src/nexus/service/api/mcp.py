@@ -1,4 +1,4 @@
-"""MCP at /mcp: the eight tools over stateless streamable HTTP, behind the guard and the token.
+"""MCP at /mcp: the nine tools over stateless streamable HTTP, behind the guard and the token.
 
 Speaks 2026-07-28 and the revisions with a handshake. There are no sessions: any request may be the
 first. The list of tools is plain data, so `initialize` takes the same time for any number of memories

@@ -93,6 +93,7 @@ def families(daemon: Daemon) -> Iterator[Family]:
     yield from _learning(daemon)
     yield from agent_memory.families(daemon.broker, daemon.units)
     yield from daemon.files.families()
+    yield from daemon.sandbox.families()
 
 
 def _learning(daemon: Daemon) -> Iterator[Family]:

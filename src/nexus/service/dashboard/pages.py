@@ -24,14 +24,14 @@ from nexus.core.errors import NotFoundError
 from nexus.cortex.filters import Filter
 from nexus.cortex.memory import Confidence, Domain, Memory
 from nexus.service import approval
-from nexus.service.dashboard import agents, files, memex, models
+from nexus.service.dashboard import agents, files, memex, models, sandbox
 from nexus.service.dashboard.rendering import HEADERS, cortex_of, html
 
 _CLOSEST = 3
 # Not `mimetypes`: what that says depends on the machine, and a module of a wrong type is not run.
 _MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
-for part in (files, memex, agents, models):
+for part in (files, memex, agents, sandbox, models):
     router.include_router(part.router)
 
 

@@ -11,12 +11,13 @@ import * as learning from "./learning.js";
 import * as memex from "./memex.js";
 import * as models from "./models.js";
 import * as queue from "./queue.js";
+import * as sandbox from "./sandbox.js";
 import * as search from "./search.js";
 import * as status from "./status.js";
 
-const VIEWS = ["chat", "remembered", "knowledge", "files", "agents", "models", "learning", "status"];
+const VIEWS = ["chat", "remembered", "knowledge", "files", "agents", "sandbox", "models", "learning", "status"];
 // What a view that is opened reads again.
-const REFRESH = { remembered: ["memories"], knowledge: ["knowledge"], files: ["knowledge", "memex"], agents: ["agents", "knowledge"], models: ["models"] };
+const REFRESH = { remembered: ["memories"], knowledge: ["knowledge"], files: ["knowledge", "memex"], agents: ["agents", "knowledge"], sandbox: ["sandbox"], models: ["models"] };
 let open = false;
 
 /** `#token=...` never stays in the address bar or the history. */
@@ -101,6 +102,7 @@ learning.start();
 memex.start();
 models.start();
 queue.start();
+sandbox.start();
 search.start();
 // htmx wires the page when the document is ready; only then do the lists hear that they should load.
 if (document.readyState === "complete") unlock();

@@ -1,0 +1,3 @@
+"""open(), by another name."""
+
+from _files import open  # noqa: F401 - names of this module

@@ -1,0 +1,3 @@
+"""os.path, which is posixpath."""
+
+from posixpath import *

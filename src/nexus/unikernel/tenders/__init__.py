@@ -1,0 +1,1 @@
+"""The backends: one class each, with the protocol of `nexus.unikernel.tender`."""

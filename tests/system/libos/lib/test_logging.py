@@ -1,0 +1,31 @@
+def test_default_forms_and_levels(same):
+    same("""
+import logging, io
+out = io.StringIO()
+logging.basicConfig(stream=out, level=logging.INFO)
+logging.debug("no"); logging.info("hello %s %d", "x", 3); logging.warning("w")
+log = logging.getLogger("app.part")
+log.error("bad %r", [1]); log.debug("no")
+parent = logging.getLogger("app")
+parent.setLevel("DEBUG"); log.debug("now %(a)s", {"a": 1})
+print(log, parent, log.parent is parent, log.getEffectiveLevel(), log.isEnabledFor(10), logging.getLogger() is logging.root)
+try: 1 / 0
+except ZeroDivisionError: log.exception("failed")
+lines = out.getvalue().splitlines()
+print([l for l in lines if not l.startswith("  ")])
+other = io.StringIO()
+handler = logging.StreamHandler(other)
+handler.setFormatter(logging.Formatter("{levelname}|{name}|{message}|{user}", style="{"))
+handler.setLevel(logging.WARNING)
+own = logging.getLogger("own"); own.propagate = False; own.addHandler(handler)
+own.info("no"); own.critical("yes", extra={"user": "me"})
+print(other.getvalue(), end="")
+print(logging.getLevelName(20), logging.getLevelName("ERROR"), logging.getLevelName(7))
+try: own.setLevel("LOUD")
+except ValueError as error: print(error)
+class Keep(logging.Handler):
+    def emit(self, record): print("kept", record.levelname, record.getMessage(), record.args)
+own.addHandler(Keep()); own.removeHandler(handler); own.addFilter(lambda r: "secret" not in r.getMessage())
+own.warning("a %s", 1); own.warning("secret")
+logging.disable(logging.CRITICAL); own.critical("off")
+""")
