@@ -20,6 +20,7 @@ import pytest
 
 from nexus.core.paths import Home
 from nexus.service.instance import Instance
+from nexus.service.tool_schemas import TOOLS
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "nexus-relay"
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the compiled relay is Linux's")
@@ -287,7 +288,7 @@ def test_python_takes_over_where_no_service_runs_and_goes_on(home: Home, relay: 
         relay.ask(request(0, "initialize"))
     relay.say(request(1, "tools/list"), request(2), request(3, "ping"))
     answers = {answer["id"]: answer for answer in (relay.hear() for _ in range(3))}
-    assert len(answers[1]["result"]["tools"]) == 8
+    assert len(answers[1]["result"]["tools"]) == len(TOOLS)
     assert "nexus up --detach" in answers[2]["error"]["message"]
     assert not relay.is_small
     with running(home, Service()) as service:
