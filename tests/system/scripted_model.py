@@ -106,7 +106,7 @@ def scripted_model() -> Iterator[ScriptedModel]:
 
 def _message(request: Request, call: tuple[str, dict[str, Any]] | None, words: str) -> list[dict[str, Any]]:
     start = {
-        "id": "msg_1",
+        "id": f"msg_{len(request['messages'])}",
         "type": "message",
         "role": "assistant",
         "model": request["model"],
@@ -118,7 +118,9 @@ def _message(request: Request, call: tuple[str, dict[str, Any]] | None, words: s
     block: dict[str, Any] = {"type": "text", "text": ""}
     delta: dict[str, Any] = {"type": "text_delta", "text": words}
     if call:
-        block = {"type": "tool_use", "id": "toolu_1", "name": call[0], "input": {}}
+        # Agents tell calls apart by their ids.
+        number = len(request["messages"])
+        block = {"type": "tool_use", "id": f"toolu_{number}", "name": call[0], "input": {}}
         delta = {"type": "input_json_delta", "partial_json": json.dumps(call[1])}
     stop = {"stop_reason": "tool_use" if call else "end_turn", "stop_sequence": None}
     return [
