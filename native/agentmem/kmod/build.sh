@@ -28,7 +28,7 @@ else
 fi
 [ -f "$common/Makefile" ] || die "$common: not there: unpack linux-headers-VERSION-common too"
 [ -x "$flavour/scripts/mod/modpost" ] || die "$flavour/scripts: not there: unpack linux-kbuild-VERSION too"
-release=$(cat "$flavour/include/config/kernel.release")
+release=$(sed -n 's/^#define UTS_RELEASE "\(.*\)"$/\1/p' "$flavour/include/generated/utsrelease.h")
 output=${2:-$root/build/kmod/$release}
 
 # The sources are copied, because Kbuild writes beside them; two builds at a time do not meet.
@@ -37,9 +37,16 @@ output=$(cd "$output" && pwd)
 cp "$here"/*.[ch] "$here/Kbuild" "$output/kmod/"
 cp "$root/native/agentmem/include/agentmem_ioctl.h" "$output/include/"
 
-# The folders of Debian's headers name each other by absolute path; say where they really are.
-make -s -f "$common/Makefile" -C "$flavour" KBUILD_OUTPUT="$flavour" abs_srctree="$common" \
-	abs_objtree="$flavour" srctree="$common" VPATH="$common" need-sub-make= \
-	M="$output/kmod" W="${W:-}" modules >&2
+# The headers name their other half by absolute path; in a folder of links that is put right.
+rm -rf "$output/headers"
+mkdir -p "$output/headers"
+for entry in "$flavour"/* "$flavour"/.config "$flavour"/.kernelvariables; do
+	[ ! -e "$entry" ] || ln -s "$entry" "$output/headers/"
+done
+rm -f "$output/headers/Makefile"
+echo "include $common/Makefile" > "$output/headers/Makefile"
+# Without type information (BTF): it needs pahole and the unpacked kernel, and nothing here reads it.
+make -s -C "$output/headers" M="$output/kmod" CONFIG_DEBUG_INFO_BTF_MODULES= W="${W:-}" modules >&2
+strip --strip-debug "$output/kmod/agentmem.ko"
 mv "$output/kmod/agentmem.ko" "$output/agentmem.ko"
 echo "$output/agentmem.ko"
