@@ -122,7 +122,7 @@ static unsigned int look(struct list_head *shelf, bool drop, bool idle_only, u64
 	return n;
 }
 
-/* Up to AM_CHOICE units, the first to go first, each counted for the caller. */
+/* Up to AM_CHOICE units, the first to go first, each watched for the caller. */
 unsigned int am_choose(bool drop, bool idle_only, struct am_unit **chosen)
 {
 	u64 scores[AM_CHOICE], now = am_now_ms();

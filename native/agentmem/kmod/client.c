@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A client: one open file, attached to one agent, with its references. Knows nothing of ioctls. A
- * reference counts its unit once and pins it once; closing the file gives all of them back.
+ * reference holds its unit once and pins it once; closing the file gives all of them back.
  */
 #include "inside.h"
 
@@ -53,7 +53,7 @@ int am_client_place(struct am_client *client, struct am_unit *unit, bool existed
 		status = am_unit_pin(unit);
 		if (status)
 			return status;
-		kref_get(&unit->refs);
+		am_unit_hold(unit);
 		atomic_inc(&client->agent->references);
 		error = xa_alloc(&client->references, &reference, unit,
 				 XA_LIMIT(1, am_references_most), GFP_KERNEL_ACCOUNT);
@@ -77,7 +77,7 @@ int am_client_place(struct am_client *client, struct am_unit *unit, bool existed
 	return AM_OK;
 }
 
-/* What a reference stands for, counted; NULL. */
+/* What a reference stands for, held; NULL. */
 struct am_unit *am_client_unit(struct am_client *client, u32 reference)
 {
 	struct am_unit *unit;
@@ -85,7 +85,7 @@ struct am_unit *am_client_unit(struct am_client *client, u32 reference)
 	xa_lock(&client->references);
 	unit = xa_load(&client->references, reference);
 	if (unit)
-		kref_get(&unit->refs);
+		am_unit_hold(unit);
 	xa_unlock(&client->references);
 	return unit;
 }

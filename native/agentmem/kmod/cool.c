@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * From hot to warm, and out. Knows nothing of who asks. Compressing happens outside am_lock on bytes that
- * cannot change or go (cooling is set, the unit is counted); if somebody pinned the unit meanwhile,
+ * cannot change or go (cooling is set, the unit is watched); if somebody pinned the unit meanwhile,
  * what was compressed is thrown away and nobody has waited.
  */
 #include "inside.h"
@@ -14,7 +14,7 @@
 
 /*
  * The pages that compressing this unit gave back; 0 when it is in use or does not become smaller;
- * -ENOMEM. The caller is counted and holds am_packer.
+ * -ENOMEM. The caller watches it and holds am_packer.
  */
 long am_cool(struct am_unit *unit, gfp_t gfp)
 {
@@ -23,7 +23,7 @@ long am_cool(struct am_unit *unit, gfp_t gfp)
 	void *hot = NULL;
 
 	spin_lock(&am_lock);
-	if (unit->hot && !unit->pins && !unit->cooling && !unit->unfit && am_is_text(unit)) {
+	if (unit->holders && unit->hot && !unit->pins && !unit->cooling && !unit->unfit && am_is_text(unit)) {
 		unit->cooling = true;
 		hot = unit->hot;
 	}
@@ -33,7 +33,7 @@ long am_cool(struct am_unit *unit, gfp_t gfp)
 	packed = am_pack(hot, unit->length, most, gfp);
 	spin_lock(&am_lock);
 	unit->cooling = false;
-	if (!unit->pins) {
+	if (!unit->pins && unit->holders) {
 		am_unshelve(unit);
 		if (IS_ERR(packed)) {
 			unit->unfit = PTR_ERR(packed) == -E2BIG;
@@ -82,7 +82,7 @@ void am_cool_agent(struct am_agent *agent)
 		gave = unit ? am_cool(unit, GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY) : 0;
 		mutex_unlock(&am_packer);
 		if (unit)
-			am_unit_put(unit);
+			am_unit_unwatch(unit);
 		cond_resched();
 	} while (unit && gave >= 0 && !signal_pending(current));
 }
@@ -101,14 +101,14 @@ static unsigned long each(bool drop, unsigned long pages, gfp_t gfp, bool reclai
 			pages_of_it = am_drop(unit);
 		else if (gave < pages && !(reclaim && unit->length > RECLAIM_MOST))
 			pages_of_it = am_cool(unit, gfp);
-		am_unit_put(unit);
+		am_unit_unwatch(unit);
 		if (pages_of_it > 0)
 			gave += pages_of_it;
 	}
 	return gave;
 }
 
-/* Compress, and when that gives nothing more, drop, until so many pages are back or nothing is left. */
+/* Compress, when that gives nothing more drop, until so many pages are back or nothing is left. */
 unsigned long am_give_back(unsigned long pages, bool reclaim)
 {
 	gfp_t gfp = reclaim ? GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC :

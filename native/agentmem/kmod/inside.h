@@ -10,12 +10,14 @@
  *   am_unpacker        (mutex)  the decompressor's
  *   am_lock            (spin)   the table's writers, lists, tiers, pins, owners, agents, figures;
  *                               nothing under it sleeps or asks for memory that reclaim must find
- * Readers of the table take none: RCU and a counted reference that is only taken above zero.
+ * Readers of the table look under RCU and become holders under am_lock, only above zero.
  *
- * Counted references of a unit: one for each link of an owner, each reference of a client, each
- * mapping and each function that is at work with it. Pins (under am_lock) are the part of them that
- * needs the bytes hot. The last reference is dropped with am_lock held and takes the unit out of the
- * table in the same breath; so whoever finds a unit under am_lock may count itself in.
+ * A unit has two counts. Holders (under am_lock): one for each link of an owner, each reference of a
+ * client, each mapping and each call that is at work with it; the last one to go takes the unit out
+ * of the table in the same breath, so a unit that nobody holds is not found, whoever compresses it
+ * at that moment. All holders together are one of refs; each worker that looks at the unit while it
+ * does not hold am_lock is one more; the last of refs frees the bytes. Pins are the holders that need
+ * the bytes hot.
  */
 #ifndef AGENTMEM_INSIDE_H
 #define AGENTMEM_INSIDE_H
@@ -91,7 +93,7 @@ struct am_unit {
 	struct kref refs;
 	struct am_realm *realm;
 	u32 space;              /* 0, or the number of the agent it is private to */
-	u32 number, importance, pins;
+	u32 number, importance, holders, pins;
 	u8 type;
 	bool droppable;
 	bool cooling;           /* somebody compresses it: hot stays */
@@ -147,7 +149,9 @@ int am_table_start(void);
 void am_table_stop(void);
 struct am_unit *am_table_find(const u8 *id, const struct am_agent *agent);
 struct am_unit *am_table_insert(struct am_unit *unit);
+void am_unit_hold(struct am_unit *unit);
 void am_unit_put(struct am_unit *unit);
+void am_unit_unwatch(struct am_unit *unit);
 
 /* unit.c */
 int am_reserve(u64 bytes);

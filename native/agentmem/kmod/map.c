@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Mappings: a unit's own pages in a process, read-only for ever. Knows nothing of agents. A mapping
- * counts and pins its unit by itself; neither mprotect nor a debugger can write through it.
+ * holds and pins its unit by itself; neither mprotect nor a debugger can write through it.
  */
 #include "inside.h"
 
@@ -14,7 +14,7 @@ static void open(struct vm_area_struct *area)
 {
 	struct am_unit *unit = area->vm_private_data;
 
-	kref_get(&unit->refs);
+	am_unit_hold(unit);
 	am_unit_pin_again(unit);
 }
 

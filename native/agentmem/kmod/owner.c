@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Owning: an agent keeps a unit after the references have gone. A link hangs in the unit's list and
- * in the agent's, both under am_lock, and counts the unit once. Knows nothing of bytes.
+ * in the agent's, both under am_lock, and holds the unit once. Knows nothing of bytes.
  */
 #include "inside.h"
 #include "trace.h"
@@ -18,7 +18,7 @@ static struct am_owner *link_of(const struct am_unit *unit, const struct am_agen
 	return NULL;
 }
 
-/* Under am_lock. The unit's count is the caller's to put. */
+/* Under am_lock. The caller is to put the unit. */
 static void cut(struct am_owner *owner)
 {
 	am_tally_owner(owner->unit, owner->agent, -1);
@@ -58,7 +58,7 @@ int am_own(struct am_agent *agent, struct am_unit *unit, bool droppable)
 	else {
 		owner->unit = unit;
 		owner->agent = agent;
-		kref_get(&unit->refs);
+		unit->holders++;
 		list_add_tail(&owner->in_unit, &unit->owners);
 		list_add_tail(&owner->in_agent, &agent->owned);
 		am_tally_owner(unit, agent, 1);
@@ -115,11 +115,12 @@ void am_disown_all(struct am_agent *agent)
 	} while (unit);
 }
 
-/* Take a droppable unit from all who own it; the pages that come back when the caller puts it. */
+/* Take a droppable unit from all who own it; the pages that come back when the caller unwatches it. */
 unsigned int am_drop(struct am_unit *unit)
 {
 	struct am_owner *owner, *next;
-	unsigned int links = 0, pages = 0;
+	unsigned int links = 0;
+	u64 bytes = 0;
 
 	spin_lock(&am_lock);
 	if (unit->droppable && !unit->pins && !unit->cooling && unit->importance < 100) {
@@ -127,15 +128,15 @@ unsigned int am_drop(struct am_unit *unit)
 			cut(owner);
 			links++;
 		}
-		if (links)
+		if (links) {
 			unit->realm->counts.dropped++;
-		pages = DIV_ROUND_UP(unit->packed ? am_packed_bytes(unit->packed) :
-						    am_hot_bytes(unit), PAGE_SIZE);
+			bytes = unit->packed ? am_packed_bytes(unit->packed) : am_hot_bytes(unit);
+		}
 	}
 	spin_unlock(&am_lock);
 	if (links)
 		trace_agentmem_drop(unit->realm->name, unit->number, unit->type, unit->length);
 	while (links--)
 		am_unit_put(unit);
-	return pages;
+	return DIV_ROUND_UP(bytes, PAGE_SIZE);
 }

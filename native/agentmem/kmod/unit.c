@@ -89,6 +89,7 @@ struct am_unit *am_unit_new(struct am_agent *agent, const struct agentmem_publis
 	if (!unit)
 		return NULL;
 	kref_init(&unit->refs);
+	unit->holders = 1;
 	mutex_init(&unit->restoring);
 	INIT_LIST_HEAD(&unit->shelf);
 	INIT_LIST_HEAD(&unit->owners);
@@ -189,7 +190,7 @@ static int restore(struct am_unit *unit)
 	return AM_OK;
 }
 
-/* The bytes are hot and stay so until am_unit_unpin. The caller is counted. May sleep. */
+/* The bytes are hot and stay so until am_unit_unpin. The caller holds it. May sleep. */
 int am_unit_pin(struct am_unit *unit)
 {
 	int status = AM_OK;

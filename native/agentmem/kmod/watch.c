@@ -60,7 +60,7 @@ static void cool_idle(void)
 		for (i = 0; i < n; i++) {
 			long pages = am_cool(chosen[i], GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY);
 
-			am_unit_put(chosen[i]);
+			am_unit_unwatch(chosen[i]);
 			gave += max(pages, 0l);
 		}
 		mutex_unlock(&am_packer);
