@@ -18,9 +18,8 @@ SPLATS = re.compile(
     r"|\bkernel BUG at|\bUnable to handle kernel|\bunable to handle page fault|INFO: task .* blocked for more"
     r"|\bsuspicious RCU usage|rcu.*detected stalls|\bpossible (?:circular|recursive|irq) lock"
     r"|\binconsistent lock state|\binvalid wait context|\bheld lock freed|\block held when returning"
-    r"|\blist_(?:add|del) corruption|\brefcount_t: |\bsoft lockup|\bhard LOCKUP|\bbad page state|\bBad page map"
-    r"|\bunreferenced object 0x|\bscheduling while atomic|\bcut here\b|Objects remaining in|\bMemory leak",
-    re.IGNORECASE,
+    r"|\blist_(?:add|del) corruption|\brefcount_t: |\bsoft lockup|\bhard LOCKUP|\bBad page state|\bBad page map"
+    r"|\bunreferenced object 0x|\bscheduling while atomic|\bcut here\b|Objects remaining in|\bMemory leak"
 )
 END = "end"  # the name of the last result
 EXPECTED_TAINT = 1 << 12 | 1 << 13  # a module from outside, without a signature
