@@ -169,7 +169,8 @@ int main(void)
     conform_agents();
     conform_figures();
     const int fd = device_open();
-    say(device_empties(fd, 5, &left), "nothing-left", "units %llu references %llu agents %llu",
+    const bool empty = device_empties(fd, 5, &left);
+    say(empty, "nothing-left", "units %llu references %llu agents %llu",
         (unsigned long long)left.units, (unsigned long long)left.references, (unsigned long long)left.agents);
     close(fd);
     return said();

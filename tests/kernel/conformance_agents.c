@@ -62,7 +62,8 @@ void conform_agents(void)
     waitpid(child, &status, 0);
     say(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "victim", "signal %d", WTERMSIG(status));
     const int watch = device_open();
-    say(device_empties(watch, 3, &after), "victim-gone", "%llu units left", (unsigned long long)after.units);
+    const bool empty = device_empties(watch, 3, &after);
+    say(empty, "victim-gone", "%llu units left", (unsigned long long)after.units);
 
     /* A client whose agent is another process: the agent ends with that, looked at once a second. */
     const pid_t lived = fork();

@@ -183,6 +183,7 @@ int main(void)
     say(total > 20 && refused > 10, "faults-enough", "%d failures, %d calls refused", total, refused);
     say_figure("faults-injected", total, "failures");
     const int fd = device_open();
-    say(device_empties(fd, 5, &after), "faults-nothing-left", "units %llu", (unsigned long long)after.units);
+    const bool empty = device_empties(fd, 5, &after);
+    say(empty, "faults-nothing-left", "units %llu", (unsigned long long)after.units);
     return said();
 }

@@ -80,7 +80,8 @@ static void workload(const char *text, uint64_t length)
     struct agentmem_stats left;
     char name[32];
     const int watch = device_open();
-    say(device_empties(watch, 5, &left), "figures-before", "%llu units left", (unsigned long long)left.units);
+    bool empty = device_empties(watch, 5, &left);
+    say(empty, "figures-before", "%llu units left", (unsigned long long)left.units);
     for (int i = 0; i < AGENTS; i++) {
         snprintf(name, sizeof name, "agent-%d", i);
         clients[i] = device_client("figures", name);
@@ -110,7 +111,8 @@ static void workload(const char *text, uint64_t length)
         "figures-compressed", "%.0f stored of %.0f", stored, unique);
     for (int i = 0; i < AGENTS; i++)
         close(clients[i]);
-    say(device_empties(watch, 5, &left), "figures-after", "%llu units left", (unsigned long long)left.units);
+    empty = device_empties(watch, 5, &left);
+    say(empty, "figures-after", "%llu units left", (unsigned long long)left.units);
     close(watch);
 }
 

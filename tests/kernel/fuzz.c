@@ -95,22 +95,23 @@ static void sensible(uint64_t *seed, unsigned number, void *struct_)
     }
 }
 
-/* An answer holds no address of the kernel. Hashes are let be. */
-static void look(unsigned number, const void *struct_, size_t bytes)
+/* An answer holds no address of the kernel, save one that was in the question. Hashes are let be. */
+static void look(unsigned number, const void *asked, const void *struct_, size_t bytes)
 {
     if (number != 0 && number != 11 && number != 12)
         return;
     for (size_t at = sizeof(struct agentmem_head); at + 8 <= bytes; at += 8) {
-        uint64_t word;
+        uint64_t word, was;
         memcpy(&word, (const char *)struct_ + at, 8);
-        if (word >= 0xffff800000000000ull && word < 0xffffffffff000000ull && counts->wrong++ < 5)
+        memcpy(&was, (const char *)asked + at, 8);
+        if (word != was && word >= 0xffff800000000000ull && word < 0xffffffffff000000ull && counts->wrong++ < 5)
             say(false, "fuzz-leak", "call %u, offset %zu: %llx", number, at, (unsigned long long)word);
     }
 }
 
 static void one_call(uint64_t *seed)
 {
-    _Alignas(8) uint8_t struct_[LARGEST] = {0};
+    _Alignas(8) uint8_t struct_[LARGEST] = {0}, asked[LARGEST];
     const uint64_t drawn = chance(seed);
     const unsigned which = drawn % 13;
     unsigned long call = calls[which];
@@ -142,6 +143,7 @@ static void one_call(uint64_t *seed)
             memcpy(at, struct_, bytes);
     }
     const int fd = files[drawn >> 44 & (FILES - 1)];
+    memcpy(asked, struct_, bytes);
     const int result = ioctl(fd, call, at);
     const int number = result ? errno : 0;
     counts->calls++;
@@ -162,7 +164,7 @@ static void one_call(uint64_t *seed)
     counts->statuses[-head->status & 15]++;
     counts->done += head->status == AM_OK;
     if (!strange && head->status == AM_OK) {
-        look(which, struct_, bytes);
+        look(which, asked, struct_, bytes);
         const struct agentmem_placed *placed = which == 2   ? &((struct agentmem_publish *)struct_)->placed
                                                : which == 4 ? &((struct agentmem_acquire *)struct_)->placed
                                                             : NULL;
@@ -177,11 +179,18 @@ static void one_call(uint64_t *seed)
 
 static void one_map(uint64_t *seed)
 {
-    const uint64_t drawn = chance(seed), offset = offsets[drawn % IDS] + (drawn >> 8 & 7 ? 0 : odd(seed) * PAGE);
-    const size_t length = drawn >> 12 & 15 ? (1 + (drawn >> 16) % 4) * PAGE : odd(seed) % (1ull << 33) + 1;
+    const uint64_t drawn = chance(seed);
+    const int fd = files[drawn >> 36 & (FILES - 1)];
+    uint64_t offset = offsets[drawn % IDS] + (drawn >> 8 & 7 ? 0 : odd(seed) * PAGE);
+    struct agentmem_placed placed = {0};
+    if (drawn >> 60 && device_acquire(fd, ids[drawn % IDS], &placed) == AM_OK) /* one that may well be mapped */
+        offset = placed.offset;
+    const size_t length = drawn >> 12 & 15 ? (1 + (drawn >> 16 & 7 ? 0 : drawn >> 19 & 3)) * PAGE : odd(seed) % (1ull << 33) + 1;
     const int protection = drawn >> 24 & 7 ? PROT_READ : (int)(drawn >> 28 & 7);
     volatile uint8_t *data = mmap(NULL, length, protection, drawn >> 32 & 1 ? MAP_SHARED : MAP_PRIVATE,
-                                  files[drawn >> 36 & (FILES - 1)], (off_t)(offset & ~(PAGE - 1)));
+                                  fd, (off_t)(offset & ~(PAGE - 1)));
+    if (drawn >> 46 & 3 && placed.reference)
+        device_release(fd, placed.reference);
     if (data == MAP_FAILED)
         return;
     counts->maps++;

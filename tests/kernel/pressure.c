@@ -23,7 +23,8 @@ static uint64_t available(void)
     return kib << 10;
 }
 
-/* Takes memory until little is left, holds it a while. The machine may kill it for that. */
+/* Takes memory: fast while there is some, then slowly, so that there is time to give. The machine kills it when
+ * nothing is given any more. */
 static void take(void)
 {
     FILE *file = fopen("/proc/self/oom_score_adj", "w");
@@ -31,14 +32,15 @@ static void take(void)
         fputs("1000", file);
         fclose(file);
     }
-    const double until = seconds() + 20;
-    for (uint64_t taken = 0; seconds() < until && taken < 4096; taken++) {
-        uint8_t *data = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const double until = seconds() + 15;
+    for (uint64_t taken = 0; seconds() < until; taken++) {
+        const size_t some = available() < (24u << 20) ? 128 << 10 : 1 << 20;
+        uint8_t *data = mmap(NULL, some, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (data == MAP_FAILED)
             break;
-        made_noise(data, 1 << 20, taken);
-        if (available() < (6u << 20))
-            usleep(200000);
+        made_noise(data, some, taken);
+        if (some < 1 << 20)
+            usleep(50000);
     }
     _exit(0);
 }
@@ -49,7 +51,7 @@ int main(void)
     uint8_t *bytes = malloc(UNIT);
     struct agentmem_stats before, after;
     struct agentmem_placed droppable[8];
-    const uint64_t room = available() * 5 / 10;
+    const uint64_t room = available() * 4 / 10;
     const int idle = device_client("pressure", "idle"), busy = device_client("pressure", "busy");
     int count = 0;
     for (int i = 0; i < 8; i++) {
@@ -77,6 +79,8 @@ int main(void)
         (unsigned long long)(after.shrinker_runs - before.shrinker_runs));
     say(after.evictions_warm > before.evictions_warm, "pressure-compressed", "%llu units",
         (unsigned long long)(after.evictions_warm - before.evictions_warm));
+    say(after.tier[AM_HOT].stored_bytes * 2 < (uint64_t)count * UNIT, "pressure-gave", "%llu MiB of %llu still hot",
+        (unsigned long long)(after.tier[AM_HOT].stored_bytes >> 20), (unsigned long long)(count * UNIT >> 20));
     say_figure("pressure-hot-before", (double)before.tier[AM_HOT].stored_bytes / 1048576, "MiB");
     say_figure("pressure-hot-after", (double)after.tier[AM_HOT].stored_bytes / 1048576, "MiB");
     say_figure("pressure-warm-after", (double)after.tier[AM_WARM].stored_bytes / 1048576, "MiB");
@@ -107,6 +111,7 @@ int main(void)
     close(idle);
     close(busy);
     const int fd = device_open();
-    say(device_empties(fd, 5, &after), "pressure-nothing-left", "units %llu", (unsigned long long)after.units);
+    const bool empty = device_empties(fd, 5, &after);
+    say(empty, "pressure-nothing-left", "units %llu", (unsigned long long)after.units);
     return said();
 }

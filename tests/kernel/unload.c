@@ -117,7 +117,8 @@ int main(int count, char **arguments)
     say(other == 0 && out + held == rounds, "unload-hammered", "%d times out, %d times refused, %d other", out, held,
         other);
     fd = device_open();
-    say(device_empties(fd, 3, &left), "unload-nothing-left", "units %llu", (unsigned long long)left.units);
+    const bool empty = device_empties(fd, 3, &left);
+    say(empty, "unload-nothing-left", "units %llu", (unsigned long long)left.units);
     close(fd);
     number = take_out();
     say(number == 0, "unload-after", "errno %d", number);
