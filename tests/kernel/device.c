@@ -95,7 +95,7 @@ int device_state(int fd, const char *agent, uint32_t state, uint32_t importance)
 
 int device_forget(int fd, const char *agent)
 {
-    struct agentmem_state request = {.state = AGENTMEM_LEAVE, .importance = AGENTMEM_LEAVE};
+    struct agentmem_state request = {.importance = AGENTMEM_LEAVE};
     snprintf(request.agent, sizeof request.agent, "%s", agent);
     return DEVICE_CALL(fd, AGENTMEM_FORGET, &request);
 }

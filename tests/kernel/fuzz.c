@@ -86,7 +86,7 @@ static void sensible(uint64_t *seed, unsigned number, void *struct_)
         if (drawn & 3)
             snprintf(is->agent, sizeof is->agent, "agent-%u", (unsigned)(drawn >> 2 & 3));
         /* Killed agents refuse everything: not too many of them. */
-        is->state = number == 10 ? AGENTMEM_LEAVE : drawn >> 8 & 31 ? 1 + (drawn >> 16) % 3 : AM_KILLED;
+        is->state = number == 10 ? 0 : drawn >> 8 & 31 ? 1 + (drawn >> 16) % 3 : AM_KILLED;
         is->importance = number == 10 || drawn >> 32 & 1 ? AGENTMEM_LEAVE : (uint32_t)(drawn >> 40) % 101;
         break;
     }
