@@ -27,10 +27,14 @@ def main() -> int:
     """Run what was asked for; the exit status."""
     parser = argparse.ArgumentParser(prog="test-kernel", description="test the kernel module in QEMU")
     parser.add_argument("--series", action="append", choices=META, help="a kernel of Debian; both without")
-    parser.add_argument("--flavour", choices=["cloud", ""], default="cloud", help="of Debian's kernels; '': all drivers")
+    parser.add_argument(
+        "--flavour", choices=["cloud", ""], default="cloud", help="of Debian's kernels; '': all drivers"
+    )
     parser.add_argument("--tree", type=Path, help="boot the kernel built in this tree instead")
     parser.add_argument("--source", type=Path, default=ROOT, help="the tree that holds native/agentmem/kmod")
-    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "kernel", help="where things are made")
+    parser.add_argument(
+        "--folder", type=Path, default=ROOT / "build" / "kernel", help="where things are made"
+    )
     parser.add_argument("--fuzz", type=int, metavar="SECONDS", help="the fuzzer alone")
     parser.add_argument("--seed", type=int, default=1, help="of the fuzzer and of the stress test")
     parser.add_argument("--strict", action="store_true", help="what is missing is a failure")
@@ -47,7 +51,9 @@ def main() -> int:
                 bad += _show(kernel, "fuzz", suite.fuzz(options.fuzz, options.seed))
             else:
                 bad += _show(kernel, "plain", suite.plain(300 if options.tree else 100))
-                bad += _show(kernel, "harsh", suite.harsh(seed=options.seed, limit_s=900 if options.tree else 150))
+                bad += _show(
+                    kernel, "harsh", suite.harsh(seed=options.seed, limit_s=900 if options.tree else 150)
+                )
     except MissingError as error:
         print(f"test-kernel: skipped: {error}", flush=True)
         return 1 if options.strict or bad else 0

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from scripts.kernel.packages import Kernel, MissingError, need
 
-GENERATED = shutil.ignore_patterns("*.o", "*.ko", "*.mod", "*.mod.c", "*.cmd", "Module.symvers", "modules.order")
+GENERATED = shutil.ignore_patterns(
+    "*.o", "*.ko", "*.mod", "*.mod.c", "*.cmd", "Module.symvers", "modules.order"
+)
 
 
 class BuildError(Exception):
@@ -41,7 +43,9 @@ def module(kernel: Kernel, sources: Sequence[Path], folder: Path, *, make_in: st
     return made
 
 
-def program(sources: Sequence[Path], target: Path, *, include: Sequence[Path] = (), libraries: str = "") -> Path:
+def program(
+    sources: Sequence[Path], target: Path, *, include: Sequence[Path] = (), libraries: str = ""
+) -> Path:
     """A static program of C for the guest."""
     compiler = need("gcc", "gcc")
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -54,7 +54,16 @@ def boot(
         archive.write(initramfs)
         archive.flush()
         command = [program, "-accel", "tcg,thread=multi", "-m", str(memory_mb), "-smp", str(processors)]
-        command += ["-cpu", PROCESSOR, "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"]
+        command += [
+            "-cpu",
+            PROCESSOR,
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+            "-serial",
+            "stdio",
+        ]
         command += ["-no-reboot", "-kernel", str(image), "-initrd", archive.name]
         command += ["-append", f"{ARGUMENTS} {append}".strip(), *extra]
         process = subprocess.Popen(

@@ -7,10 +7,7 @@
 #include "say.h"
 
 /* A call with a head of one's own; gives 0, or errno. */
-static int raw(int fd, unsigned long call, void *request)
-{
-    return ioctl(fd, call, request) ? errno : 0;
-}
+static int raw(int fd, unsigned long call, void *request) { return ioctl(fd, call, request) ? errno : 0; }
 
 void conform_calls(void)
 {
@@ -33,8 +30,10 @@ void conform_calls(void)
     say(raw(fd, AGENTMEM_INFO, &info) == 0 && info.head.status == AM_EINVAL, "head-spare", "status %d",
         info.head.status);
 
-    struct { struct agentmem_info info; uint64_t more[4]; } longer = {
-        .info.head = {.bytes = sizeof longer, .abi = AGENTMEM_ABI}};
+    struct {
+        struct agentmem_info info;
+        uint64_t more[4];
+    } longer = {.info.head = {.bytes = sizeof longer, .abi = AGENTMEM_ABI}};
     const unsigned long longer_info = _IOC(_IOC_READ | _IOC_WRITE, AGENTMEM_MAGIC, 0, sizeof longer);
     say(raw(fd, longer_info, &longer) == 0 && longer.info.head.status == AM_OK && longer.info.epoch != 0,
         "head-longer-zero", "a newer program's struct with a zero tail works");
@@ -42,8 +41,8 @@ void conform_calls(void)
     longer.more[2] = 1;
     say(raw(fd, longer_info, &longer) == E2BIG, "head-longer-used", "with something in its tail it is E2BIG");
     struct agentmem_head small = {.bytes = sizeof small, .abi = AGENTMEM_ABI};
-    say(raw(fd, _IOC(_IOC_READ | _IOC_WRITE, AGENTMEM_MAGIC, 0, sizeof small), &small) == EINVAL, "head-shorter",
-        "smaller than the first version is EINVAL");
+    say(raw(fd, _IOC(_IOC_READ | _IOC_WRITE, AGENTMEM_MAGIC, 0, sizeof small), &small) == EINVAL,
+        "head-shorter", "smaller than the first version is EINVAL");
     say(raw(fd, _IOC(_IOC_READ | _IOC_WRITE, AGENTMEM_MAGIC, 0, 0), &small) == EINVAL, "head-none",
         "no size is EINVAL");
     say(raw(fd, _IOWR(AGENTMEM_MAGIC, 200, struct agentmem_info), &info) == ENOTTY, "call-unknown", "ENOTTY");
@@ -54,21 +53,25 @@ void conform_calls(void)
     char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     munmap(pages + PAGE, PAGE);
     struct agentmem_info *across = (void *)(pages + PAGE - 24);
-    memcpy(across, &(struct agentmem_head){.bytes = sizeof *across, .abi = AGENTMEM_ABI}, sizeof across->head);
+    memcpy(across, &(struct agentmem_head){.bytes = sizeof *across, .abi = AGENTMEM_ABI},
+           sizeof across->head);
     say(raw(fd, AGENTMEM_INFO, across) == EFAULT, "pointer-half", "a struct that ends nowhere is EFAULT");
     struct agentmem_info *kept = (void *)pages;
     *kept = (struct agentmem_info){.head = {.bytes = sizeof *kept, .abi = AGENTMEM_ABI}};
     mprotect(pages, PAGE, PROT_READ);
-    say(raw(fd, AGENTMEM_INFO, kept) == EFAULT, "pointer-read-only", "an answer that cannot be written is EFAULT");
+    say(raw(fd, AGENTMEM_INFO, kept) == EFAULT, "pointer-read-only",
+        "an answer that cannot be written is EFAULT");
     munmap(pages, PAGE);
 
     uint8_t id[32] = {1};
-    say(device_publish(fd, AM_TOOL_DEF, "x", 1, 0, NULL) == AM_EPROTOCOL, "before-attach-publish", "AM_EPROTOCOL");
+    say(device_publish(fd, AM_TOOL_DEF, "x", 1, 0, NULL) == AM_EPROTOCOL, "before-attach-publish",
+        "AM_EPROTOCOL");
     say(device_acquire(fd, id, NULL) == AM_EPROTOCOL, "before-attach-acquire", "AM_EPROTOCOL");
     say(device_release(fd, 1) == AM_EPROTOCOL, "before-attach-release", "AM_EPROTOCOL");
     say(device_unit(fd, AGENTMEM_OWN, id, 0) == AM_EPROTOCOL, "before-attach-own", "AM_EPROTOCOL");
     say(device_state(fd, "", AM_IDLE, 50) == AM_EPROTOCOL, "before-attach-state", "AM_EPROTOCOL");
-    say(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED, "before-attach-mmap", "errno %d", errno);
+    say(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED, "before-attach-mmap", "errno %d",
+        errno);
     struct agentmem_stats stats;
     say(device_stats(fd, &stats) == AM_OK, "before-attach-stats", "STATS needs no attachment");
     close(fd);
@@ -126,10 +129,18 @@ static int stranger(const uint8_t id[32])
 
 void conform_attach(void)
 {
-    const struct { const char *name; void (*change)(struct agentmem_attach *); } refused[] = {
-        {"attach-importance", too_important}, {"attach-no-agent", nameless}, {"attach-no-realm", realmless},
-        {"attach-control", control}, {"attach-endless", endless}, {"attach-durable", durable},
-        {"attach-flags", flagged}, {"attach-spare", spared}, {"attach-negative-pid", negative}};
+    const struct {
+        const char *name;
+        void (*change)(struct agentmem_attach *);
+    } refused[] = {{"attach-importance", too_important},
+                   {"attach-no-agent", nameless},
+                   {"attach-no-realm", realmless},
+                   {"attach-control", control},
+                   {"attach-endless", endless},
+                   {"attach-durable", durable},
+                   {"attach-flags", flagged},
+                   {"attach-spare", spared},
+                   {"attach-negative-pid", negative}};
     say(attach(NULL) == AM_OK, "attach", "and closed again");
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         const int status = attach(refused[i].change);
@@ -143,9 +154,11 @@ void conform_attach(void)
     uint8_t other[32];
     say(device_publish(fd, AM_TOOL_DEF, "shared text", 11, 0, &placed) == AM_OK, "attach-publish", " ");
     const int elsewhere = device_client("conform-2", "one");
-    say(device_acquire(elsewhere, placed.id, NULL) == AM_ENOTFOUND, "realm-apart", "another realm does not find it");
+    say(device_acquire(elsewhere, placed.id, NULL) == AM_ENOTFOUND, "realm-apart",
+        "another realm does not find it");
     say(device_identify(elsewhere, AM_TOOL_DEF, "shared text", 11, 0, other) == AM_OK &&
-            memcmp(other, placed.id, 32) != 0, "realm-id", "the same bytes have another id there");
+            memcmp(other, placed.id, 32) != 0,
+        "realm-id", "the same bytes have another id there");
     close(elsewhere);
 
     const pid_t child = fork();
@@ -170,8 +183,8 @@ int main(void)
     conform_figures();
     const int fd = device_open();
     const bool empty = device_empties(fd, 5, &left);
-    say(empty, "nothing-left", "units %llu references %llu agents %llu",
-        (unsigned long long)left.units, (unsigned long long)left.references, (unsigned long long)left.agents);
+    say(empty, "nothing-left", "units %llu references %llu agents %llu", (unsigned long long)left.units,
+        (unsigned long long)left.references, (unsigned long long)left.agents);
     close(fd);
     return said();
 }

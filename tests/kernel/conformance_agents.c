@@ -16,7 +16,8 @@ void conform_agents(void)
     struct agentmem_placed placed, again;
     const int fd = device_client("agents", "talker");
     made_text(bytes, TALK, 9);
-    say(device_publish(fd, AM_CONVERSATION, bytes, TALK, AGENTMEM_NO_REFERENCE, &placed) == AM_OK, "talk", " ");
+    say(device_publish(fd, AM_CONVERSATION, bytes, TALK, AGENTMEM_NO_REFERENCE, &placed) == AM_OK, "talk",
+        " ");
     device_stats(fd, &before);
     say(before.tier[AM_HOT].units == 1 && before.tier[AM_HOT].raw_bytes == TALK, "talk-hot", "%llu bytes",
         (unsigned long long)before.tier[AM_HOT].raw_bytes);
@@ -39,7 +40,8 @@ void conform_agents(void)
         munmap((void *)data, TALK);
     device_release(fd, again.reference);
 
-    say(device_state(fd, "", 0, 50) == AM_EINVAL && device_state(fd, "", 5, 50) == AM_EINVAL, "state-unknown", " ");
+    say(device_state(fd, "", 0, 50) == AM_EINVAL && device_state(fd, "", 5, 50) == AM_EINVAL, "state-unknown",
+        " ");
     say(device_state(fd, "", AM_IDLE, 101) == AM_EINVAL, "state-importance", "101 is AM_EINVAL");
     say(device_state(fd, "nobody", AM_IDLE, 50) == AM_ENOTFOUND, "state-nobody", "AM_ENOTFOUND");
     say(device_forget(fd, "") == AM_OK && device_acquire(fd, placed.id, NULL) == AM_ENOTFOUND, "forget",
@@ -73,7 +75,8 @@ void conform_agents(void)
     struct agentmem_attach attach = {.importance = 1, .pid = lived};
     strcpy(attach.realm, "agents");
     strcpy(attach.agent, "of another");
-    say(DEVICE_CALL(watch, AGENTMEM_ATTACH, &attach) == AM_OK && attach.number && attach.epoch, "attach-pid", " ");
+    say(DEVICE_CALL(watch, AGENTMEM_ATTACH, &attach) == AM_OK && attach.number && attach.epoch, "attach-pid",
+        " ");
     device_publish(watch, AM_TOOL_RESULT, bytes, TALK, AGENTMEM_NO_REFERENCE, &placed);
     kill(lived, SIGKILL);
     waitpid(lived, &status, 0);
@@ -97,21 +100,24 @@ void conform_figures(void)
     device_stats(one, &stats);
     say(stats.agents == 2 && stats.units == 1 && stats.references == 2 && stats.readers == 2, "stats",
         "agents %llu units %llu references %llu readers %llu", (unsigned long long)stats.agents,
-        (unsigned long long)stats.units, (unsigned long long)stats.references, (unsigned long long)stats.readers);
+        (unsigned long long)stats.units, (unsigned long long)stats.references,
+        (unsigned long long)stats.readers);
     const struct agentmem_type_figures *type = &stats.type[AM_SYSTEM_PROMPT];
     say(type->units == 1 && type->logical_bytes == 2 * sizeof same && type->unique_bytes == sizeof same,
         "stats-type", "logical %llu unique %llu", (unsigned long long)type->logical_bytes,
         (unsigned long long)type->unique_bytes);
     say(proc_figure("Units") == 1 && proc_figure("LogicalBytes") == 2.0 * sizeof same &&
-            proc_figure("UniqueBytes") == (double)sizeof same && proc_figure("Publishes") == (double)stats.publishes &&
+            proc_figure("UniqueBytes") == (double)sizeof same &&
+            proc_figure("Publishes") == (double)stats.publishes &&
             proc_figure("Found") == (double)stats.found && proc_figure("Agents") == 2,
         "proc", "/proc/agent_stats says the same");
     int seen = 0;
     bool right = true;
     while (DEVICE_CALL(one, AGENTMEM_AGENT, &agent) == AM_OK && seen < 10) {
-        right = right && agent.number > agent.after && strcmp(agent.realm, "figures") == 0 && agent.units == 1 &&
-                agent.references == 1 && agent.connections == 1 && agent.logical_bytes == sizeof same &&
-                agent.pid == getpid() && agent.importance == 50 && agent.state == AM_ACTIVE;
+        right = right && agent.number > agent.after && strcmp(agent.realm, "figures") == 0 &&
+                agent.units == 1 && agent.references == 1 && agent.connections == 1 &&
+                agent.logical_bytes == sizeof same && agent.pid == getpid() && agent.importance == 50 &&
+                agent.state == AM_ACTIVE;
         const uint32_t after = agent.number;
         memset(&agent, 0, sizeof agent);
         agent.after = after;

@@ -144,10 +144,36 @@ bool device_empties(int fd, double within_s, struct agentmem_stats *last)
 
 void made_text(void *to, uint64_t length, uint64_t seed)
 {
-    static const char *const words[] = {
-        "{\"role\":\"user\",\"content\":\"", "the ", "agent ", "reads ", "a ", "file ", "and ", "then ", "writes ",
-        "its ", "answer ", "tool_result ", "/src/main.c ", "error: ", "line ", "is ", "not ", "found ", "\"},\n",
-        "return ", "0;\n", "memory ", "unit ", "of ", "kernel ", "test ", "passes ", "when ", "all ", "bytes "};
+    static const char *const words[] = {"{\"role\":\"user\",\"content\":\"",
+                                        "the ",
+                                        "agent ",
+                                        "reads ",
+                                        "a ",
+                                        "file ",
+                                        "and ",
+                                        "then ",
+                                        "writes ",
+                                        "its ",
+                                        "answer ",
+                                        "tool_result ",
+                                        "/src/main.c ",
+                                        "error: ",
+                                        "line ",
+                                        "is ",
+                                        "not ",
+                                        "found ",
+                                        "\"},\n",
+                                        "return ",
+                                        "0;\n",
+                                        "memory ",
+                                        "unit ",
+                                        "of ",
+                                        "kernel ",
+                                        "test ",
+                                        "passes ",
+                                        "when ",
+                                        "all ",
+                                        "bytes "};
     char *out = to, number[24];
     uint64_t state = seed;
     for (uint64_t at = 0; at < length;) {

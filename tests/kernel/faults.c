@@ -1,7 +1,7 @@
-/* Every allocation that a call makes fails once, the first, the second and so on (/proc/self/fail-nth, which serves
- * failslab, fail_page_alloc and fail_usercopy). A call must answer with AM_ENOMEM, or ENOMEM or EFAULT, change
- * nothing, and work when it is made again. Where the kernel has no fault injection, which is so in all of Debian's,
- * the program says so. Knows no module: it judges answers and figures. */
+/* Every allocation that a call makes fails once, the first, the second and so on (/proc/self/fail-nth, which
+ * serves failslab, fail_page_alloc and fail_usercopy). A call must answer with AM_ENOMEM, or ENOMEM or
+ * EFAULT, change nothing, and work when it is made again. Where the kernel has no fault injection, which is
+ * so in all of Debian's, the program says so. Knows no module: it judges answers and figures. */
 #include <sys/stat.h>
 
 #include "device.h"
@@ -50,10 +50,7 @@ static int acquire(void)
     return status;
 }
 
-static int own(void)
-{
-    return device_unit(client, AGENTMEM_OWN, placed.id, 0);
-}
+static int own(void) { return device_unit(client, AGENTMEM_OWN, placed.id, 0); }
 
 static int sleep_and_wake(void)
 {
@@ -131,13 +128,17 @@ static void set(const char *folder, const char *name, const char *value)
 
 int main(void)
 {
-    static const struct { const char *name; int (*call)(void); } calls[] = {
-        {"attach", attach}, {"publish", publish}, {"publish-small", publish_small}, {"acquire", acquire}, {"own", own},
-        {"sleep-and-wake", sleep_and_wake}, {"map", map}, {"stats", stats}, {"proc", proc}};
+    static const struct {
+        const char *name;
+        int (*call)(void);
+    } calls[] = {{"attach", attach},   {"publish", publish}, {"publish-small", publish_small},
+                 {"acquire", acquire}, {"own", own},         {"sleep-and-wake", sleep_and_wake},
+                 {"map", map},         {"stats", stats},     {"proc", proc}};
     static const char *const injected[] = {"failslab", "fail_page_alloc", "fail_usercopy"};
     struct stat is;
     if (stat("/proc/thread-self/fail-nth", &is) != 0 || stat("/sys/kernel/debug/failslab", &is) != 0) {
-        say(true, "faults-absent", "this kernel has no fault injection (CONFIG_FAILSLAB): no allocation was made to fail");
+        say(true, "faults-absent",
+            "this kernel has no fault injection (CONFIG_FAILSLAB): no allocation was made to fail");
         return said();
     }
     for (size_t i = 0; i < sizeof injected / sizeof *injected; i++) {
@@ -149,8 +150,8 @@ int main(void)
     made_text(bytes, TALK, 5);
     client = device_client("faults", "one");
     bytes[0] = '!';
-    say(device_publish(client, AM_CONVERSATION, bytes, TALK, AGENTMEM_NO_REFERENCE, &placed) == AM_OK, "faults-unit",
-        " ");
+    say(device_publish(client, AM_CONVERSATION, bytes, TALK, AGENTMEM_NO_REFERENCE, &placed) == AM_OK,
+        "faults-unit", " ");
     bytes[0] = '?';
     int total = 0, refused = 0;
     struct agentmem_stats before, after;
@@ -170,12 +171,13 @@ int main(void)
         good = good && after.units == before.units && after.references == before.references;
         char name[40];
         snprintf(name, sizeof name, "faults-%s", calls[i].name);
-        say(good && n < 2000, name, "%d failures, units %llu, references %llu", n - 1, (unsigned long long)after.units,
-            (unsigned long long)after.references);
+        say(good && n < 2000, name, "%d failures, units %llu, references %llu", n - 1,
+            (unsigned long long)after.units, (unsigned long long)after.references);
     }
     struct agentmem_placed again;
     bytes[0] = '!';
-    const uint8_t *data = device_acquire(client, placed.id, &again) ? MAP_FAILED : device_map(client, &again, MAP_SHARED);
+    const uint8_t *data =
+        device_acquire(client, placed.id, &again) ? MAP_FAILED : device_map(client, &again, MAP_SHARED);
     say(data != MAP_FAILED && memcmp(data, bytes, TALK) == 0, "faults-bytes", "as they were");
     if (data != MAP_FAILED)
         munmap((void *)data, TALK);

@@ -1,6 +1,7 @@
-/* What the calls of /dev/agentmem cost, and what /proc/agent_stats says of dedup and compression when 20 agents
- * have one prompt, one set of tools, and a conversation each. Usage: figures TEXT, a file of real text.
- * It judges the sums only. Times are those of an emulated processor: compare them with each other alone. */
+/* What the calls of /dev/agentmem cost, and what /proc/agent_stats says of dedup and compression when 20
+ * agents have one prompt, one set of tools, and a conversation each. Usage: figures TEXT, a file of real
+ * text. It judges the sums only. Times are those of an emulated processor: compare them with each other
+ * alone. */
 #include "device.h"
 #include "say.h"
 
@@ -87,9 +88,10 @@ static void workload(const char *text, uint64_t length)
         clients[i] = device_client("figures", name);
         const uint64_t start = PROMPT + TOOLS + (uint64_t)i * 4096 % (length - PROMPT - TOOLS - CONVERSATION);
         wrong += device_publish(clients[i], AM_SYSTEM_PROMPT, text, PROMPT, AGENTMEM_NO_REFERENCE, &placed);
-        wrong += device_publish(clients[i], AM_TOOL_DEF, text + PROMPT, TOOLS, AGENTMEM_NO_REFERENCE, &placed);
-        wrong += device_publish(clients[i], AM_CONVERSATION, text + start, CONVERSATION, AGENTMEM_NO_REFERENCE,
-                                &placed);
+        wrong +=
+            device_publish(clients[i], AM_TOOL_DEF, text + PROMPT, TOOLS, AGENTMEM_NO_REFERENCE, &placed);
+        wrong += device_publish(clients[i], AM_CONVERSATION, text + start, CONVERSATION,
+                                AGENTMEM_NO_REFERENCE, &placed);
     }
     for (int i = 0; i < AGENTS; i++) {
         wrong += device_state(clients[i], "", AM_PAUSED, AGENTMEM_LEAVE);
@@ -106,7 +108,8 @@ static void workload(const char *text, uint64_t length)
     say_figure("dedup", logical / unique, "x");
     say_figure("compression", unique / stored, "x");
     say_figure("together", logical / stored, "x");
-    /* Real text of this size is compressed to less than half; pages that stay raw are the prompt and the tools. */
+    /* Real text of this size is compressed to less than half; pages that stay raw are the prompt and the
+     * tools. */
     say(stored > 0 && stored < (double)(PROMPT + TOOLS + 2 * PAGE) + AGENTS * CONVERSATION / 2.0,
         "figures-compressed", "%.0f stored of %.0f", stored, unique);
     for (int i = 0; i < AGENTS; i++)

@@ -1,8 +1,8 @@
-/* Random calls of /dev/agentmem from several processes of several threads, which share files and races: random
- * numbers of calls, sizes, bytes of structs, pointers (none, the kernel's, unmapped in the middle, read-only, being
- * unmapped by another thread), offsets of mmap; some processes die in the middle.
- * Usage: fuzz SECONDS [SEED]. It judges what no input may bring about: a number outside the interface, an address of
- * the kernel in an answer, something left when all are gone. The rest the kernel's log tells. */
+/* Random calls of /dev/agentmem from several processes of several threads, which share files and races:
+ * random numbers of calls, sizes, bytes of structs, pointers (none, the kernel's, unmapped in the middle,
+ * read-only, being unmapped by another thread), offsets of mmap; some processes die in the middle. Usage:
+ * fuzz SECONDS [SEED]. It judges what no input may bring about: a number outside the interface, an address
+ * of the kernel in an answer, something left when all are gone. The rest the kernel's log tells. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
@@ -29,17 +29,21 @@ static uint64_t offsets[IDS];
 static _Atomic uint32_t references;
 static char *pages; /* 16, of which some are unmapped, mapped and made read-only all the time */
 
-static const unsigned long calls[] = {
-    AGENTMEM_INFO, AGENTMEM_ATTACH, AGENTMEM_PUBLISH, AGENTMEM_IDENTIFY, AGENTMEM_ACQUIRE, AGENTMEM_RELEASE,
-    AGENTMEM_OWN, AGENTMEM_DISOWN, AGENTMEM_MARK, AGENTMEM_STATE, AGENTMEM_FORGET, AGENTMEM_STATS, AGENTMEM_AGENT};
+static const unsigned long calls[] = {AGENTMEM_INFO,    AGENTMEM_ATTACH,  AGENTMEM_PUBLISH, AGENTMEM_IDENTIFY,
+                                      AGENTMEM_ACQUIRE, AGENTMEM_RELEASE, AGENTMEM_OWN,     AGENTMEM_DISOWN,
+                                      AGENTMEM_MARK,    AGENTMEM_STATE,   AGENTMEM_FORGET,  AGENTMEM_STATS,
+                                      AGENTMEM_AGENT};
 
 static uint64_t odd(uint64_t *seed)
 {
-    static const uint64_t numbers[] = {
-        0, 1, 2, 3, 5, 6, 7, 50, 100, 101, 255, 4095, 4096, 4097, 65536, 0x7fffffff, 0x80000000, 0xffffffff,
-        1ull << 31, (1ull << 31) + 1, 1ull << 32, ~0ull, 1ull << 63, ~0ull >> 1, 0xfffffffffffff000ull};
+    static const uint64_t numbers[] = {0,          1,          2,          3,          5,
+                                       6,          7,          50,         100,        101,
+                                       255,        4095,       4096,       4097,       65536,
+                                       0x7fffffff, 0x80000000, 0xffffffff, 1ull << 31, (1ull << 31) + 1,
+                                       1ull << 32, ~0ull,      1ull << 63, ~0ull >> 1, 0xfffffffffffff000ull};
     const uint64_t drawn = chance(seed);
-    return drawn & 1 ? numbers[(drawn >> 1) % (sizeof numbers / sizeof *numbers)] : chance(seed) >> (drawn >> 8 & 63);
+    return drawn & 1 ? numbers[(drawn >> 1) % (sizeof numbers / sizeof *numbers)]
+                     : chance(seed) >> (drawn >> 8 & 63);
 }
 
 static void *pointer(uint64_t *seed)
@@ -67,7 +71,8 @@ static void sensible(uint64_t *seed, unsigned number, void *struct_)
         is->importance = drawn >> 8 & 63;
         break;
     }
-    case 2: case 3: {
+    case 2:
+    case 3: {
         struct agentmem_publish *is = struct_;
         is->data = drawn & 7 ? (uintptr_t)pages + (drawn >> 8) % PAGE : (uintptr_t)pointer(seed);
         is->length = lengths[(drawn >> 4) % 6] - (drawn >> 40 & 1);
@@ -79,9 +84,14 @@ static void sensible(uint64_t *seed, unsigned number, void *struct_)
         break;
     }
     case 4: memcpy(((struct agentmem_acquire *)struct_)->id, ids[drawn % IDS], 32); break;
-    case 5: ((struct agentmem_release *)struct_)->reference = (uint32_t)(drawn % (references % 64 + 2)); break;
-    case 6: case 7: case 8: memcpy(((struct agentmem_unit *)struct_)->id, ids[drawn % IDS], 32); break;
-    case 9: case 10: {
+    case 5:
+        ((struct agentmem_release *)struct_)->reference = (uint32_t)(drawn % (references % 64 + 2));
+        break;
+    case 6:
+    case 7:
+    case 8: memcpy(((struct agentmem_unit *)struct_)->id, ids[drawn % IDS], 32); break;
+    case 9:
+    case 10: {
         struct agentmem_state *is = struct_;
         if (drawn & 3)
             snprintf(is->agent, sizeof is->agent, "agent-%u", (unsigned)(drawn >> 2 & 3));
@@ -104,7 +114,8 @@ static void look(unsigned number, const void *asked, const void *struct_, size_t
         uint64_t word, was;
         memcpy(&word, (const char *)struct_ + at, 8);
         memcpy(&was, (const char *)asked + at, 8);
-        if (word != was && word >= 0xffff800000000000ull && word < 0xffffffffff000000ull && counts->wrong++ < 5)
+        if (word != was && word >= 0xffff800000000000ull && word < 0xffffffffff000000ull &&
+            counts->wrong++ < 5)
             say(false, "fuzz-leak", "call %u, offset %zu: %llx", number, at, (unsigned long long)word);
     }
 }
@@ -183,12 +194,14 @@ static void one_map(uint64_t *seed)
     const int fd = files[drawn >> 36 & (FILES - 1)];
     uint64_t offset = offsets[drawn % IDS] + (drawn >> 8 & 7 ? 0 : odd(seed) * PAGE);
     struct agentmem_placed placed = {0};
-    if (drawn >> 60 && device_acquire(fd, ids[drawn % IDS], &placed) == AM_OK) /* one that may well be mapped */
+    if (drawn >> 60 &&
+        device_acquire(fd, ids[drawn % IDS], &placed) == AM_OK) /* one that may well be mapped */
         offset = placed.offset;
-    const size_t length = drawn >> 12 & 15 ? (1 + (drawn >> 16 & 7 ? 0 : drawn >> 19 & 3)) * PAGE : odd(seed) % (1ull << 33) + 1;
+    const size_t length = drawn >> 12 & 15 ? (1 + (drawn >> 16 & 7 ? 0 : drawn >> 19 & 3)) * PAGE
+                                           : odd(seed) % (1ull << 33) + 1;
     const int protection = drawn >> 24 & 7 ? PROT_READ : (int)(drawn >> 28 & 7);
-    volatile uint8_t *data = mmap(NULL, length, protection, drawn >> 32 & 1 ? MAP_SHARED : MAP_PRIVATE,
-                                  fd, (off_t)(offset & ~(PAGE - 1)));
+    volatile uint8_t *data = mmap(NULL, length, protection, drawn >> 32 & 1 ? MAP_SHARED : MAP_PRIVATE, fd,
+                                  (off_t)(offset & ~(PAGE - 1)));
     if (drawn >> 46 & 3 && placed.reference)
         device_release(fd, placed.reference);
     if (data == MAP_FAILED)

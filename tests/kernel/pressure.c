@@ -1,6 +1,6 @@
-/* When the kernel wants memory, idle agents' conversations are compressed, droppable units go, and nothing that is
- * owned changes. For a machine with little memory: most of it is filled with units, then a process takes the rest.
- * Usage: pressure. Knows no limits of the module. */
+/* When the kernel wants memory, idle agents' conversations are compressed, droppable units go, and nothing
+ * that is owned changes. For a machine with little memory: most of it is filled with units, then a process
+ * takes the rest. Usage: pressure. Knows no limits of the module. */
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -23,8 +23,8 @@ static uint64_t available(void)
     return kib << 10;
 }
 
-/* Takes memory: fast while there is some, then slowly, so that there is time to give. The machine kills it when
- * nothing is given any more. */
+/* Takes memory: fast while there is some, then slowly, so that there is time to give. The machine kills it
+ * when nothing is given any more. */
 static void take(void)
 {
     FILE *file = fopen("/proc/self/oom_score_adj", "w");
@@ -56,13 +56,16 @@ int main(void)
     int count = 0;
     for (int i = 0; i < 8; i++) {
         made_noise(bytes, UNIT, 900 + (uint64_t)i);
-        device_publish(busy, AM_TOOL_RESULT, bytes, UNIT, AGENTMEM_NO_REFERENCE | AGENTMEM_DROPPABLE, &droppable[i]);
+        device_publish(busy, AM_TOOL_RESULT, bytes, UNIT, AGENTMEM_NO_REFERENCE | AGENTMEM_DROPPABLE,
+                       &droppable[i]);
     }
     for (; count < MOST && (uint64_t)count * UNIT < room; count++) {
         made_text(bytes, UNIT, (uint64_t)count);
-        const int status = device_publish(idle, AM_CONVERSATION, bytes, UNIT, AGENTMEM_NO_REFERENCE, &units[count]);
+        const int status =
+            device_publish(idle, AM_CONVERSATION, bytes, UNIT, AGENTMEM_NO_REFERENCE, &units[count]);
         if (status != AM_OK) {
-            say(status == AM_ENOMEM || status == AM_EQUOTA, "pressure-full", "status %d after %d", status, count);
+            say(status == AM_ENOMEM || status == AM_EQUOTA, "pressure-full", "status %d after %d", status,
+                count);
             break;
         }
     }
@@ -79,8 +82,9 @@ int main(void)
         (unsigned long long)(after.shrinker_runs - before.shrinker_runs));
     say(after.evictions_warm > before.evictions_warm, "pressure-compressed", "%llu units",
         (unsigned long long)(after.evictions_warm - before.evictions_warm));
-    say(after.tier[AM_HOT].stored_bytes * 2 < (uint64_t)count * UNIT, "pressure-gave", "%llu MiB of %llu still hot",
-        (unsigned long long)(after.tier[AM_HOT].stored_bytes >> 20), (unsigned long long)(count * UNIT >> 20));
+    say(after.tier[AM_HOT].stored_bytes * 2 < (uint64_t)count * UNIT, "pressure-gave",
+        "%llu MiB of %llu still hot", (unsigned long long)(after.tier[AM_HOT].stored_bytes >> 20),
+        (unsigned long long)(count * UNIT >> 20));
     say_figure("pressure-hot-before", (double)before.tier[AM_HOT].stored_bytes / 1048576, "MiB");
     say_figure("pressure-hot-after", (double)after.tier[AM_HOT].stored_bytes / 1048576, "MiB");
     say_figure("pressure-warm-after", (double)after.tier[AM_WARM].stored_bytes / 1048576, "MiB");

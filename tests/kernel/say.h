@@ -13,8 +13,8 @@
 static _Atomic int said_wrong;
 
 /* One result. Returns `good`. A line is written at once, so that those of several processes stay whole. */
-__attribute__((format(printf, 3, 4), unused))
-static bool say(bool good, const char *name, const char *format, ...)
+__attribute__((format(printf, 3, 4), unused)) static bool say(bool good, const char *name, const char *format,
+                                                              ...)
 {
     char text[200], line[300];
     va_list arguments;
@@ -29,21 +29,15 @@ static bool say(bool good, const char *name, const char *format, ...)
     return good;
 }
 
-__attribute__((unused))
-static void say_figure(const char *name, double value, const char *unit)
+__attribute__((unused)) static void say_figure(const char *name, double value, const char *unit)
 {
     printf("figure %s %.3f %s\n", name, value, unit);
     fflush(stdout);
 }
 
-__attribute__((unused))
-static int said(void)
-{
-    return said_wrong ? EXIT_FAILURE : EXIT_SUCCESS;
-}
+__attribute__((unused)) static int said(void) { return said_wrong ? EXIT_FAILURE : EXIT_SUCCESS; }
 
-__attribute__((unused))
-static double seconds(void)
+__attribute__((unused)) static double seconds(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -51,8 +45,7 @@ static double seconds(void)
 }
 
 /* A number that follows from the state alone (splitmix64): a seed gives the same run again. */
-__attribute__((unused))
-static uint64_t chance(uint64_t *state)
+__attribute__((unused)) static uint64_t chance(uint64_t *state)
 {
     uint64_t z = (*state += 0x9e3779b97f4a7c15ull);
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;

@@ -1,6 +1,6 @@
-/* Many processes, each with two threads on one client, publish, find, map, read, release and disown, while their
- * parent kills them with -9 at random moments and starts others. Usage: stress SECONDS PROCESSES [SEED]
- * What is read must be what was published; when all are gone, nothing may be left. Knows no tiers. */
+/* Many processes, each with two threads on one client, publish, find, map, read, release and disown, while
+ * their parent kills them with -9 at random moments and starts others. Usage: stress SECONDS PROCESSES
+ * [SEED] What is read must be what was published; when all are gone, nothing may be left. Knows no tiers. */
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -11,13 +11,12 @@
 #define KINDS 24 /* contents that all share */
 #define MOST 64
 
-struct counts { _Atomic uint64_t publishes, acquires, states, wrong; };
+struct counts {
+    _Atomic uint64_t publishes, acquires, states, wrong;
+};
 static struct counts *counts; /* shared by all processes */
 
-static uint64_t length_of(uint64_t kind)
-{
-    return 100 + kind * kind * 300;
-}
+static uint64_t length_of(uint64_t kind) { return 100 + kind * kind * 300; }
 
 /* A unit's bytes follow from its kind: what is mapped can be judged without remembering. */
 static bool right(const uint8_t *data, uint64_t kind, uint64_t length)
@@ -27,7 +26,11 @@ static bool right(const uint8_t *data, uint64_t kind, uint64_t length)
     return length == length_of(kind) && memcmp(data, bytes, length) == 0;
 }
 
-struct worker { int fd; uint64_t seed; _Atomic bool ends; };
+struct worker {
+    int fd;
+    uint64_t seed;
+    _Atomic bool ends;
+};
 
 static bool allowed(int status)
 {

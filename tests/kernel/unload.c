@@ -1,6 +1,6 @@
-/* The module cannot be taken out while somebody uses it, and can be when nobody does, however often.
- * Usage: unload MODULE.ko ROUNDS; the module is loaded when it begins and when it ends.
- * In use: an open file, attached or not; a mapping alone; processes that open and close as fast as they can. */
+/* The module cannot be taken out while somebody uses it, and can be when nobody does, however often. Usage:
+ * unload MODULE.ko ROUNDS; the module is loaded when it begins and when it ends. In use: an open file,
+ * attached or not; a mapping alone; processes that open and close as fast as they can. */
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -9,10 +9,7 @@
 #include "device.h"
 #include "say.h"
 
-static int take_out(void)
-{
-    return syscall(SYS_delete_module, "agentmem", O_NONBLOCK) ? errno : 0;
-}
+static int take_out(void) { return syscall(SYS_delete_module, "agentmem", O_NONBLOCK) ? errno : 0; }
 
 static int put_in(const char *path)
 {
@@ -86,7 +83,8 @@ int main(int count, char **arguments)
     char text[64];
     say(number == 0 && !there(AGENTMEM_DEVICE) && !there("/proc/agent_stats"), "unload", "errno %d", number);
     /* A file of /proc outlives its module: reading it may fail, and does no more than that. */
-    say(lseek(stats, 0, SEEK_SET) != 99 && read(stats, text, sizeof text) <= 0, "unload-proc-held", "errno %d", errno);
+    say(lseek(stats, 0, SEEK_SET) != 99 && read(stats, text, sizeof text) <= 0, "unload-proc-held",
+        "errno %d", errno);
     close(stats);
     say(take_out() == ENOENT, "unload-twice", "ENOENT");
     number = put_in(arguments[1]);
@@ -114,8 +112,8 @@ int main(int count, char **arguments)
         kill(hammers[i], SIGKILL);
         waitpid(hammers[i], NULL, 0);
     }
-    say(other == 0 && out + held == rounds, "unload-hammered", "%d times out, %d times refused, %d other", out, held,
-        other);
+    say(other == 0 && out + held == rounds, "unload-hammered", "%d times out, %d times refused, %d other",
+        out, held, other);
     fd = device_open();
     const bool empty = device_empties(fd, 3, &left);
     say(empty, "unload-nothing-left", "units %llu", (unsigned long long)left.units);

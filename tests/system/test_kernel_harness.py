@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from scripts.kernel import build, guest, machine, packages, serial
 from scripts.kernel.guest import Step
 from scripts.kernel.packages import Kernel, MissingError
@@ -27,7 +26,9 @@ def selfcheck(kernel: Kernel) -> bytes:
     return build.module(kernel, [GUESTS / "selfcheck"], place)[0].read_bytes()
 
 
-def _run(kernel: Kernel, module: bytes, steps: list[Step], limit_s: float = 90) -> tuple[machine.Boot, list[str]]:
+def _run(
+    kernel: Kernel, module: bytes, steps: list[Step], limit_s: float = 90
+) -> tuple[machine.Boot, list[str]]:
     archive = guest.initramfs(packages.busybox(FOLDER), [("selfcheck", module)], steps)
     boot = machine.boot(kernel.image, archive, limit_s=limit_s)
     return boot, serial.read(boot.lines).problems(step.name for step in steps)
@@ -48,7 +49,11 @@ def test_a_guest_where_all_is_well(kernel: Kernel, selfcheck: bytes) -> None:
 
 @pytest.mark.slow
 def test_steps_that_fail_or_hang(kernel: Kernel, selfcheck: bytes) -> None:
-    steps = [Step("bad", "exit 3"), Step("slow", "sleep 60", 2), Step("unknown", "echo x >/proc/nexus_selfcheck")]
+    steps = [
+        Step("bad", "exit 3"),
+        Step("slow", "sleep 60", 2),
+        Step("unknown", "echo x >/proc/nexus_selfcheck"),
+    ]
     _, problems = _run(kernel, selfcheck, steps)
     assert problems == [
         "FAIL bad: status 3",

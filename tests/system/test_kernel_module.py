@@ -9,7 +9,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from scripts.kernel import packages
 from scripts.kernel.packages import META, MissingError
 from scripts.kernel.suite import ROOT, Outcome, Suite

@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from scripts.kernel.build import needs
 from scripts.kernel.initramfs import Initramfs
 
@@ -53,7 +52,9 @@ def test_cpio_reads_it(tmp_path: Path) -> None:
     if shutil.which("cpio") is None:
         pytest.skip("cpio is not installed: the format is checked by the test above alone")
     data = gzip.decompress(_made())
-    done = subprocess.run(["cpio", "-t", "--quiet"], input=data, cwd=tmp_path, capture_output=True, check=True)
+    done = subprocess.run(
+        ["cpio", "-t", "--quiet"], input=data, cwd=tmp_path, capture_output=True, check=True
+    )
     assert done.stdout.decode().split()[-1] == "a/link"
 
 

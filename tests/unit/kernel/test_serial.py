@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
-
 from scripts.kernel.serial import read
 
-GOOD = ["NEXUS-KERNEL up: ok", "figure cost-info 1.250 us\r", "NEXUS-KERNEL a: ok 3 things", "NEXUS-KERNEL end: ok"]
+GOOD = [
+    "NEXUS-KERNEL up: ok",
+    "figure cost-info 1.250 us\r",
+    "NEXUS-KERNEL a: ok 3 things",
+    "NEXUS-KERNEL end: ok",
+]
 
 
 def test_a_good_run() -> None:
@@ -51,7 +55,7 @@ def test_what_a_kernel_says_of_its_own_faults(line: str) -> None:
     "line",
     [
         "[    0.0] ..MP-BIOS bug: 8254 timer not connected to IO-APIC",
-        "[    3.2] Unstable clock detected, switching default tracing clock to \"global\"",
+        '[    3.2] Unstable clock detected, switching default tracing clock to "global"',
         "[   34.9] Out of memory: Killed process 264 (pressure) total-vm:49760kB",
     ],
 )
