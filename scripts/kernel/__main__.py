@@ -3,9 +3,9 @@
     python3 -m scripts.kernel                     both kernels of Debian, all tests: `make test-kernel`
     python3 -m scripts.kernel --series 6.12       one of them
     python3 -m scripts.kernel --fuzz 600 --seed 7 the fuzzer alone, ten minutes
-    python3 -m scripts.kernel --tree build/kernel/debug-kasan    a kernel of one's own (scripts/kernel/debug.sh)
+    python3 -m scripts.kernel --tree build/kernel/debug-kasan    a kernel built by scripts/kernel/debug.sh
 
-Ends with 0 when all is well or when something that it needs is missing, which it says; with --strict that is 1.
+Ends with 0 when all is well, or when something is missing, which it says; with --strict the latter is 1.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def _show(kernel: Kernel, name: str, outcome: Outcome) -> int:
     boot, report = outcome.boot, outcome.report
     up = "never up" if boot.up_s is None else f"up after {boot.up_s:.1f} s"
     print(
-        f"== Linux {kernel.release}, {name}: {up}, {boot.wall_s:.1f} s in all, {boot.cpu_s:.1f} s of processor;"
-        f" {len(report.passed)} results ok, {len(outcome.problems)} problems"
+        f"== Linux {kernel.release}, {name}: {up}, {boot.wall_s:.1f} s in all, {boot.cpu_s:.1f} s CPU; "
+        f"{len(report.passed)} results ok, {len(outcome.problems)} problems"
     )
     for figure, (value, unit) in report.figures.items():
         if figure != TAINT:

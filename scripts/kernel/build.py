@@ -1,6 +1,6 @@
 """Builds for guests: kernel modules against unpacked headers, and static programs.
 
-Knows make and gcc; not what is built. Invariant: sources are copied first, so that nothing is made beside them.
+Knows make and gcc; not what is built. Invariant: sources are copied first; nothing is made beside them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.kernel.packages import Kernel, MissingError, need
+from scripts.kernel.packages import Kernel, need
 
 GENERATED = shutil.ignore_patterns(
     "*.o", "*.ko", "*.mod", "*.mod.c", "*.cmd", "Module.symvers", "modules.order"
@@ -43,20 +43,18 @@ def module(kernel: Kernel, sources: Sequence[Path], folder: Path, *, make_in: st
     return made
 
 
-def program(
-    sources: Sequence[Path], target: Path, *, include: Sequence[Path] = (), libraries: str = ""
-) -> Path:
+def program(sources: Sequence[Path], target: Path, *, include: Sequence[Path] = ()) -> Path:
     """A static program of C for the guest."""
     compiler = need("gcc", "gcc")
     target.parent.mkdir(parents=True, exist_ok=True)
     flags = ["-std=gnu11", "-O2", "-g0", "-Wall", "-Wextra", "-Werror", "-static", "-pthread"]
     flags += [f"-I{path}" for path in include]
-    _run([compiler, *flags, "-o", str(target), *map(str, sources), *libraries.split()])
+    _run([compiler, *flags, "-o", str(target), *map(str, sources)])
     return target
 
 
 def with_needed(kernel: Kernel, names: Sequence[str]) -> list[tuple[str, bytes]]:
-    """Modules of the kernel itself and what they need, in the order of loading; those built in are left out."""
+    """Modules of the kernel and what they need, in the order of loading; those built in are left out."""
     if kernel.modules is None:
         return []
     paths = {_plain(path.name): path for path in kernel.modules.rglob("*.ko*")}
@@ -94,6 +92,3 @@ def _run(command: Sequence[str]) -> None:
     if done.returncode != 0:
         words = (done.stdout + done.stderr).strip()
         raise BuildError(f"{command[0]}: {words[-3000:]}")
-
-
-__all__ = ["BuildError", "MissingError", "module", "needs", "program", "with_needed"]

@@ -1,8 +1,8 @@
 """What a guest does: an initramfs whose /init loads modules, runs steps in order and turns the machine off.
 
-A step is a name, a command of the guest's shell and a limit in seconds; it is ok when the command ends with 0.
+A step is a name, a command of the guest's shell and a limit in seconds; ok when the command ends with 0.
 What a command prints goes to the serial line, results of its own included. Knows no kernel and no QEMU.
-Invariant: /init ends with the machine's end whatever the steps do, and says `end` only after the last of them.
+Invariant: /init ends with the machine's end whatever the steps do, and says `end` after the last.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def initramfs(
     *,
     unloaded: Iterable[tuple[str, bytes]] = (),
 ) -> bytes:
-    """The archive. `modules` are loaded before the steps; `unloaded` only lie in /modules; files are programs."""
+    """The archive. `modules` are loaded before the steps, `unloaded` only lie there; files are programs."""
     root = Initramfs()
     root.console()
     for name in ("proc", "sys", "dev", "tmp", "bin", "sbin"):

@@ -1,4 +1,4 @@
-"""An initramfs: a cpio archive (the "newc" format) of files, programs and folders, in memory, gzipped at the end.
+"""An initramfs: a cpio archive (the "newc" format) of files, programs and folders, in memory, gzipped.
 
 Knows the format alone. Invariant: every folder of a path comes before what lies in it; all belongs to root.
 """

@@ -42,7 +42,7 @@ def need(program: str, package: str) -> str:
 
 
 def debian_kernel(series: str, folder: Path, flavour: str = "cloud") -> Kernel:
-    """The newest kernel of a series: image, modules, headers and kbuild. `flavour`: "cloud" or "" for all drivers."""
+    """The newest kernel of a series, with its modules and headers. `flavour`: "cloud", or "": all drivers."""
     suffix = f"-{flavour}" if flavour else ""
     image = _newest(META[series].format(suffix))
     release = image.removeprefix("linux-image-")
@@ -69,7 +69,7 @@ def debian_kernel(series: str, folder: Path, flavour: str = "cloud") -> Kernel:
 
 
 def own_kernel(tree: Path) -> Kernel:
-    """A kernel built in its own tree (scripts/kernel/debug.sh): its headers are the tree, it has no modules."""
+    """A kernel built in its own tree (scripts/kernel/debug.sh): its headers are the tree; no modules."""
     image = tree / "arch" / "x86" / "boot" / "bzImage"
     if not image.exists():
         raise MissingError(f"{image} is missing: scripts/kernel/debug.sh builds it")

@@ -2,7 +2,7 @@
 
 A guest prints `NEXUS-KERNEL name: ok|FAIL text` and `figure name value unit`. Everything else is the kernel's
 log or a program's chatter, searched for what a kernel says when it has caught itself in a fault.
-Knows no QEMU. Invariant: a run is good only if it was said to be, in full: an end that is not there is a failure.
+Invariant: a run is good only if it was said to be, in full; an end that is not there is a failure.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ SPLATS = re.compile(
     r"|\bkernel BUG at|\bUnable to handle kernel|\bunable to handle page fault|INFO: task .* blocked for more"
     r"|\bsuspicious RCU usage|rcu.*detected stalls|\bpossible (?:circular|recursive|irq) lock"
     r"|\binconsistent lock state|\binvalid wait context|\bheld lock freed|\block held when returning"
-    r"|\blist_(?:add|del) corruption|\brefcount_t: |\bsoft lockup|\bhard LOCKUP|\bBad page state|\bBad page map"
+    r"|\blist_(?:add|del) corruption|\brefcount_t: |\bsoft lockup|\bhard LOCKUP|\bBad page (?:state|map)"
+    r"|\bBUG [\w-]+ \("
     r"|\bunreferenced object 0x|\bscheduling while atomic|\bcut here\b|Objects remaining in|\bMemory leak"
 )
 END = "end"  # the name of the last result

@@ -1,8 +1,8 @@
 """The tests of the kernel module: which guests run in which machine, and what is made of what they said.
 
-Two machines for a kernel: one as people have it, where times mean something; one with little memory, whose slab
-allocator checks itself, where the module is stressed. The sources of guests lie in tests/kernel, those of the module
-in native/agentmem/kmod. Invariant: a guest that was not heard of is a problem, not a pass.
+Two machines for a kernel: one as people have it, where times mean something; one with little memory, whose
+slab allocator checks itself, where the module is stressed. The sources of guests lie in tests/kernel, those of
+the module in native/agentmem/kmod. Invariant: a guest that was not heard of is a problem, not a pass.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Suite:
         return self.run(steps, limit_s=limit_s)
 
     def harsh(self, *, fuzz_s: int = 10, seed: int = 1, limit_s: float = 150) -> Outcome:
-        """Little memory, a slab allocator that checks itself: stress, fuzzing, failing allocations, pressure."""
+        """Little memory and an allocator that checks itself: stress, fuzz, failing allocations, pressure."""
         steps = [
             Step("stress", f"stress 8 8 {seed}", 40 * self._patience),
             Step("faults", "faults", 30 * self._patience),

@@ -1,4 +1,4 @@
-"""The harness of the kernel's tests notices what goes wrong in a guest: shown with a module that does so when told."""
+"""The harness of the kernel's tests notices what goes wrong in a guest: a module goes wrong when told to."""
 
 from __future__ import annotations
 
