@@ -11,6 +11,7 @@ Ends with 0 when all is well, or when something is missing, which it says; with 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true", help="what is missing is a failure")
     parser.add_argument("--verbose", action="store_true", help="show the serial line")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the machine goes too
     started = time.monotonic()
     bad = 0
     try:

@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# Build a small kernel that checks itself, for `scripts/kernel/run.py --debug`: KASAN, lockdep, sleeping in
+# Build a small kernel that checks itself, for `python3 -m scripts.kernel --tree`: KASAN, lockdep, sleeping in
 # atomic context, kmemleak and fault injection (failslab, fail_page_alloc, fail_usercopy), which Debian's
 # kernels leave out; or, with `kcsan`, the detector of data races instead of KASAN.
 #
 # Usage: debug.sh [kasan|kcsan] [JOBS]
 #
 # The source is Debian's linux-source-6.1; what is missing to build it (flex, bison, libelf's headers) is
-# unpacked below build/kernel, nothing is installed. Took 19 minutes here on two loaded cores. The tree stays in build/kernel/debug-KIND: a module is built against it, and it boots arch/x86/boot/bzImage.
+# unpacked below build/kernel, nothing is installed. Took 19 minutes on two loaded cores. The tree stays in
+# build/kernel/debug-KIND: a module is built against it, and it boots arch/x86/boot/bzImage.
 set -eu
 cd "$(dirname "$0")/../.."
 kind=${1:-kasan}
 jobs=${2:-$(nproc)}
 case $kind in
-kasan) checks="KASAN KASAN_VMALLOC PROVE_LOCKING DEBUG_ATOMIC_SLEEP DEBUG_KMEMLEAK DEBUG_KMEMLEAK_DEFAULT_OFF" ;;
+kasan) checks="KASAN KASAN_VMALLOC PROVE_LOCKING DEBUG_ATOMIC_SLEEP DEBUG_KMEMLEAK" ;;
 kcsan) checks="KCSAN KCSAN_STRICT" ;;
 *) echo "debug.sh: $kind is neither kasan nor kcsan" >&2 && exit 2 ;;
 esac
@@ -50,9 +51,9 @@ cd "$tree"
 make -s "${host[@]}" tinyconfig >/dev/null 2>&1
 wanted="64BIT SMP PRINTK TTY SERIAL_8250 SERIAL_8250_CONSOLE BLK_DEV_INITRD RD_GZIP BINFMT_ELF BINFMT_SCRIPT
 SLUB PROC_FS PROC_SYSCTL SYSFS DEVTMPFS SHMEM TMPFS MODULES MODULE_UNLOAD MULTIUSER FUTEX EPOLL EVENTFD
-SIGNALFD TIMERFD POSIX_TIMERS HIGH_RES_TIMERS FILE_LOCKING ADVISE_SYSCALLS MEMBARRIER PCI ACPI KALLSYMS STACKTRACE BUG
-DEBUG_BUGVERBOSE ELF_CORE CRYPTO CRYPTO_SHA256 CRYPTO_ZSTD CRYPTO_LIB_BLAKE2S CRYPTO_BLAKE2S_X86 FTRACE
-ENABLE_DEFAULT_TRACERS CGROUPS DEBUG_KERNEL DEBUG_FS DEBUG_LIST DEBUG_MISC SLUB_DEBUG DETECT_HUNG_TASK
+SIGNALFD TIMERFD POSIX_TIMERS HIGH_RES_TIMERS FILE_LOCKING ADVISE_SYSCALLS MEMBARRIER
+PCI ACPI KALLSYMS STACKTRACE BUG DEBUG_BUGVERBOSE ELF_CORE CRYPTO CRYPTO_SHA256 CRYPTO_ZSTD
+CRYPTO_LIB_BLAKE2S CRYPTO_BLAKE2S_X86 FTRACE ENABLE_DEFAULT_TRACERS CGROUPS DEBUG_KERNEL DEBUG_FS DEBUG_LIST DEBUG_MISC SLUB_DEBUG DETECT_HUNG_TASK
 FAULT_INJECTION FAILSLAB FAIL_PAGE_ALLOC FAULT_INJECTION_USERCOPY FAULT_INJECTION_DEBUG_FS FRAME_POINTER
 UNWINDER_FRAME_POINTER PREEMPT PRINTK_TIME UNIX98_PTYS MEMFD_CREATE $checks"
 for name in $wanted; do
