@@ -2,7 +2,7 @@
 
 Two machines for a kernel: one as people have it, where times mean something; one with little memory, whose
 slab allocator checks itself, where the module is stressed. The sources of guests lie in tests/kernel, those of
-the module in native/agentmem/kmod. Invariant: a guest that was not heard of is a problem, not a pass.
+the module in native/agentmem/kmod. Invariant: a guest that said nothing is a problem, not a pass.
 """
 
 from __future__ import annotations
@@ -104,14 +104,14 @@ class Suite:
 
     def harsh(self, *, fuzz_s: int = 10, seed: int = 1, limit_s: float = 150) -> Outcome:
         """Little memory and an allocator that checks itself: stress, fuzz, failing allocations, pressure."""
+        memory, most = (192, 4096) if self.kernel.modules else (320, 128)
         steps = [
             Step("stress", f"stress 8 8 {seed}", 40 * self._patience),
             Step("faults", "faults", 30 * self._patience),
             Step("fuzz", f"fuzz {fuzz_s} {seed}", fuzz_s + 30 * self._patience),
-            Step("pressure", "pressure", 60 * self._patience),
+            Step("pressure", f"pressure {most}", 60 * self._patience),
             Step("rmmod", f"rmmod {MODULE}", 20),
         ]
-        memory = 192 if self.kernel.modules else 384
         return self.run(steps, limit_s=limit_s, memory_mb=memory, append=self._checks)
 
     def fuzz(self, seconds: int, seed: int) -> Outcome:

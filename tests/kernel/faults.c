@@ -10,67 +10,56 @@
 #define TALK 150000ull
 
 static uint8_t bytes[TALK];
-static struct agentmem_placed placed;
+static struct agentmem_placed placed, held;
 static int client = -1;
+
+static struct agentmem_placed got; /* of the last call, for `undo` */
+static int opened = -1;
+static void *mapped = MAP_FAILED;
 
 static int attach(void)
 {
-    const int fd = device_client("faults", "one");
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0 ? AM_OK : fd;
+    opened = device_client("faults", "two");
+    return opened >= 0 ? AM_OK : opened;
 }
 
 static int publish(void)
 {
-    struct agentmem_placed is;
-    const int status = device_publish(client, AM_CONVERSATION, bytes, TALK, 0, &is);
-    if (status == AM_OK) {
-        device_release(client, is.reference);
-        device_unit(client, AGENTMEM_DISOWN, is.id, 0);
-    }
-    return status;
+    return device_publish(client, AM_CONVERSATION, bytes, TALK, 0, &got);
 }
 
 static int publish_small(void)
 {
-    struct agentmem_placed is;
-    const int status = device_publish(client, AM_TOOL_DEF, bytes, 700, AGENTMEM_NO_REFERENCE, &is);
-    if (status == AM_OK)
-        device_unit(client, AGENTMEM_DISOWN, is.id, 0);
-    return status;
+    return device_publish(client, AM_TOOL_DEF, bytes, 700, AGENTMEM_NO_REFERENCE, &got);
 }
 
 static int acquire(void)
 {
-    struct agentmem_placed is;
-    const int status = device_acquire(client, placed.id, &is);
-    if (status == AM_OK)
-        device_release(client, is.reference);
-    return status;
+    return device_acquire(client, placed.id, &got);
 }
 
-static int own(void) { return device_unit(client, AGENTMEM_OWN, placed.id, 0); }
-
-static int sleep_and_wake(void)
+static int own(void)
 {
-    const int status = device_state(client, "", AM_PAUSED, AGENTMEM_LEAVE);
-    return status ? status : acquire();
+    return device_unit(client, AGENTMEM_OWN, placed.id, 0);
+}
+
+static int pause_agent(void)
+{
+    return device_state(client, "", AM_PAUSED, AGENTMEM_LEAVE);
+}
+
+/* Of a unit that has been compressed: it is restored. */
+static int restore(void)
+{
+    return device_acquire(client, placed.id, &got);
 }
 
 static int map(void)
 {
-    struct agentmem_placed is;
-    int status = device_acquire(client, placed.id, &is);
-    if (status)
-        return status;
-    const uint8_t *data = device_map(client, &is, MAP_SHARED);
-    if (data == MAP_FAILED)
-        status = DEVICE_ERRNO(errno);
-    else
-        munmap((void *)data, TALK);
-    device_release(client, is.reference);
-    return status;
+    mapped = device_map(client, &held, MAP_SHARED);
+    if (mapped == MAP_FAILED)
+        return DEVICE_ERRNO(errno);
+    return *(volatile uint8_t *)mapped == '!' ? AM_OK : DEVICE_ERRNO(EIO);
 }
 
 static int stats(void)
@@ -90,6 +79,29 @@ static int proc(void)
     return status;
 }
 
+/* What the call left, where it left something; and restore's next call finds the unit compressed. */
+static void undo(int (*call)(void))
+{
+    if (opened >= 0)
+        close(opened);
+    opened = -1;
+    if (mapped != MAP_FAILED)
+        munmap(mapped, TALK);
+    mapped = MAP_FAILED;
+    if (got.reference)
+        device_release(client, got.reference);
+    if (call == publish || call == publish_small) {
+        uint8_t id[32]; /* a publish whose answer was lost may own all the same */
+        const bool small = call == publish_small;
+        if (device_identify(client, small ? AM_TOOL_DEF : AM_CONVERSATION, bytes, small ? 700 : TALK,
+                            small ? 0 : AGENTMEM_PRIVATE, id) == AM_OK)
+            device_unit(client, AGENTMEM_DISOWN, id, 0);
+    }
+    got = (struct agentmem_placed){0};
+    if (call == restore)
+        device_state(client, "", AM_PAUSED, AGENTMEM_LEAVE);
+}
+
 /* Make the n-th call that may fail do so during `call`; true when there was an n-th. */
 static bool failing(int n, int (*call)(void), int *status)
 {
@@ -103,7 +115,8 @@ static bool failing(int n, int (*call)(void), int *status)
     *status = call();
     memset(text, 0, sizeof text);
     const bool reached = pread(fd, text, sizeof text - 1, 0) > 0 && atoi(text) == 0;
-    if (pwrite(fd, "0", 1, 0) != 1)
+    /* Where the call had fewer, this write may be what fails. */
+    if (pwrite(fd, "0", 1, 0) != 1 && pwrite(fd, "0", 1, 0) != 1)
         say(false, "faults-off", "errno %d", errno);
     close(fd);
     return reached;
@@ -132,7 +145,7 @@ int main(void)
         const char *name;
         int (*call)(void);
     } calls[] = {{"attach", attach},   {"publish", publish}, {"publish-small", publish_small},
-                 {"acquire", acquire}, {"own", own},         {"sleep-and-wake", sleep_and_wake},
+                 {"acquire", acquire}, {"own", own},         {"pause", pause_agent}, {"restore", restore},
                  {"map", map},         {"stats", stats},     {"proc", proc}};
     static const char *const injected[] = {"failslab", "fail_page_alloc", "fail_usercopy"};
     struct stat is;
@@ -157,15 +170,22 @@ int main(void)
     struct agentmem_stats before, after;
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         device_stats(client, &before);
+        if (calls[i].call == map)
+            device_acquire(client, placed.id, &held);
         bool good = true;
         int n = 1, status;
         for (; n < 2000 && failing(n, calls[i].call, &status); n++) {
             if (!allowed(status) && good)
                 good = say(false, calls[i].name, "allocation %d: status %d", n, status);
             refused += status != AM_OK;
+            undo(calls[i].call);
             if (calls[i].call() != AM_OK && good)
                 good = say(false, calls[i].name, "does not work after allocation %d failed", n);
+            undo(calls[i].call);
         }
+        undo(calls[i].call);
+        if (calls[i].call == map)
+            device_release(client, held.reference);
         total += n - 1;
         device_stats(client, &after);
         good = good && after.units == before.units && after.references == before.references;

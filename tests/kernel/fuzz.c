@@ -20,7 +20,7 @@
 #define LARGEST 3072 /* more than any struct of the interface */
 
 struct counts {
-    _Atomic uint64_t calls, taken, done, errors[200], statuses[20], maps, opens, lives, by_number[16], wrong;
+    _Atomic uint64_t calls, taken, done, errors[200], statuses[20], maps, opens, lives, by_number[16], good[16], wrong;
 };
 static struct counts *counts;
 static _Atomic int files[FILES];
@@ -174,6 +174,8 @@ static void one_call(uint64_t *seed)
         say(false, "fuzz-status", "call %lx: status %d", call, head->status);
     counts->statuses[-head->status & 15]++;
     counts->done += head->status == AM_OK;
+    if (!strange && head->status == AM_OK)
+        counts->good[which]++;
     if (!strange && head->status == AM_OK) {
         look(which, asked, struct_, bytes);
         const struct agentmem_placed *placed = which == 2   ? &((struct agentmem_publish *)struct_)->placed
@@ -238,6 +240,11 @@ static void reopen(uint64_t *seed)
     if (fd < 0)
         return;
     counts->opens++;
+    if (chance(seed) % 8) {
+        char name[16];
+        snprintf(name, sizeof name, "agent-%u", (unsigned)(chance(seed) % 4));
+        device_attach(fd, chance(seed) % 4 ? "fuzz-0" : "fuzz-1", name);
+    }
     close(atomic_exchange(&files[which], fd)); /* others may be calling on it */
     char text[16384];
     if (chance(seed) % 8 == 0) {
@@ -255,7 +262,7 @@ static void *thread(void *of)
     uint64_t seed = (uintptr_t)of;
     for (;;) {
         const uint64_t drawn = chance(&seed) % 64;
-        if (drawn == 0)
+        if (drawn == 0 && chance(&seed) % 4 == 0)
             reopen(&seed);
         else if (drawn < 4)
             one_map(&seed);
@@ -276,7 +283,7 @@ static pid_t start(uint64_t seed)
     pages = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     made_text(pages, 16 * PAGE, seed & 7);
     for (int i = 0; i < FILES; i++)
-        files[i] = device_open();
+        files[i] = device_client("fuzz-0", i & 1 ? "agent-0" : "agent-1");
     for (int i = 1; i < THREADS; i++) {
         pthread_t other;
         if (pthread_create(&other, NULL, thread, (void *)(uintptr_t)chance(&seed)))
@@ -324,11 +331,14 @@ int main(int count, char **arguments)
     say(counts->wrong == 0, "fuzz-answers", "%llu wrong", (unsigned long long)counts->wrong);
     bool all = true;
     for (int i = 0; i < 13; i++)
-        all = all && counts->by_number[i] > 10;
+        all = all && counts->by_number[i] > 10 && counts->good[i] > 0;
     /* Refused at the door, nothing is tested: a tenth must do what they ask. */
     say(all && counts->done * 10 > counts->calls, "fuzz-enough", "%llu of %llu calls did something",
         (unsigned long long)counts->done, (unsigned long long)counts->calls);
-    printf("fuzz: errno:");
+    printf("fuzz: calls that did what they say, by number:");
+    for (int i = 0; i < 13; i++)
+        printf(" %llu/%llu", (unsigned long long)counts->good[i], (unsigned long long)counts->by_number[i]);
+    printf("\nfuzz: errno:");
     for (int i = 1; i < 200; i++)
         if (counts->errors[i])
             printf(" %d x%llu", i, (unsigned long long)counts->errors[i]);

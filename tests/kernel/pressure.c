@@ -32,20 +32,23 @@ static void take(void)
         fputs("1000", file);
         fclose(file);
     }
-    const double until = seconds() + 15;
-    for (uint64_t taken = 0; seconds() < until; taken++) {
-        const size_t some = available() < (24u << 20) ? 128 << 10 : 1 << 20;
-        uint8_t *data = mmap(NULL, some, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    double slowly = 0;
+    while (!slowly || seconds() < slowly + 15) {
+        const bool some = available() > (24u << 20);
+        const size_t bytes = some ? 1 << 20 : 128 << 10;
+        uint8_t *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (data == MAP_FAILED)
             break;
-        made_noise(data, some, taken);
-        if (some < 1 << 20)
+        memset(data, 1, bytes);
+        if (!some && !slowly)
+            slowly = seconds();
+        if (!some)
             usleep(50000);
     }
     _exit(0);
 }
 
-int main(void)
+int main(int arguments, char **argument)
 {
     static struct agentmem_placed units[MOST];
     uint8_t *bytes = malloc(UNIT);
@@ -53,13 +56,14 @@ int main(void)
     struct agentmem_placed droppable[8];
     const uint64_t room = available() * 4 / 10;
     const int idle = device_client("pressure", "idle"), busy = device_client("pressure", "busy");
+    const int most = arguments > 1 && atoi(argument[1]) < MOST ? atoi(argument[1]) : MOST;
     int count = 0;
     for (int i = 0; i < 8; i++) {
         made_noise(bytes, UNIT, 900 + (uint64_t)i);
         device_publish(busy, AM_TOOL_RESULT, bytes, UNIT, AGENTMEM_NO_REFERENCE | AGENTMEM_DROPPABLE,
                        &droppable[i]);
     }
-    for (; count < MOST && (uint64_t)count * UNIT < room; count++) {
+    for (; count < most && (uint64_t)count * UNIT < room; count++) {
         made_text(bytes, UNIT, (uint64_t)count);
         const int status =
             device_publish(idle, AM_CONVERSATION, bytes, UNIT, AGENTMEM_NO_REFERENCE, &units[count]);
