@@ -1,5 +1,5 @@
 # The commands of the house; each is a short script in scripts/.
-.PHONY: up test test-all bench lint format fuzz docs vendor lock clean
+.PHONY: up test test-all test-kernel bench lint format fuzz docs vendor lock clean
 
 up:        ## set up, fetch the models, start the service
 	@scripts/up.sh
@@ -7,6 +7,8 @@ test:      ## the fast suite, with the real small models
 	@scripts/test.sh
 test-all:  ## everything, with a browser and kill -9
 	@scripts/test-all.sh
+test-kernel: ## the kernel module in Debian's kernels, under QEMU
+	@python3 -m scripts.kernel
 fuzz:      ## ten minutes of made-up bytes for each parser of foreign ones
 	@scripts/fuzz.sh
 bench:     ## the figures of SPEC.md

@@ -1,0 +1,53 @@
+"""The kernel module in Debian's kernels under QEMU: what `make test-kernel` runs, each machine a test.
+
+Skips, and says why, where apt's packages, QEMU or a compiler are not to be had.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from scripts.kernel import packages
+from scripts.kernel.packages import META, MissingError
+from scripts.kernel.suite import ROOT, Outcome, Suite
+
+FOLDER = ROOT / "build" / "kernel"
+
+
+@pytest.fixture(scope="module", params=list(META))
+def suite(request: pytest.FixtureRequest) -> Suite:
+    """Guests and module built for a kernel."""
+    try:
+        packages.need("qemu-system-x86_64", "qemu-system-x86")
+        made = Suite(packages.debian_kernel(request.param, FOLDER), FOLDER)
+        made.build()
+    except MissingError as error:
+        pytest.skip(str(error))
+    return made
+
+
+def _judge(outcome: Outcome) -> None:
+    assert outcome.problems == [], "\n".join(outcome.boot.lines[-80:])
+
+
+@pytest.mark.slow
+def test_the_module_does_what_its_interface_says(suite: Suite) -> None:
+    outcome = suite.plain()
+    _judge(outcome)
+    figures = {name: value for name, (value, _) in outcome.report.figures.items()}
+    assert figures["dedup"] > 2
+    assert figures["compression"] > 1.5
+    assert figures["cost-acquire-release"] < figures["cost-publish-new-64k"]
+
+
+@pytest.mark.slow
+def test_the_module_bears_stress_fuzzing_and_want_of_memory(suite: Suite) -> None:
+    _judge(suite.harsh())
+
+
+def test_a_machine_without_apt_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(MissingError, match="apt-cache is missing"):
+        packages.debian_kernel("6.1", tmp_path)
