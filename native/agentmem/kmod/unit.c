@@ -79,7 +79,8 @@ static int copy_in(struct am_unit *unit, u64 address)
 	return AM_OK;
 }
 
-struct am_unit *am_unit_new(struct am_agent *agent, const struct agentmem_publish *ask, int *status)
+struct am_unit *am_unit_new(struct am_agent *agent, const struct agentmem_publish *ask,
+			    int *status)
 {
 	bool own_space = ask->flags & AGENTMEM_PRIVATE ||
 			 (ask->type == AM_CONVERSATION && !(ask->flags & AGENTMEM_SHARED));
