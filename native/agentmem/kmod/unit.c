@@ -197,8 +197,9 @@ int am_unit_pin(struct am_unit *unit)
 	int status = AM_OK;
 	bool hot;
 
-	am_unit_pin_again(unit);
 	spin_lock(&am_lock);
+	am_unshelve(unit);
+	unit->pins++;
 	hot = unit->hot;
 	spin_unlock(&am_lock);
 	if (hot)
