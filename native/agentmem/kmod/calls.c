@@ -14,6 +14,7 @@
 
 static struct am_agent *agent_of(struct am_client *client)
 {
+	/* Pairs with attach: who sees the agent sees all of it. */
 	return smp_load_acquire(&client->agent);
 }
 
@@ -63,7 +64,7 @@ static int attach(struct am_client *client, void *request)
 	if (!status)
 		agent = am_agent_join(client, ask, &status);
 	if (agent)
-		smp_store_release(&client->agent, agent);
+		smp_store_release(&client->agent, agent); /* pairs with agent_of */
 	mutex_unlock(&client->attaching);
 	if (status == AM_EINVAL)
 		return REFUSE(ask, pid, status);

@@ -34,6 +34,7 @@ static int answer(struct am_client *client, unsigned int number, struct agentmem
 		return am_refuse(head, offsetof(struct agentmem_head, abi), AM_EPROTOCOL);
 	if (head->spare)
 		return am_refuse(head, offsetof(struct agentmem_head, spare), AM_EINVAL);
+	/* Pairs with attach in calls.c. */
 	if (am_calls[number].attached && !smp_load_acquire(&client->agent))
 		return AM_EPROTOCOL;
 	return am_calls[number].answer(client, head);
