@@ -24,8 +24,9 @@
  * Attachment. An open file is one client: AGENTMEM_ATTACH once, then the rest (before it:
  * AM_EPROTOCOL, except INFO, STATS and AGENT). Its user is who opened the file. A realm belongs to
  * its user: the same name of another user is another realm. All references go when the last
- * descriptor of the file is closed, however the process died; the agent ends with its last client
- * or with the process given as pid (looked at once a second), and what it owned is disowned then.
+ * descriptor of the file is closed and its last mapping is gone, however the process died; the agent
+ * ends with its last client or with the process given as pid (looked at once a second), and what it
+ * owned is disowned then.
  * Agents are never durable here: nothing survives the module. The broker is the durable backend.
  *
  * Bytes. A reference gives an offset; mmap(NULL, length, PROT_READ, MAP_SHARED or MAP_PRIVATE, fd,

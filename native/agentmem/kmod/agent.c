@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Agents: who they are, their state, when they end. Knows nothing of bytes. An agent is in the list as long as
- * a client is attached to it; it is killed when its process ends, whoever still has its file open.
- * KILLED is final. What an agent owned is disowned when it ends or is killed.
+ * Agents: who they are, their state, when they end. Knows nothing of bytes. An agent is in the list
+ * as long as a client is attached to it; it is killed when its process ends, whoever still has its
+ * file open. KILLED is final. What an agent owned is disowned when it ends or is killed.
  */
 #include "inside.h"
 #include "trace.h"

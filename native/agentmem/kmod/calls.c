@@ -1,27 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The calls of agentmem_ioctl.h: every field is checked here, and nothing below looks at user space
- * again except for the bytes of a unit. Knows nothing of lists and locks. What goes back is the
- * whole struct after AM_OK, and only its head after an error.
+ * again except for the bytes of a unit. Knows nothing of how a request comes and an answer goes.
  */
 #include "inside.h"
 #include "trace.h"
 
 #include <linux/cred.h>
 #include <linux/mm.h>
-#include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#define REFUSE(ask, field, why) refuse(&(ask)->head, offsetof(typeof(*(ask)), field), why)
-
-static int refuse(struct agentmem_head *head, size_t about, int why)
-{
-	head->about = about;
-	return why;
-}
+#define REFUSE(ask, field, why) am_refuse(&(ask)->head, offsetof(typeof(*(ask)), field), why)
 
 static struct am_agent *agent_of(struct am_client *client)
 {
+	/* Pairs with attach: who sees the agent sees all of it. */
 	return smp_load_acquire(&client->agent);
 }
 
@@ -71,7 +64,7 @@ static int attach(struct am_client *client, void *request)
 	if (!status)
 		agent = am_agent_join(client, ask, &status);
 	if (agent)
-		smp_store_release(&client->agent, agent);
+		smp_store_release(&client->agent, agent); /* pairs with agent_of */
 	mutex_unlock(&client->attaching);
 	if (status == AM_EINVAL)
 		return REFUSE(ask, pid, status);
@@ -322,11 +315,7 @@ static int agent(struct am_client *client, void *request)
 	return status ? REFUSE(ask, after, status) : AM_OK;
 }
 
-static const struct {
-	int (*answer)(struct am_client *client, void *request);
-	size_t bytes;
-	bool attached;
-} calls[] = {
+const struct am_call am_calls[] = {
 #define CALL(number, answer, type, attached) [_IOC_NR(number)] = { answer, sizeof(type), attached }
 	CALL(AGENTMEM_INFO, info, struct agentmem_info, false),
 	CALL(AGENTMEM_ATTACH, attach, struct agentmem_attach, false),
@@ -343,65 +332,4 @@ static const struct {
 	CALL(AGENTMEM_AGENT, agent, struct agentmem_agent, false),
 #undef CALL
 };
-
-/* A reference that the program never hears of would stay until it ends. */
-static void undo(struct am_client *client, unsigned int number, const void *request)
-{
-	const struct agentmem_placed *placed = NULL;
-
-	if (number == _IOC_NR(AGENTMEM_PUBLISH))
-		placed = &((const struct agentmem_publish *)request)->placed;
-	else if (number == _IOC_NR(AGENTMEM_ACQUIRE))
-		placed = &((const struct agentmem_acquire *)request)->placed;
-	if (placed && placed->reference)
-		am_client_release(client, placed->reference);
-}
-
-static int answer(struct am_client *client, unsigned int number, struct agentmem_head *head)
-{
-	if (head->abi != AGENTMEM_ABI)
-		return refuse(head, offsetof(struct agentmem_head, abi), AM_EPROTOCOL);
-	if (head->spare)
-		return refuse(head, offsetof(struct agentmem_head, spare), AM_EINVAL);
-	if (calls[number].attached && !agent_of(client))
-		return AM_EPROTOCOL;
-	return calls[number].answer(client, head);
-}
-
-long am_call(struct am_client *client, unsigned int command, void __user *to)
-{
-	const unsigned int number = _IOC_NR(command), theirs = _IOC_SIZE(command);
-	struct agentmem_head *head;
-	size_t ours, back;
-	long error;
-
-	if (_IOC_TYPE(command) != AGENTMEM_MAGIC || _IOC_DIR(command) != (_IOC_READ | _IOC_WRITE) ||
-	    number >= ARRAY_SIZE(calls))
-		return -ENOTTY;
-	ours = calls[number].bytes;
-	if (theirs < ours)
-		return -EINVAL;
-	head = kzalloc(ours, GFP_KERNEL);
-	if (!head)
-		return -ENOMEM;
-	error = copy_struct_from_user(head, ours, to, theirs);
-	if (!error && head->bytes != theirs)
-		error = -EINVAL;
-	if (error)
-		goto out;
-	head->about = 0;
-	head->status = answer(client, number, head);
-	if (head->status == AM_INTERRUPTED) {
-		error = -EINTR;
-		goto out;
-	}
-	back = head->status ? sizeof(*head) : min_t(size_t, ours, theirs);
-	if (copy_to_user(to, head, back)) {
-		error = -EFAULT;
-		if (!head->status)
-			undo(client, number, head);
-	}
-out:
-	kfree_sensitive(head);
-	return error;
-}
+const unsigned int am_calls_count = ARRAY_SIZE(am_calls);

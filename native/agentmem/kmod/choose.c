@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Which units go first. Knows nothing of how they go. Units that nothing pins lie on three shelves,
- * the longest unused first: HOT can be compressed, REST cannot, WARM is compressed. Order of leaving:
- * conversations whose agents are all idle, what else idle agents have, conversations of active
- * agents, the rest; among equals the old and unimportant.
+ * the longest unused first: HOT can be compressed, REST cannot, WARM is compressed. Order of
+ * leaving: conversations whose agents are all idle, what else idle agents have, conversations of
+ * active agents, the rest; among equals the old and unimportant.
  */
 #include "inside.h"
 

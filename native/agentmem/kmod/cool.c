@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * From hot to warm, and out. Knows nothing of who asks. Compressing happens outside am_lock on bytes that
- * cannot change or go (cooling is set, the unit is watched); if somebody pinned the unit meanwhile,
- * what was compressed is thrown away and nobody has waited.
+ * From hot to warm, and out. Knows nothing of who asks. Compressing happens outside am_lock on
+ * bytes that cannot change or go (cooling is set, the unit is watched); if somebody pinned the unit
+ * meanwhile, what was compressed is thrown away and nobody has waited.
  */
 #include "inside.h"
 #include "trace.h"
 
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/vmalloc.h>
 
-#define RECLAIM_MOST (4u << 20) /* a larger unit is compressed by the worker, not by who needs memory */
+/* A larger unit is compressed by the worker, not by who needs memory. */
+#define RECLAIM_MOST (4u << 20)
 
 /*
  * The pages that compressing this unit gave back; 0 when it is in use or does not become smaller;
@@ -23,7 +25,8 @@ long am_cool(struct am_unit *unit, gfp_t gfp)
 	void *hot = NULL;
 
 	spin_lock(&am_lock);
-	if (unit->holders && unit->hot && !unit->pins && !unit->cooling && !unit->unfit && am_is_text(unit)) {
+	if (unit->holders && unit->hot && !unit->pins && !unit->cooling && !unit->unfit &&
+	    am_is_text(unit)) {
 		unit->cooling = true;
 		hot = unit->hot;
 	}
@@ -125,7 +128,7 @@ unsigned long am_give_back(unsigned long pages, bool reclaim)
 			now = each(true, pages - gave, gfp, reclaim);
 		gave += now;
 		cond_resched();
-	} while (now && gave < pages);
+	} while (now && gave < pages && (reclaim || !fatal_signal_pending(current)));
 	mutex_unlock(&am_packer);
 	return gave;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/agentmem: opening makes a client, closing ends it. Knows nothing of what is asked. The module
- * cannot be unloaded while a file is open or a unit is mapped.
+ * /dev/agentmem: opening makes a client, closing ends it. Knows nothing of what is asked. The
+ * module cannot be unloaded while a file is open or a unit is mapped.
  */
 #include "inside.h"
 
@@ -27,7 +27,7 @@ static int release(struct inode *inode, struct file *file)
 
 static long ioctl(struct file *file, unsigned int command, unsigned long to)
 {
-	return am_call(file->private_data, command, (void __user *)to);
+	return am_request(file->private_data, command, (void __user *)to);
 }
 
 static const struct file_operations operations = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is counted: per realm as units come, move and go; per agent as it owns. Knows nothing of how it is
- * shown. Who asks sees its own user's realms, or all of them with CAP_SYS_ADMIN.
+ * What is counted: per realm as units come, move and go; per agent as it owns. Knows nothing of how
+ * it is shown. Who asks sees its own user's realms, or all of them with CAP_SYS_ADMIN.
  */
 #include "inside.h"
 
@@ -117,7 +117,9 @@ void am_figures(kuid_t viewer, bool all, struct agentmem_stats *out)
 	out->agent_units = am_agent_units;
 }
 
-/* As AGENTS of the broker: tiers of what it owns and is private, logical of all, the rest its own. */
+/*
+ * As AGENTS of the broker: tiers of what it owns and is private, logical of all, the rest its own.
+ */
 static void owned(const struct am_agent *agent, struct agentmem_agent *out)
 {
 	struct am_figures is = { 0 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the files of the module know of each other. The contract with user space is agentmem_ioctl.h.
+ * What the files of the module know of each other. The contract with user space is
+ * agentmem_ioctl.h.
  *
  * Locks, from the outside in:
  *   client->attaching  (mutex)  one ATTACH of an open file at a time
@@ -12,12 +13,12 @@
  *                               nothing under it sleeps or asks for memory that reclaim must find
  * Readers of the table look under RCU and become holders under am_lock, only above zero.
  *
- * A unit has two counts. Holders (under am_lock): one for each link of an owner, each reference of a
- * client, each mapping and each call that is at work with it; the last one to go takes the unit out
- * of the table in the same breath, so a unit that nobody holds is not found, whoever compresses it
- * at that moment. All holders together are one of refs; each worker that looks at the unit while it
- * does not hold am_lock is one more; the last of refs frees the bytes. Pins are the holders that need
- * the bytes hot.
+ * A unit has two counts. Holders (under am_lock): one for each link of an owner, each reference of
+ * a client, each mapping and each call that is at work with it; the last one to go takes the unit
+ * out of the table in the same breath, so a unit that nobody holds is not found, whoever compresses
+ * it at that moment. All holders together are one of refs; each worker that looks at the unit while
+ * it does not hold am_lock is one more; the last of refs frees the bytes. Pins are the holders that
+ * need the bytes hot.
  */
 #ifndef AGENTMEM_INSIDE_H
 #define AGENTMEM_INSIDE_H
@@ -159,7 +160,8 @@ void am_unreserve(u64 bytes);
 void am_stored_became(u64 before, u64 after);
 u64 am_stored(void);
 u64 am_hot_bytes(const struct am_unit *unit);
-struct am_unit *am_unit_new(struct am_agent *agent, const struct agentmem_publish *ask, int *status);
+struct am_unit *am_unit_new(struct am_agent *agent, const struct agentmem_publish *ask,
+			    int *status);
 void am_unit_free(struct am_unit *unit);
 int am_unit_pin(struct am_unit *unit);
 void am_unit_pin_again(struct am_unit *unit);
@@ -219,7 +221,7 @@ bool am_may_see(kuid_t user, kuid_t viewer, bool all);
 void am_figures(kuid_t viewer, bool all, struct agentmem_stats *out);
 int am_figures_agent(kuid_t viewer, bool all, struct agentmem_agent *out);
 
-/* client.c, map.c, calls.c, device.c, proc.c */
+/* client.c, map.c, calls.c, request.c, device.c, proc.c */
 int am_client_place(struct am_client *client, struct am_unit *unit, bool existed, bool refer,
 		    struct agentmem_placed *placed);
 struct am_unit *am_client_unit(struct am_client *client, u32 reference);
@@ -227,7 +229,15 @@ int am_client_release(struct am_client *client, u32 reference);
 struct am_client *am_client_new(kuid_t user);
 void am_client_free(struct am_client *client);
 int am_map(struct file *file, struct vm_area_struct *area);
-long am_call(struct am_client *client, unsigned int command, void __user *to);
+struct am_call {
+	int (*answer)(struct am_client *client, void *request);
+	size_t bytes;
+	bool attached;
+};
+extern const struct am_call am_calls[];
+extern const unsigned int am_calls_count;
+int am_refuse(struct agentmem_head *head, size_t about, int why);
+long am_request(struct am_client *client, unsigned int command, void __user *to);
 int am_device_start(void);
 void am_device_stop(void);
 int am_proc_start(void);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Loading, unloading, limits. Knows nothing of what the parts do, only the order in which they start;
- * they stop in the reverse order, after the last file was closed. The kernel takes modules that use
- * its internal interfaces under GPL-2.0 only, so the whole of this folder has that licence.
+ * Loading, unloading, limits. Knows nothing of what the parts do, only the order in which they
+ * start; they stop in the reverse order, after the last file was closed. The kernel takes modules
+ * that use its internal interfaces under GPL-2.0 only, so the whole of this folder has that
+ * licence.
  */
 #include "inside.h"
 

@@ -115,7 +115,9 @@ void am_disown_all(struct am_agent *agent)
 	} while (unit);
 }
 
-/* Take a droppable unit from all who own it; the pages that come back when the caller unwatches it. */
+/*
+ * Take a droppable unit from all who own it; the pages that come back when the caller unwatches it.
+ */
 unsigned int am_drop(struct am_unit *unit)
 {
 	struct am_owner *owner, *next;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /proc/agent_stats: the text that nexus-agentmemd --stats prints, with the lines Dropped and Shrinks before
- * Ratio. Knows nothing of how it is counted. A reader sees its own user's agents and units, all of
- * them with CAP_SYS_ADMIN.
+ * /proc/agent_stats: the text that nexus-agentmemd --stats prints, with the lines Dropped and
+ * Shrinks before Ratio. Knows nothing of how it is counted. A reader sees its own user's agents and
+ * units, all of them with CAP_SYS_ADMIN.
  */
 #include "inside.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The kernel asks for memory: the shrinker. Knows only that choose.c counts and cool.c gives back. It
- * runs inside whoever needs memory, so it waits for nothing and allocates only what lies ready.
+ * The kernel asks for memory: the shrinker. Knows only that choose.c counts and cool.c gives back.
+ * It runs inside whoever needs memory, so it waits for nothing and allocates only what lies ready.
  */
 #include "inside.h"
 #include "trace.h"

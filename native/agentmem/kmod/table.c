@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The content table: from the whole 256-bit id to the unit. Knows nothing of tiers. Readers look under
- * RCU and become holders under am_lock; writers hold am_lock, and holders reach zero only under it:
- * the table never has two units of one id, none that nobody holds and all that somebody holds.
+ * The content table: from the whole 256-bit id to the unit. Knows nothing of tiers. Readers look
+ * under RCU and become holders under am_lock; writers hold am_lock, and holders reach zero only
+ * under it: the table never has two units of one id, none that nobody holds and all that somebody
+ * holds.
  */
 #include "inside.h"
 #include "trace.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Tracepoints: /sys/kernel/tracing/events/agentmem. Numbers and names only: no address of the kernel
- * and no id, which would tell what is stored.
+ * Tracepoints: /sys/kernel/tracing/events/agentmem. Numbers and names only: no address of the
+ * kernel and no id, which would tell what is stored.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM agentmem

@@ -79,7 +79,8 @@ static int copy_in(struct am_unit *unit, u64 address)
 	return AM_OK;
 }
 
-struct am_unit *am_unit_new(struct am_agent *agent, const struct agentmem_publish *ask, int *status)
+struct am_unit *am_unit_new(struct am_agent *agent, const struct agentmem_publish *ask,
+			    int *status)
 {
 	bool own_space = ask->flags & AGENTMEM_PRIVATE ||
 			 (ask->type == AM_CONVERSATION && !(ask->flags & AGENTMEM_SHARED));
@@ -196,8 +197,9 @@ int am_unit_pin(struct am_unit *unit)
 	int status = AM_OK;
 	bool hot;
 
-	am_unit_pin_again(unit);
 	spin_lock(&am_lock);
+	am_unshelve(unit);
+	unit->pins++;
 	hot = unit->hot;
 	spin_unlock(&am_lock);
 	if (hot)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Once a second while there is an agent: agents whose process ended are killed, unused ones become idle, what
- * idle agents left is compressed. Knows nothing of memory pressure. Sleeps for ever without agents.
+ * Once a second while there is an agent: agents whose process ended are killed, unused ones become
+ * idle, what idle agents left is compressed. Knows nothing of memory pressure. Sleeps for ever
+ * without agents.
  */
 #include "inside.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the module must do before any larger test makes sense, in the guest: every call once, every promise of
- * agentmem_ioctl.h on errors, sharing, tiers, mappings and deaths. Prints the lines of the guest
- * protocol; status 1 when one failed. Knows nothing of libagentmem.
+ * What the module must do before any larger test makes sense, in the guest: every call once, every
+ * promise of agentmem_ioctl.h on errors, sharing, tiers, mappings and deaths. Prints the lines of
+ * the guest protocol; status 1 when one failed. Knows nothing of libagentmem.
  */
 #define _GNU_SOURCE
 #include "agentmem_ioctl.h"
@@ -210,6 +210,7 @@ static void test_sharing(void)
 	struct agentmem_placed first, second, none;
 	struct agentmem_identify name = START(name);
 	char *map, *part;
+	int memory = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
 
 	CHECK("publish", publish(a, AM_SYSTEM_PROMPT, prompt, bytes, 0, &first) == 0);
 	CHECK("placed", first.reference && first.number == 1 && !first.existed && first.length == bytes
@@ -232,6 +233,8 @@ static void test_sharing(void)
 	CHECK("no_exec", mprotect(map, 4096, PROT_READ | PROT_EXEC) == -1 && errno == EACCES);
 	CHECK("no_write_map", mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, a,
 				   (off_t)first.offset) == MAP_FAILED && errno == EACCES);
+	CHECK("no_debugger", pwrite(memory, "x", 1, (off_t)(unsigned long)map) == -1 &&
+			     map[0] == prompt[0]);
 	CHECK("no_more", mmap(NULL, 1 << 20, PROT_READ, MAP_SHARED, a, (off_t)first.offset)
 			 == MAP_FAILED && errno == EINVAL);
 	part = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, b, (off_t)second.offset + 8192);
@@ -250,6 +253,7 @@ static void test_sharing(void)
 	CHECK("freed", stats(a).units == 0 && stats(a).freed == 1 && proc_value("StoredBytes") == 0);
 	close(a);
 	close(c);
+	close(memory);
 	free(prompt);
 }
 
