@@ -1,7 +1,7 @@
 """The tests of the kernel module: which guests run in which machine, and what is made of what they said.
 
 Two machines for a kernel: one as people have it, where times mean something; one with little memory, whose
-slab allocator checks itself, where the module is stressed. The sources of guests lie in tests/kernel, those of
+slab allocator checks itself, where the module is stressed. Sources of guests lie in tests/kernel, those of
 the module in native/agentmem/kmod. Invariant: a guest that said nothing is a problem, not a pass.
 """
 
