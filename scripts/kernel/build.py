@@ -1,7 +1,7 @@
 """Builds for guests: kernel modules against unpacked headers, and static programs.
 
-Knows make and gcc; not what is built. Invariant: sources are copied first; nothing is made beside them. What is
-younger than its sources is not made again.
+Knows make and gcc; not what is built. Invariant: sources are copied first; nothing is made beside them.
+What is younger than its sources is not made again.
 """
 
 from __future__ import annotations
