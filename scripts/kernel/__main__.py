@@ -36,6 +36,7 @@ def main() -> int:
     parser.add_argument(
         "--folder", type=Path, default=ROOT / "build" / "kernel", help="where things are made"
     )
+    parser.add_argument("--part", choices=["plain", "harsh"], help="one of the two machines")
     parser.add_argument("--fuzz", type=int, metavar="SECONDS", help="the fuzzer alone")
     parser.add_argument("--seed", type=int, default=1, help="of the fuzzer and of the stress test")
     parser.add_argument("--strict", action="store_true", help="what is missing is a failure")
