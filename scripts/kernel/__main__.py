@@ -2,6 +2,7 @@
 
     python3 -m scripts.kernel                     both kernels of Debian, all tests: `make test-kernel`
     python3 -m scripts.kernel --series 6.12       one of them
+    python3 -m scripts.kernel --part harsh        of each, only the machine with little memory
     python3 -m scripts.kernel --fuzz 600 --seed 7 the fuzzer alone, ten minutes
     python3 -m scripts.kernel --tree build/kernel/debug-kasan    a kernel built by scripts/kernel/debug.sh
 
