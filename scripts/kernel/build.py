@@ -1,6 +1,7 @@
 """Builds for guests: kernel modules against unpacked headers, and static programs.
 
 Knows make and gcc; not what is built. Invariant: sources are copied first; nothing is made beside them.
+What is younger than its sources is not made again.
 """
 
 from __future__ import annotations
@@ -29,11 +30,15 @@ def module(kernel: Kernel, sources: Sequence[Path], folder: Path, *, make_in: st
     Gives the modules that were made. Warnings are errors.
     """
     need("make", "make")
+    where = (folder / make_in).resolve()
+    made = sorted(where.glob("*.ko"))
+    inputs = [path for source in sources for path in source.rglob("*") if path.is_file()]
+    if made and all(_made(path, [*inputs, Path(__file__)]) for path in made):
+        return made
     compiler = need("gcc-12", "gcc-12") if shutil.which("gcc") is None else "gcc"
     shutil.rmtree(folder, ignore_errors=True)
     for source in sources:
         shutil.copytree(source, folder / source.name if make_in != "." else folder, ignore=GENERATED)
-    where = (folder / make_in).resolve()
     command = ["make", "-s", "-C", str(kernel.headers.resolve()), f"M={where}", f"CC={compiler}", "W=1"]
     # Type information for BPF needs pahole and the kernel's vmlinux; modules load without it.
     _run([*command, "KCFLAGS=-Werror", "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules"])
@@ -46,6 +51,11 @@ def module(kernel: Kernel, sources: Sequence[Path], folder: Path, *, make_in: st
 def program(sources: Sequence[Path], target: Path, *, include: Sequence[Path] = ()) -> Path:
     """A static program of C for the guest."""
     compiler = need("gcc", "gcc")
+    headers = [
+        path for folder in (*include, *{path.parent for path in sources}) for path in folder.glob("*.h")
+    ]
+    if _made(target, [*sources, *headers, Path(__file__)]):
+        return target
     target.parent.mkdir(parents=True, exist_ok=True)
     flags = ["-std=gnu11", "-O2", "-g0", "-Wall", "-Wextra", "-Werror", "-static", "-pthread"]
     flags += [f"-I{path}" for path in include]
@@ -81,6 +91,11 @@ def needs(data: bytes) -> list[str]:
     """The modules that a module names as needed."""
     found = re.search(rb"\0depends=([^\0]*)\0", data)
     return [name for name in found[1].decode().split(",") if name] if found else []
+
+
+def _made(target: Path, inputs: Sequence[Path]) -> bool:
+    """Whether the target is there and younger than all that it is made from."""
+    return target.exists() and all(path.stat().st_mtime < target.stat().st_mtime for path in inputs)
 
 
 def _plain(name: str) -> str:

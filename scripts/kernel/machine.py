@@ -86,6 +86,8 @@ def boot(
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
             process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
     return Boot(
         lines,
         up[0] if up else None,

@@ -20,7 +20,8 @@
 #define LARGEST 3072 /* more than any struct of the interface */
 
 struct counts {
-    _Atomic uint64_t calls, taken, done, errors[200], statuses[20], maps, opens, lives, by_number[16], good[16], wrong;
+    _Atomic uint64_t calls, taken, done, errors[200], statuses[20], maps, opens, lives, wrong;
+    _Atomic uint64_t by_number[16], good[16];
 };
 static struct counts *counts;
 static _Atomic int files[FILES];

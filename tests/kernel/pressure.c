@@ -1,6 +1,6 @@
 /* When the kernel wants memory, idle agents' conversations are compressed, droppable units go, and nothing
  * that is owned changes. For a machine with little memory: most of it is filled with units, then a process
- * takes the rest. Usage: pressure. Knows no limits of the module. */
+ * takes the rest. Usage: pressure [UNITS], how many at most. Knows no limits of the module. */
 #include <signal.h>
 #include <sys/wait.h>
 

@@ -8,6 +8,7 @@ from scripts.kernel.guest import Step
 from scripts.kernel.packages import Kernel, MissingError
 from scripts.kernel.suite import GUESTS, ROOT
 
+pytestmark = pytest.mark.timeout(600)  # the first test fetches a kernel and builds a module
 FOLDER = ROOT / "build" / "kernel"
 
 

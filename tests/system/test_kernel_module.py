@@ -33,6 +33,7 @@ def _judge(outcome: Outcome) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_module_does_what_its_interface_says(suite: Suite) -> None:
     outcome = suite.plain()
     _judge(outcome)
@@ -43,6 +44,7 @@ def test_the_module_does_what_its_interface_says(suite: Suite) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_module_bears_stress_fuzzing_and_want_of_memory(suite: Suite) -> None:
     _judge(suite.harsh())
 
