@@ -4,12 +4,12 @@
 #   --kasan   a kernel that also finds wrong accesses to memory (KASAN); takes about twice as long
 #
 # Opt-in: no other target calls it. It takes about 5 minutes of two idle cores, 140 MB of download and 2 GB
-# below build/kernel/syscalls; a second run builds only what changed. It needs x86-64, gcc, make, patch, perl, bc,
-# qemu-system-x86_64 and Debian's apt, which fetches linux-source-6.1 and, where they are not installed, flex,
-# bison, m4 and libelf. These are unpacked there; nothing is installed. No root, no KVM.
+# below build/kernel/syscalls; a second run builds only what changed. It needs x86-64, gcc, make, patch, perl,
+# bc, qemu-system-x86_64 and Debian's apt, which fetches linux-source-6.1 and, where they are not installed,
+# flex, bison, m4 and libelf. These are unpacked there; nothing is installed. No root, no KVM.
 #
-# On stdout: TAP, one line a test program and one for the kernel's log. Exit status: 0 all passed, 1 a test or the
-# log failed, 2 the kernel could not be built or booted.
+# On stdout: TAP, one line a test program and one for the kernel's log. Exit status: 0 all passed, 1 a test or
+# the log failed, 2 the kernel could not be built or booted.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 top=$PWD
@@ -59,8 +59,8 @@ if [ -e tools/.libelf-dev ]; then
     ln -sf "$(find "$work/tools" /lib/x86_64-linux-gnu -name 'libz.so.1' | head -n 1)" "$library/libz.so"
 fi
 
-# The tree anew when the source or a patch changed. Files that are not patched keep the archive's times, so that
-# make, whose objects lie elsewhere, builds only what differs.
+# The tree anew when the source or a patch changed. Files that are not patched keep the archive's times, so
+# that make, whose objects lie elsewhere, builds only what differs.
 archive=$(find . -maxdepth 1 -name 'linux-source-6.1_*.deb' | sort -V | tail -n 1)
 if [ -z "$archive" ]; then
     echo "Fetching linux-source-6.1 (140 MB)" >&2
@@ -82,7 +82,9 @@ build() { nice -n 19 make -C "$tree" O="$out" ARCH=x86_64 "$@"; }
 mkdir -p "$out"
 build tinyconfig >"$flavour.log" 2>&1
 cat "$series/boot.config" "$tree/tools/testing/selftests/agentmem/config" >wanted.config
-if [ "$flavour" = kasan ]; then printf 'CONFIG_%s=y\n' SLUB KASAN KASAN_GENERIC KASAN_INLINE >>wanted.config; fi
+if [ "$flavour" = kasan ]; then
+    printf 'CONFIG_%s=y\n' SLUB KASAN KASAN_GENERIC KASAN_INLINE >>wanted.config
+fi
 "$tree/scripts/kconfig/merge_config.sh" -m -O "$out" "$out/.config" wanted.config >>"$flavour.log" 2>&1
 build olddefconfig >>"$flavour.log" 2>&1
 grep '^CONFIG_' wanted.config | while read -r line; do
@@ -115,7 +117,8 @@ nice -n 19 timeout 600 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -m 38
     exit 2
 }
 
-# What the machine printed: its TAP, and the kernel's own lines, which begin with a time. The plan grows by one.
+# What the machine printed: its TAP, and the kernel's own lines, which begin with a time. The plan grows by
+# one.
 tr -d '\r' <console.log | sed -n '/^TAP version/,$p' >said.log
 if ! grep -q '^# end$' said.log; then
     echo "The machine did not come to its end; see build/kernel/syscalls/console.log" >&2
@@ -125,7 +128,8 @@ fi
 planned=$(sed -n 's/^1\.\.//p' said.log)
 passed=$(grep -c '^ok ' said.log || true)
 grep -v -e '^\[ *[0-9]*\.[0-9]*\]' -e '^# end$' said.log | sed "s/^1\\.\\.[0-9]*\$/1..$((planned + 1))/"
-splat='BUG:|WARNING:|Oops|KASAN|INFO: |suspicious RCU|possible .* (deadlock|detected)|refcount_t|Call Trace|panic'
+splat='BUG:|WARNING:|Oops|KASAN: |INFO: |suspicious RCU|possible .* (deadlock|detected)|refcount_t'
+splat="$splat|Call Trace|panic"
 status=0
 if grep -E "^\[ *[0-9.]+\].*($splat)" console.log | head -n 20 | sed 's/^/    # /' | grep .; then
     echo "not ok $((planned + 1)) - the kernel's log is clean"

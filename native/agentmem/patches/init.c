@@ -1,8 +1,9 @@
-/* The first process of the machine that scripts/kernel/syscalls.sh boots: makes swap of the RAM disk, runs the
- * selftests in the order of /tests, and stops the machine.
+/* The first process of the machine that scripts/kernel/syscalls.sh boots: makes swap of the RAM disk, runs
+ * the selftests in the order of /tests, and stops the machine.
  *
- * It does not know what they test. What it prints is TAP: one line a program, the program's own lines before it,
- * indented. Invariant: "1..N" comes first and a last line "# end" comes only when each of the N has ended. */
+ * It does not know what they test. What it prints is TAP: one line a program, the program's own lines before
+ * it, indented. Invariant: "1..N" comes first, and a last line "# end" comes only when each of the N
+ * has ended. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
