@@ -1,6 +1,6 @@
-"""__future__: the names of CPython's. Guests have all but `annotations` anyway; an import changes nothing.
+"""__future__: the names of CPython's. Guests behave so anyway; an import changes nothing.
 
-Annotations are not kept as text: one that names what is not there is an error.
+Annotations are not evaluated; only those of classes are kept, as the first word of each.
 """
 
 absolute_import = annotations = division = generator_stop = None

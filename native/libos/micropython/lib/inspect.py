@@ -3,7 +3,7 @@ cleandoc.
 
 The interpreter keeps neither names of parameters nor frames: lacks signature, getsource, stack,
 currentframe. Generators and coroutines are one type here, so each of their tests is true of both. getdoc
-knows the docstrings of classes and modules; functions keep none.
+knows the docstrings of classes, modules and functions whose body begins on a line of its own.
 """
 
 import sys as _sys
