@@ -3,8 +3,8 @@
 # Usage: syscalls.sh [--kasan]
 #   --kasan   a kernel that also finds wrong accesses to memory (KASAN); takes about twice as long
 #
-# Opt-in: no other target calls it. It takes about 5 minutes of two idle cores, 140 MB of download and 2 GB
-# below build/kernel/syscalls; a second run builds only what changed. It needs x86-64, gcc, make, patch, perl,
+# Opt-in: no other target calls it. It downloads the kernel's source and builds it below build/kernel/syscalls;
+# a second run builds only what changed. It needs x86-64, gcc, make, patch, perl,
 # bc, qemu-system-x86_64 and Debian's apt, which fetches linux-source-6.1 and, where they are not installed,
 # flex, bison, m4 and libelf. These are unpacked there; nothing is installed. No root, no KVM.
 #
