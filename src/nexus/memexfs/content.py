@@ -207,10 +207,14 @@ class Content:
     @contextmanager
     def _unused(self, fd: int, status: os.stat_result) -> Iterator[bool]:
         """Whether nobody has the file open, nor opens it during the block, and it is as it was."""
-        with self.opened.shut((status.st_dev, status.st_ino)) as free, _Alone(fd) as alone:
-            now = os.fstat(fd)
-            same = (now.st_size, now.st_mtime_ns) == (status.st_size, status.st_mtime_ns)
-            yield free and alone and same
+        with self.opened.shut((status.st_dev, status.st_ino)) as free:
+            if not free:  # no lease then: it would refuse the one who is about to open it
+                yield False
+                return
+            with _Alone(fd) as alone:
+                now = os.fstat(fd)
+                same = (now.st_size, now.st_mtime_ns) == (status.st_size, status.st_mtime_ns)
+                yield alone and same
 
     def _lock(self, inode: Inode) -> threading.RLock:
         return self._locks[hash(inode) % len(self._locks)]
