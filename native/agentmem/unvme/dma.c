@@ -11,8 +11,8 @@
 
 static void *pages(int flags)
 {
-    void *at = mmap(NULL, AM_DMA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE | flags,
-                    -1, 0);
+    void *at = mmap(NULL, AM_DMA_BYTES, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE | flags, -1, 0);
     return at == MAP_FAILED ? NULL : at;
 }
 
@@ -33,7 +33,8 @@ static int find_pages(struct am_dma *dma, char *why)
         dma->page[i] = map < 0 ? 0 : physical(map, dma->bytes + i * AM_DMA_HUGE);
         if (dma->page[i] == 0)
             status = am_nvme_because(why, AM_NVME_MEMORY,
-                                     "the kernel does not tell where memory lies (CAP_SYS_ADMIN); use vfio-pci");
+                                     "the kernel does not tell where memory lies (CAP_SYS_ADMIN); "
+                                     "use vfio-pci");
     }
     if (map >= 0)
         close(map);
