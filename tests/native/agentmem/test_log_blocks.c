@@ -40,7 +40,7 @@ static int random_operations(uint64_t seed, int steps)
 /* What is found after a power cut: for each name a version between what a sync had covered and what was
  * begun. Odd versions are alive, even ones are deaths. */
 struct names {
-    uint64_t begun[NAMES], done[NAMES], kept[NAMES], found[NAMES], address[NAMES], moves;
+    uint64_t begun[NAMES], done[NAMES], kept[NAMES], found[NAMES], address[NAMES], moves, holes;
     struct am_log *log;
     struct model *model;
 };
@@ -68,10 +68,11 @@ static int visit(void *context, uint64_t address, const struct am_log_head *head
     return 0;
 }
 
+/* Sectors that no flush covered were lost one by one, so there are holes; what was kept must not be in one. */
 static void broken(void *context, uint32_t segment, uint64_t offset, uint64_t bytes, const char *what)
 {
-    EXPECT(((struct names *)context)->model, what == AM_LOG_TORN, "segment %u, %llu bytes at %llu: %s",
-           segment, (unsigned long long)bytes, (unsigned long long)offset, what);
+    (void)segment, (void)offset, (void)bytes, (void)what;
+    ((struct names *)context)->holes++;
 }
 
 static bool moved(void *context, const struct am_log_head *head, uint64_t from, uint64_t to)
@@ -103,7 +104,8 @@ static void live(struct names *names)
     EXPECT(model, am_log_scan(names->log, visit, broken, names) == 0, "scan");
     for (uint64_t i = 0; i < NAMES; i++) {
         /* A death is forgotten with the last record that it spoke of. */
-        const bool gone = names->found[i] == 0 && (names->kept[i] % 2 == 0 || names->begun[i] > names->kept[i]);
+        const bool gone =
+            names->found[i] == 0 && (names->kept[i] % 2 == 0 || names->begun[i] > names->kept[i]);
         EXPECT(model, gone || (names->found[i] >= names->kept[i] && names->found[i] <= names->begun[i]),
                "name %llu: version %llu found, %llu was kept, %llu begun", (unsigned long long)i,
                (unsigned long long)names->found[i], (unsigned long long)names->kept[i],
@@ -150,9 +152,9 @@ static int power_cuts(uint64_t seed, int lives)
     }
     for (size_t i = 0; i < NAMES; i++)
         last += names.kept[i];
-    printf("%d power cuts, %llu versions kept, %llu moves\n", lives, (unsigned long long)last,
-           (unsigned long long)names.moves);
-    EXPECT(names.model, last > (uint64_t)lives && names.moves > 0, "nothing was tried");
+    printf("%d power cuts, %llu versions kept, %llu moves, %llu holes\n", lives, (unsigned long long)last,
+           (unsigned long long)names.moves, (unsigned long long)names.holes);
+    EXPECT(names.model, last > (uint64_t)lives && names.moves > 0 && names.holes > 0, "nothing was tried");
     memory_disk_free(disk);
     return model_free(names.model);
 }
