@@ -1,0 +1,1 @@
+"""Kernels of Debian under QEMU: what `make test-kernel` runs, and what other tests boot guests with."""

@@ -1,0 +1,94 @@
+"""`python3 -m scripts.kernel`: test the kernel module, or feed its ioctls random calls, in QEMU.
+
+    python3 -m scripts.kernel                     both kernels of Debian, all tests: `make test-kernel`
+    python3 -m scripts.kernel --series 6.12       one of them
+    python3 -m scripts.kernel --fuzz 600 --seed 7 the fuzzer alone, ten minutes
+    python3 -m scripts.kernel --tree build/kernel/debug-kasan    a kernel of one's own (scripts/kernel/debug.sh)
+
+Ends with 0 when all is well or when something that it needs is missing, which it says; with --strict that is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from scripts.kernel import packages
+from scripts.kernel.build import BuildError
+from scripts.kernel.packages import META, Kernel, MissingError
+from scripts.kernel.serial import TAINT
+from scripts.kernel.suite import ROOT, Outcome, Suite
+
+
+def main() -> int:
+    """Run what was asked for; the exit status."""
+    parser = argparse.ArgumentParser(prog="test-kernel", description="test the kernel module in QEMU")
+    parser.add_argument("--series", action="append", choices=META, help="a kernel of Debian; both without")
+    parser.add_argument("--flavour", choices=["cloud", ""], default="cloud", help="of Debian's kernels; '': all drivers")
+    parser.add_argument("--tree", type=Path, help="boot the kernel built in this tree instead")
+    parser.add_argument("--source", type=Path, default=ROOT, help="the tree that holds native/agentmem/kmod")
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "kernel", help="where things are made")
+    parser.add_argument("--fuzz", type=int, metavar="SECONDS", help="the fuzzer alone")
+    parser.add_argument("--seed", type=int, default=1, help="of the fuzzer and of the stress test")
+    parser.add_argument("--strict", action="store_true", help="what is missing is a failure")
+    parser.add_argument("--verbose", action="store_true", help="show the serial line")
+    options = parser.parse_args()
+    started = time.monotonic()
+    bad = 0
+    try:
+        for kernel in _kernels(options):
+            watch = (lambda line: print(f"  | {line}", flush=True)) if options.verbose else None
+            suite = Suite(kernel, options.folder, options.source.resolve(), watch)
+            suite.build()
+            if options.fuzz:
+                bad += _show(kernel, "fuzz", suite.fuzz(options.fuzz, options.seed))
+            else:
+                bad += _show(kernel, "plain", suite.plain(300 if options.tree else 100))
+                bad += _show(kernel, "harsh", suite.harsh(seed=options.seed, limit_s=900 if options.tree else 150))
+    except MissingError as error:
+        print(f"test-kernel: skipped: {error}", flush=True)
+        return 1 if options.strict or bad else 0
+    except BuildError as error:
+        print(f"test-kernel: {error}", file=sys.stderr)
+        return 1
+    print(f"test-kernel: {'FAILED' if bad else 'ok'} after {time.monotonic() - started:.0f} s")
+    return 1 if bad else 0
+
+
+def _kernels(options: argparse.Namespace) -> Iterator[Kernel]:
+    if options.tree:
+        yield packages.own_kernel(options.tree)
+        return
+    for series in options.series or META:
+        yield packages.debian_kernel(series, options.folder, options.flavour)
+
+
+def _show(kernel: Kernel, name: str, outcome: Outcome) -> int:
+    """Print what a machine gave; 1 when it was not good."""
+    boot, report = outcome.boot, outcome.report
+    up = "never up" if boot.up_s is None else f"up after {boot.up_s:.1f} s"
+    print(
+        f"== Linux {kernel.release}, {name}: {up}, {boot.wall_s:.1f} s in all, {boot.cpu_s:.1f} s of processor;"
+        f" {len(report.passed)} results ok, {len(outcome.problems)} problems"
+    )
+    for figure, (value, unit) in report.figures.items():
+        if figure != TAINT:
+            print(f"   {figure:32} {value:14,.2f} {unit}")
+    for note in report.notes:
+        if note.startswith(("faults-absent", "fuzz-enough", "stress-enough", "pressure-", "unload-hammered")):
+            print(f"   {note}")
+    for problem in outcome.problems:
+        print(f"   PROBLEM {problem}")
+    if outcome.problems:
+        print("   the end of its serial line:")
+        for line in boot.lines[-40:]:
+            print(f"   | {line}")
+    sys.stdout.flush()
+    return 1 if outcome.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""The tests of the kernel module: which guests run in which machine, and what is made of what they said.
+
+Two machines for a kernel: one as people have it, where times mean something; one with little memory, whose slab
+allocator checks itself, where the module is stressed. The sources of guests lie in tests/kernel, those of the module
+in native/agentmem/kmod. Invariant: a guest that was not heard of is a problem, not a pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scripts.kernel import build, guest, machine, packages, serial
+from scripts.kernel.guest import Step
+from scripts.kernel.packages import Kernel, MissingError
+
+ROOT = Path(__file__).resolve().parents[2]
+GUESTS = ROOT / "tests" / "kernel"
+MODULE = "agentmem"
+NEEDED = ("zstd_compress", "zstd_decompress", "libsha256", "libblake2s")
+PROGRAMS: dict[str, tuple[str, ...]] = {
+    "conformance": ("conformance.c", "conformance_units.c", "conformance_agents.c"),
+    "figures": ("figures.c",),
+    "unload": ("unload.c",),
+    "stress": ("stress.c",),
+    "faults": ("faults.c",),
+    "pressure": ("pressure.c",),
+    "fuzz": ("fuzz.c",),
+}
+SELF_CHECKING = "slub_debug=FZPU"  # red zones, poison, owners: what a kernel of Debian can check
+
+
+@dataclass
+class Outcome:
+    """What one machine gave."""
+
+    boot: machine.Boot
+    report: serial.Report
+    problems: list[str]
+
+
+@dataclass
+class Suite:
+    """Guests and module built for one kernel; `source` is the tree that holds the module."""
+
+    kernel: Kernel
+    folder: Path
+    source: Path = ROOT
+    watch: Callable[[str], None] | None = None
+    _module: bytes = field(default=b"", init=False)
+
+    def build(self) -> None:
+        """Build all, or say what is missing."""
+        native = self.source / "native" / "agentmem"
+        if not (native / "kmod" / "Kbuild").exists():
+            raise MissingError(f"{native / 'kmod'} has no module")
+        packages.need(machine.QEMU, "qemu-system-x86")
+        include = [native / "include"]
+        place = self.folder / "modules" / self.kernel.release / MODULE
+        made = build.module(self.kernel, [native / "kmod", native / "include"], place, make_in="kmod")
+        self._module = next(path for path in made if path.stem == MODULE).read_bytes()
+        for name, sources in PROGRAMS.items():
+            paths = [GUESTS / source for source in (*sources, "device.c")]
+            build.program(paths, self._program(name), include=include)
+
+    def run(
+        self, steps: Sequence[Step], *, limit_s: float, memory_mb: int = 512, append: str = ""
+    ) -> Outcome:
+        """Boot a machine with the module loaded, do the steps, judge what was said."""
+        module = (MODULE, self._module)
+        files = {f"tests/{name}": self._program(name) for name in PROGRAMS}
+        text = self.folder / "text"
+        text.write_bytes(b"".join(path.read_bytes() for path in sorted((ROOT / "docs").rglob("*.md"))))
+        files["tests/text"] = text
+        archive = guest.initramfs(
+            packages.busybox(self.folder),
+            [*build.with_needed(self.kernel, NEEDED), module],
+            steps,
+            files,
+        )
+        boot = machine.boot(
+            self.kernel.image,
+            archive,
+            limit_s=limit_s,
+            memory_mb=memory_mb,
+            append=append,
+            watch=self.watch,
+        )
+        report = serial.read(boot.lines)
+        problems = report.problems(step.name for step in steps)
+        if boot.timed_out:
+            problems.insert(0, f"not done after {limit_s:.0f} s")
+        return Outcome(boot, report, problems)
+
+    def plain(self, limit_s: float = 100) -> Outcome:
+        """As people have it: figures, conformance, unloading under use."""
+        steps = [
+            Step("figures", "figures /tests/text", 40),
+            Step("conformance", "conformance", 40),
+            Step("unload", f"unload /modules/{MODULE}.ko 60", 40),
+        ]
+        return self.run(steps, limit_s=limit_s)
+
+    def harsh(self, *, fuzz_s: int = 10, seed: int = 1, limit_s: float = 150) -> Outcome:
+        """Little memory, a slab allocator that checks itself: stress, fuzzing, failing allocations, pressure."""
+        debug = self.kernel.modules is None
+        steps = [
+            Step("stress", f"stress 8 8 {seed}", 40 if not debug else 120),
+            Step("faults", "faults", 30 if not debug else 300),
+            Step("fuzz", f"fuzz {fuzz_s} {seed}", fuzz_s + 60),
+            Step("pressure", "pressure", 60 if not debug else 300),
+            Step("rmmod", f"rmmod {MODULE}", 20),
+        ]
+        append = "" if debug else SELF_CHECKING
+        return self.run(steps, limit_s=limit_s, memory_mb=192 if not debug else 384, append=append)
+
+    def fuzz(self, seconds: int, seed: int) -> Outcome:
+        """The fuzzer alone, as long as it is told."""
+        steps = [
+            Step("fuzz", f"fuzz {seconds} {seed}", seconds + 120),
+            Step("rmmod", f"rmmod {MODULE}", 20),
+        ]
+        append = "" if self.kernel.modules is None else SELF_CHECKING
+        return self.run(steps, limit_s=seconds + 240, append=append)
+
+    def _program(self, name: str) -> Path:
+        return self.folder / "guests" / name

@@ -1,0 +1,13 @@
+/* The parts of the conformance suite of /dev/agentmem, one function each. They print what they find (say.h).
+ * Invariant: a part leaves nothing in the module. */
+#ifndef CONFORMANCE_H
+#define CONFORMANCE_H
+
+void conform_calls(void);    /* heads, sizes, pointers, what no call takes */
+void conform_attach(void);   /* realms, agents, users */
+void conform_units(void);    /* publish, acquire, release, own, identify */
+void conform_maps(void);     /* mmap and what holds a unit */
+void conform_agents(void);   /* states, tiers, ends */
+void conform_figures(void);  /* STATS, AGENT and /proc/agent_stats agree */
+
+#endif

@@ -1,0 +1,112 @@
+/* When the kernel wants memory, idle agents' conversations are compressed, droppable units go, and nothing that is
+ * owned changes. For a machine with little memory: most of it is filled with units, then a process takes the rest.
+ * Usage: pressure. Knows no limits of the module. */
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "device.h"
+#include "say.h"
+
+#define UNIT (256ull << 10)
+#define MOST 4096
+
+static uint64_t available(void)
+{
+    FILE *file = fopen("/proc/meminfo", "r");
+    char line[128];
+    unsigned long long kib = 0;
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "MemAvailable: %llu", &kib) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return kib << 10;
+}
+
+/* Takes memory until little is left, holds it a while. The machine may kill it for that. */
+static void take(void)
+{
+    FILE *file = fopen("/proc/self/oom_score_adj", "w");
+    if (file) {
+        fputs("1000", file);
+        fclose(file);
+    }
+    const double until = seconds() + 20;
+    for (uint64_t taken = 0; seconds() < until && taken < 4096; taken++) {
+        uint8_t *data = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (data == MAP_FAILED)
+            break;
+        made_noise(data, 1 << 20, taken);
+        if (available() < (6u << 20))
+            usleep(200000);
+    }
+    _exit(0);
+}
+
+int main(void)
+{
+    static struct agentmem_placed units[MOST];
+    uint8_t *bytes = malloc(UNIT);
+    struct agentmem_stats before, after;
+    struct agentmem_placed droppable[8];
+    const uint64_t room = available() * 5 / 10;
+    const int idle = device_client("pressure", "idle"), busy = device_client("pressure", "busy");
+    int count = 0;
+    for (int i = 0; i < 8; i++) {
+        made_noise(bytes, UNIT, 900 + (uint64_t)i);
+        device_publish(busy, AM_TOOL_RESULT, bytes, UNIT, AGENTMEM_NO_REFERENCE | AGENTMEM_DROPPABLE, &droppable[i]);
+    }
+    for (; count < MOST && (uint64_t)count * UNIT < room; count++) {
+        made_text(bytes, UNIT, (uint64_t)count);
+        const int status = device_publish(idle, AM_CONVERSATION, bytes, UNIT, AGENTMEM_NO_REFERENCE, &units[count]);
+        if (status != AM_OK) {
+            say(status == AM_ENOMEM || status == AM_EQUOTA, "pressure-full", "status %d after %d", status, count);
+            break;
+        }
+    }
+    say(count > 50, "pressure-filled", "%d units, %llu MiB", count, (unsigned long long)(count * UNIT >> 20));
+    device_state(idle, "", AM_IDLE, 10);
+    device_stats(idle, &before);
+    const pid_t child = fork();
+    if (child == 0)
+        take();
+    int status = 0;
+    waitpid(child, &status, 0);
+    device_stats(idle, &after);
+    say(after.shrinker_runs > before.shrinker_runs, "pressure-asked", "%llu times",
+        (unsigned long long)(after.shrinker_runs - before.shrinker_runs));
+    say(after.evictions_warm > before.evictions_warm, "pressure-compressed", "%llu units",
+        (unsigned long long)(after.evictions_warm - before.evictions_warm));
+    say_figure("pressure-hot-before", (double)before.tier[AM_HOT].stored_bytes / 1048576, "MiB");
+    say_figure("pressure-hot-after", (double)after.tier[AM_HOT].stored_bytes / 1048576, "MiB");
+    say_figure("pressure-warm-after", (double)after.tier[AM_WARM].stored_bytes / 1048576, "MiB");
+    say_figure("pressure-dropped", (double)after.dropped, "units");
+    int lost = 0, changed = 0, dropped = 0;
+    uint8_t *was = malloc(UNIT);
+    for (int i = 0; i < count; i++) {
+        struct agentmem_placed placed;
+        if (device_acquire(idle, units[i].id, &placed) != AM_OK) {
+            lost++;
+            continue;
+        }
+        made_text(was, UNIT, (uint64_t)i);
+        const uint8_t *data = device_map(idle, &placed, MAP_SHARED);
+        if (data == MAP_FAILED || memcmp(data, was, UNIT) != 0)
+            changed++;
+        if (data != MAP_FAILED)
+            munmap((void *)data, UNIT);
+        device_release(idle, placed.reference);
+        if (i % 16 == 15) /* or they would not all fit again */
+            device_state(idle, "", AM_PAUSED, AGENTMEM_LEAVE);
+    }
+    for (int i = 0; i < 8; i++)
+        dropped += device_acquire(busy, droppable[i].id, NULL) == AM_ENOTFOUND;
+    say(lost == 0 && changed == 0, "pressure-bytes", "%d lost, %d changed of %d", lost, changed, count);
+    device_stats(idle, &after);
+    say((uint64_t)dropped == after.dropped, "pressure-dropped", "%d of 8 droppable units", dropped);
+    close(idle);
+    close(busy);
+    const int fd = device_open();
+    say(device_empties(fd, 5, &after), "pressure-nothing-left", "units %llu", (unsigned long long)after.units);
+    return said();
+}
