@@ -12,9 +12,11 @@ from __future__ import annotations
 import argparse
 import random
 import re
+import socket
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scripts.kernel import build, guest, machine, packages, serial
@@ -28,6 +30,7 @@ MODULES = ("nvme", "uio_pci_generic", "vfio_iommu_type1", "vfio_pci")
 DISK_BYTES = 256 << 20
 IOMMU = ("-machine", "q35", "-device", "intel-iommu")
 KEPT = re.compile(r"^kept (\d+)$")
+PULL = "pull it out"
 FIRST = ("read_4k_kernel", "read_4k_polled", "log_append_sync")
 AT = "$(cat /tmp/address)"
 
@@ -100,24 +103,31 @@ class Trials:
         *,
         device: str = "",
         iommu: bool = False,
-        watch: object = None,
+        watch: Callable[[str], None] | None = None,
     ) -> None:
         def hear(line: str) -> None:
             lines.append(line)
             if self.verbose:
                 print(f"  | {line}", flush=True)
-            if callable(watch):
+            if line == PULL:
+                with socket.socket(socket.AF_UNIX) as monitor:
+                    monitor.connect(f"{scratch}/monitor")
+                    monitor.sendall(b"device_del disk\n")
+                    monitor.recv(4096)  # it has read it
+            if watch is not None:
                 watch(line)
 
         programs = {"tests/unvme-trial": self._program("unvme-trial"), "tests/bind.sh": GUESTS / "bind.sh"}
         modules = build.with_needed(self.kernel, MODULES)
         archive = guest.initramfs(packages.busybox(self.folder), modules, steps, programs)
         extra = [*(IOMMU if iommu else ()), "-drive", f"if=none,id=d,file={disk},format=raw"]
-        extra += ["-device", f"nvme,drive=d,serial=trial{device}"]
+        extra += ["-device", f"nvme,drive=d,id=disk,serial=trial{device}"]
         append = "intel_iommu=on" if iommu else ""
-        boot = machine.boot(
-            self.kernel.image, archive, limit_s=300, memory_mb=512, append=append, extra=extra, watch=hear
-        )
+        with tempfile.TemporaryDirectory() as scratch:
+            extra += ["-monitor", f"unix:{scratch}/monitor,server=on,wait=off"]
+            boot = machine.boot(
+                self.kernel.image, archive, limit_s=300, memory_mb=512, append=append, extra=extra, watch=hear
+            )
         if boot.timed_out:
             lines.append("NEXUS-KERNEL machine: FAIL not done after 300 s")
 
@@ -142,6 +152,9 @@ class Trials:
 
     def _program(self, name: str) -> Path:
         return self.folder / "guests" / name
+
+
+PULLED = Step("pulled", f"unvme-trial pulled {AT}", 60)
 
 
 def bound(driver: str, *steps: Step) -> list[Step]:
@@ -186,7 +199,7 @@ def main() -> int:
     except build.BuildError as error:
         print(f"unvme: {error}", file=sys.stderr)
         return 1
-    trials.boot("uio_pci_generic", trials.disk("uio"), whole("uio_pci_generic"))
+    trials.boot("uio_pci_generic", trials.disk("uio"), [*whole("uio_pci_generic"), PULLED])
     # Another disk: blocks of 4096 bytes, 16 KiB at most in a command.
     small = ",mdts=2,logical_block_size=4096,physical_block_size=4096"
     trials.boot("vfio-pci, intel-iommu", trials.disk("vfio"), whole("vfio-pci"), device=small, iommu=True)

@@ -67,7 +67,8 @@ int am_log_open_memory(const int *fds, size_t count, struct am_log **log);
  * AM_ENOMEM. */
 int am_log_open_disk(const char *folder, uint64_t limit, bool uring, struct am_log **log);
 /* A log on a bare disk (blocks.h), which it owns from now on, also when this fails. An empty disk is taken
- * and cut into slots of a segment's size; one that holds anything else is refused: AM_EDISK, errno EEXIST. */
+ * and cut into slots of a segment's size, but not when limit is UINT64_MAX (AM_EDISK, errno ENODATA); one
+ * that holds anything else is refused: AM_EDISK, errno EEXIST. */
 struct am_blocks;
 int am_log_open_blocks(struct am_blocks *blocks, uint64_t limit, struct am_log **log);
 /* The same on an NVMe disk that the kernel has let go, by the driver in unvme: where is like

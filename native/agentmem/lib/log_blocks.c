@@ -151,7 +151,7 @@ int am_log_open_blocks(struct am_blocks *blocks, uint64_t limit, struct am_log *
         free(disk);
         return AM_ENOMEM;
     }
-    int status = am_slots_open(blocks, bytes, &disk->slots);
+    int status = am_slots_open(blocks, limit == UINT64_MAX ? 0 : bytes, &disk->slots);
     if (status == 0)
         status = am_log_create(&medium, am_slots_bytes(disk->slots), AM_BLOCK, &log);
     if (status != 0) {

@@ -123,6 +123,7 @@ int am_log_open_nvme(const char *where, uint64_t limit, struct am_log **log, cha
     if (status != 0)
         snprintf(why, room, "%s: %s", where,
                  errno == EEXIST    ? "the disk holds something; wipe its first and last MiB if it may go"
+                 : errno == ENODATA ? "the disk is empty"
                  : errno == EUCLEAN ? "the first block of the log is damaged"
                                     : strerror(errno));
     return status;

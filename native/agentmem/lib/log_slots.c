@@ -100,7 +100,9 @@ static int must_be_empty(struct am_blocks *blocks)
 static int make_sheet(struct am_slots *slots, uint64_t slot_bytes)
 {
     uint8_t check[32];
-    const int status = must_be_empty(slots->blocks);
+    const int status = slot_bytes == 0 ? AM_EDISK : must_be_empty(slots->blocks);
+    if (slot_bytes == 0)
+        errno = ENODATA;
     if (status != 0)
         return status;
     slots->sheet = (struct sheet){.magic = SHEET_MAGIC, .disk_bytes = slots->blocks->bytes,
@@ -153,7 +155,7 @@ int am_slots_open(struct am_blocks *blocks, uint64_t slot_bytes, struct am_slots
     pthread_mutex_init(&slots->lock, NULL);
     if (posix_memalign((void **)&slots->block, AM_BLOCK, AM_BLOCK) != 0)
         slots->block = NULL;
-    else if (blocks->bytes < 2 * slot_bytes || slot_bytes < LOOKED)
+    else if (blocks->bytes < 2 * LOOKED || blocks->bytes < 2 * slot_bytes)
         status = AM_EDISK, errno = ENOSPC;
     else
         status = read_sheet(slots, slot_bytes);

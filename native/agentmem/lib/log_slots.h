@@ -17,8 +17,9 @@ struct am_slot_head {
 };
 
 struct am_slots;
-/* AM_EDISK: it holds something else (errno EEXIST), or cannot be read; AM_ENOMEM. slot_bytes is taken only
- * when the disk is empty. The blocks stay the caller's on failure, and are closed by am_slots_close. */
+/* AM_EDISK: it holds something else (errno EEXIST), or cannot be read; AM_ENOMEM. slot_bytes (a MiB and more)
+ * counts only when the disk is empty; 0: an empty disk is none (errno ENODATA). The blocks stay the caller's
+ * on failure, and are closed by am_slots_close. */
 int am_slots_open(struct am_blocks *blocks, uint64_t slot_bytes, struct am_slots **slots);
 void am_slots_close(struct am_slots *slots);
 uint64_t am_slots_bytes(const struct am_slots *slots); /* of one */

@@ -36,10 +36,17 @@ uint64_t am_nvme_now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* Of a device that is not there, machines read all ones; some virtual ones, zeros. No version is zero. */
+static bool is_gone(const struct am_nvme *nvme)
+{
+    return get(nvme, AM_NVME_CSTS) == ALL_ONES || get(nvme, AM_NVME_VS) == 0;
+}
+
 int am_nvme_health(const struct am_nvme *nvme)
 {
-    const uint32_t state = get(nvme, AM_NVME_CSTS);
-    return state == ALL_ONES ? AM_NVME_GONE : (state & AM_NVME_FATAL) != 0 ? AM_NVME_FAULT : 0;
+    if (is_gone(nvme))
+        return AM_NVME_GONE;
+    return (get(nvme, AM_NVME_CSTS) & AM_NVME_FATAL) != 0 ? AM_NVME_FAULT : 0;
 }
 
 /* Until the status register says so; a fatal state ends the wait for readiness, not the one for its end. */
@@ -48,7 +55,7 @@ static int wait_state(const struct am_nvme *nvme, uint32_t mask, uint32_t value,
     const uint64_t end = am_nvme_now_ms() + most_ms;
     for (;;) {
         const uint32_t state = get(nvme, AM_NVME_CSTS);
-        if (state == ALL_ONES)
+        if (is_gone(nvme))
             return AM_NVME_GONE;
         if ((state & mask) == value)
             return 0;
@@ -67,10 +74,9 @@ static uint64_t patience_ms(const struct am_nvme *nvme)
 
 static int switch_off(struct am_nvme *nvme)
 {
-    const uint32_t on = get(nvme, AM_NVME_CC);
-    if (on == ALL_ONES)
+    if (is_gone(nvme))
         return AM_NVME_GONE;
-    if ((on & AM_NVME_CC_ON) != 0) /* on its way up it must not be told to go down */
+    if ((get(nvme, AM_NVME_CC) & AM_NVME_CC_ON) != 0) /* on its way up it must not be told to go down */
         wait_state(nvme, AM_NVME_READY, AM_NVME_READY, patience_ms(nvme));
     put(nvme, AM_NVME_CC, 0);
     return wait_state(nvme, AM_NVME_READY, 0, patience_ms(nvme));
@@ -205,7 +211,7 @@ static int begin(struct am_nvme *nvme, const char *address, char *why)
     if (nvme->pci.register_bytes < AM_NVME_BELLS + AM_DMA_PAGE)
         return am_nvme_because(why, AM_NVME_REFUSED, "%s: too few registers", address);
     memcpy(&nvme->can, &(uint32_t[]){get(nvme, AM_NVME_CAP), get(nvme, AM_NVME_CAP + 4)}, sizeof nvme->can);
-    if (get(nvme, AM_NVME_CSTS) == ALL_ONES)
+    if (is_gone(nvme))
         return am_nvme_because(why, AM_NVME_GONE, "%s: %s", address, am_nvme_word(AM_NVME_GONE));
     if ((nvme->can >> 48 & 15) != 0 || (nvme->can >> 37 & 1) == 0 || (nvme->can & 0xffff) == 0
         || (nvme->can >> 32 & 15) > 7)

@@ -305,7 +305,9 @@ static int learn(struct am_namespace *space, char *why)
     const uint32_t which = (page[26] & 15u) | (page[26] >> 5 & 3u) << 4;
     memcpy(&format, page + 128 + 4 * (size_t)which, sizeof format);
     space->shift = format >> 16 & 0xff;
-    if (space->blocks == 0 || space->shift < 9 || space->shift > 12 || (format & 0xffff) != 0
+    if (space->blocks == 0)
+        return am_nvme_because(why, AM_NVME_REFUSED, "there is no namespace %u", space->number);
+    if (space->shift < 9 || space->shift > 12 || (format & 0xffff) != 0
         || space->blocks > UINT64_MAX >> space->shift)
         return am_nvme_because(why, AM_NVME_REFUSED,
                                "namespace %u: %llu blocks of 2^%u bytes and %u of metadata; "

@@ -62,14 +62,18 @@ static int uio_open(const char *address, const char *sysfs, struct am_pci *pci, 
 {
     char path[PATH_MAX];
     struct stat is;
-    pci->device = uio_device(sysfs);
-    if (pci->device < 0)
-        return am_nvme_because(why, AM_NVME_REFUSED, "%s: its uio device cannot be opened: %s", address,
-                               strerror(errno));
     snprintf(path, sizeof path, "%s/config", sysfs);
     pci->config = open(path, O_RDWR | O_CLOEXEC);
     if (pci->config < 0)
         return am_nvme_because(why, AM_NVME_REFUSED, "%s: %s", path, strerror(errno));
+    /* The lock comes first: whoever opens the uio device and closes it again, ends everybody's bus
+     * mastering. */
+    if (flock(pci->config, LOCK_EX | LOCK_NB) != 0)
+        return am_nvme_because(why, AM_NVME_BUSY, "%s: another process has it", address);
+    pci->device = uio_device(sysfs);
+    if (pci->device < 0)
+        return am_nvme_because(why, AM_NVME_REFUSED, "%s: its uio device cannot be opened: %s", address,
+                               strerror(errno));
     snprintf(path, sizeof path, "%s/resource0", sysfs);
     const int fd = open(path, O_RDWR | O_CLOEXEC | O_SYNC);
     if (fd < 0 || fstat(fd, &is) != 0 || is.st_size < 1) {
@@ -114,8 +118,6 @@ int am_pci_open(const char *address, uint32_t want, struct am_pci *pci, char why
         status = am_nvme_because(why, AM_NVME_REFUSED,
                                  "%s belongs to %s; bind it to vfio-pci or uio_pci_generic", address,
                                  driver[0] ? driver : "no driver");
-    if (status == 0 && flock(pci->iommu ? pci->group : pci->config, LOCK_EX | LOCK_NB) != 0)
-        status = am_nvme_because(why, AM_NVME_BUSY, "%s: another process has it", address);
     if (status == 0 && am_pci_master(pci, false) != 0)
         status = am_nvme_because(why, AM_NVME_REFUSED, "%s: its configuration cannot be written", address);
     if (status != 0)
@@ -136,7 +138,7 @@ int am_pci_master(struct am_pci *pci, bool on)
 
 void am_pci_close(struct am_pci *pci)
 {
-    if (pci->registers != NULL) {
+    if (pci->registers != NULL) { /* then it is ours */
         am_pci_master(pci, false);
         munmap((void *)(uintptr_t)pci->registers, pci->register_bytes);
     }

@@ -8,7 +8,7 @@
 
 enum am_nvme_status {
     AM_NVME_TIMEOUT = -1,   /* no answer in time; the controller was reset */
-    AM_NVME_GONE = -2,      /* its registers read as all ones: pulled out or switched off */
+    AM_NVME_GONE = -2,      /* its registers cannot be read: pulled out or switched off */
     AM_NVME_STUCK = -3,     /* a reset did not bring it back */
     AM_NVME_FAULT = -4,     /* it reported a fatal state; it was reset */
     AM_NVME_ALIGNMENT = -5, /* not a multiple of the block size */

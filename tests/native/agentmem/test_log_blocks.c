@@ -176,6 +176,11 @@ static int strangers(void)
         free(before);
         memory_disk_free(disk);
     }
+    disk = memory_disk_new(DISK, 1);
+    EXPECT(model, am_log_open_blocks(&disk->blocks, UINT64_MAX, &log) == AM_EDISK && errno == ENODATA,
+           "an empty disk has no log");
+    EXPECT(model, disk->operations == 0, "a look wrote");
+    memory_disk_free(disk);
     disk = memory_disk_new(1 << 20, 1);
     EXPECT(model, am_log_open_blocks(&disk->blocks, 0, &log) == AM_EDISK, "a disk without room for a slot");
     memory_disk_free(disk);

@@ -1,4 +1,4 @@
-/* The program that the guest runs: `unvme-trial data|errors|latency|log|replay ADDRESS`; see trial.h. */
+/* The program that the guest runs: `unvme-trial WHAT WHERE [COUNT]`; see trial.h. */
 #include "trial.h"
 
 int failures;
@@ -12,6 +12,8 @@ int main(int argc, char **argv)
         trial_data(where);
     else if (strcmp(what, "errors") == 0)
         trial_errors(where);
+    else if (strcmp(what, "pulled") == 0)
+        trial_pulled(where);
     else if (strcmp(what, "latency") == 0)
         trial_latency(where);
     else if (strcmp(what, "kernel") == 0)
@@ -23,6 +25,6 @@ int main(int argc, char **argv)
     else if (strcmp(what, "stranger") == 0)
         trial_stranger(where);
     else
-        EXPECT(false, "usage: unvme-trial data|errors|latency|kernel|log|replay|stranger WHERE [COUNT]");
+        EXPECT(false, "data, errors, pulled, latency, kernel, log, replay or stranger?");
     return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

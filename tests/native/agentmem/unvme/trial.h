@@ -48,6 +48,7 @@ static inline uint64_t now_ns(void)
 void trial_data(const char *address);    /* writes and reads of many sizes, threads, zeros, a reopening */
 /* trial_errors.c */
 void trial_errors(const char *address);  /* every error by its name, and the way back from it */
+void trial_pulled(const char *address);  /* the disk is taken out of the machine meanwhile */
 /* trial_latency.c */
 void trial_latency(const char *address); /* reads of 4 KiB, one after another, polled */
 void trial_kernel(const char *device);   /* the same through the kernel, O_DIRECT */

@@ -27,7 +27,8 @@ static void sizes(void)
         memset(in, 0, length);
         one(true, out, length, offset, 0);
         one(false, in + 1, length, offset, 0); /* no alignment of the caller's memory is wanted */
-        EXPECT(memcmp(out, in + 1, length) == 0, "%llu pages come back otherwise", (unsigned long long)pages[i]);
+        EXPECT(memcmp(out, in + 1, length) == 0, "%llu pages come back otherwise",
+               (unsigned long long)pages[i]);
     }
     one(false, in, 4096, 100, AM_NVME_ALIGNMENT);
     one(false, in, 1000, 0, AM_NVME_ALIGNMENT);

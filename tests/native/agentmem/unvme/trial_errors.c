@@ -138,13 +138,33 @@ void trial_errors(const char *address)
     EXPECT(resets() == before + 1, "%u resets", resets());
     said(move(false, 0), 0, "after that");
 
-    configure(address, MEMORY); /* as if it were pulled out: all ones */
-    said(move(false, 0), AM_NVME_GONE, "pulled out");
-    said(move(true, 0), AM_NVME_GONE, "still");
-    said(am_namespace_flush(space), AM_NVME_GONE, "flush");
+    configure(address, MEMORY); /* its registers cannot be read, until the reset switches them on again */
+    said(move(false, 0), AM_NVME_GONE, "without registers");
+    said(move(true, 0), 0, "after that");
+    said(am_namespace_flush(space), 0, "flush");
+    EXPECT(resets() == before + 2, "%u resets", resets());
     am_namespace_close(space);
     if (open_it(address)) {
         said(move(false, 0), 0, "opened again");
         am_namespace_close(space);
     }
+}
+
+/* The machine takes the disk out when it reads the line; from then on nothing but that it is gone. */
+void trial_pulled(const char *address)
+{
+    if (!open_it(address))
+        return;
+    said(move(true, 0), 0, "before");
+    printf("pull it out\n");
+    int status = 0;
+    for (const uint64_t end = now_ns() + UINT64_C(20000000000); status == 0 && now_ns() < end;)
+        status = move(false, 0);
+    said(status, AM_NVME_GONE, "pulled out");
+    const uint64_t begin = now_ns();
+    said(move(true, 0), AM_NVME_GONE, "a write");
+    said(am_namespace_flush(space), AM_NVME_GONE, "a flush");
+    said(am_namespace_zero(space, 0, 4096), AM_NVME_GONE, "zeros");
+    am_namespace_close(space);
+    EXPECT(now_ns() - begin < UINT64_C(1000000000), "it took a second and more to say so");
 }

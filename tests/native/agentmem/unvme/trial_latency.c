@@ -1,4 +1,5 @@
-/* How long a read of 4 KiB takes, one after another over 64 MiB: polled here, and by the kernel with O_DIRECT. */
+/* How long a read of 4 KiB takes, one after another over 64 MiB: polled here, and by the kernel with
+ * O_DIRECT. */
 #include "trial.h"
 
 #include "namespace.h"

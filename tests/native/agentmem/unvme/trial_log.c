@@ -1,4 +1,5 @@
-/* The cold log on the disk: records of many sizes, and after the power went every one that was acknowledged. */
+/* The cold log on the disk: records of many sizes, and after the power went every one that was
+ * acknowledged. */
 #include "trial.h"
 
 #include "agentmem.h"
@@ -90,7 +91,8 @@ void trial_log(const char *where, uint64_t records)
                                          .kind = AM_RECORD_UNIT, .realm = 1};
         fill(found.want, head.payload_bytes, number);
         const int status = am_log_append(log, &head, found.want, &address);
-        EXPECT(status == 0, "append %llu: status %d, %s", (unsigned long long)number, status, strerror(errno));
+        EXPECT(status == 0, "append %llu: status %d, %s", (unsigned long long)number, status,
+               strerror(errno));
         if (status != 0)
             break;
         bytes += head.payload_bytes;
