@@ -110,10 +110,7 @@ class Trials:
             if self.verbose:
                 print(f"  | {line}", flush=True)
             if line == PULL:
-                with socket.socket(socket.AF_UNIX) as monitor:
-                    monitor.connect(f"{scratch}/monitor")
-                    monitor.sendall(b"device_del disk\n")
-                    monitor.recv(4096)  # it has read it
+                pull(f"{scratch}/monitor")
             if watch is not None:
                 watch(line)
 
@@ -155,6 +152,18 @@ class Trials:
 
 
 PULLED = Step("pulled", f"unvme-trial pulled {AT}", 60)
+
+
+def pull(path: str) -> None:
+    """Take the disk out of the machine whose monitor is at this path."""
+    with socket.socket(socket.AF_UNIX) as monitor:
+        monitor.settimeout(10)
+        monitor.connect(path)
+        for order in (b"", b"device_del disk\n"):
+            monitor.sendall(order)
+            answer = b""
+            while not answer.endswith(b"(qemu) "):
+                answer += monitor.recv(4096)
 
 
 def bound(driver: str, *steps: Step) -> list[Step]:

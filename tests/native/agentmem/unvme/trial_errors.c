@@ -157,8 +157,9 @@ void trial_pulled(const char *address)
         return;
     said(move(true, 0), 0, "before");
     printf("pull it out\n");
+    /* The kernel first takes its memory away, from which it still comes back; then it is gone. */
     int status = 0;
-    for (const uint64_t end = now_ns() + UINT64_C(20000000000); status == 0 && now_ns() < end;)
+    for (const uint64_t end = now_ns() + UINT64_C(20000000000); status != AM_NVME_GONE && now_ns() < end;)
         status = move(false, 0);
     said(status, AM_NVME_GONE, "pulled out");
     const uint64_t begin = now_ns();
