@@ -3,8 +3,8 @@
 Machines of a kernel of Debian with an emulated NVMe disk: one where the disk is bound to uio_pci_generic, one
 where it is bound to vfio-pci behind an IOMMU, and some whose power goes while the log is written (QEMU is
 killed), after which what the log had acknowledged must be there. The guest's programs lie in
-tests/native/agentmem/unvme. Ends with 0 when all is well or something is missing, which it says; with --strict
-that is 1.
+tests/native/agentmem/unvme. Knows nothing of what they try. Ends with 0 when all is well or something is
+missing, which it says; with --strict that is 1.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ DISK_BYTES = 256 << 20
 IOMMU = ("-machine", "q35", "-device", "intel-iommu")
 KEPT = re.compile(r"^kept (\d+)$")
 PULL = "pull it out"
+PROGRAMS = ("unvme-trial", "unvme-client", "agentmemd")
 FIRST = ("read_4k_kernel", "read_4k_polled", "log_append_sync")
 AT = "$(cat /tmp/address)"
 
@@ -54,8 +55,16 @@ class Trials:
         include = [NATIVE / "include", NATIVE / "lib", NATIVE / "unvme"]
         base = [*sorted((NATIVE / "unvme").glob("*.c")), *sorted((NATIVE / "lib").glob("log*.c"))]
         base += sorted((NATIVE / "lib").glob("blake3*.c"))
-        sources = [*sorted(GUESTS.glob("*.c")), *base]
-        build.program(sources, self._program("unvme-trial"), include=include, libraries="-D_GNU_SOURCE")
+        trial = [*sorted(GUESTS.glob("trial*.c")), *base]
+        build.program(trial, self._program("unvme-trial"), include=include, libraries="-D_GNU_SOURCE")
+        base += [NATIVE / "lib" / f"{name}.c" for name in ("codec", "codec_zstd", "dictionary", "sketch")]
+        base += sorted((NATIVE / "lib").glob("pack*.c"))
+        client = [GUESTS / "client.c", *sorted((NATIVE / "lib").glob("client*.c")), *base]
+        libraries = "-D_GNU_SOURCE -lzstd -lm"
+        build.program(client, self._program("unvme-client"), include=include, libraries=libraries)
+        broker = [*sorted((NATIVE / "broker").glob("*.c")), *sorted((NATIVE / "store").glob("*.c")), *base]
+        include += [NATIVE / "broker", NATIVE / "store"]
+        build.program(broker, self._program("agentmemd"), include=include, libraries=libraries)
 
     def disk(self, name: str) -> Path:
         """An empty disk."""
@@ -74,7 +83,7 @@ class Trials:
         self._judge(name, lines, steps)
 
     def cut(self, name: str, disk: Path, steps: Sequence[Step], after: int) -> int:
-        """A machine whose power goes when the log has acknowledged something `after` times; what was the last."""
+        """A machine whose power goes at the log's acknowledgement number `after`; the last record of it."""
         lines: list[str] = []
         acknowledged: list[int] = []
 
@@ -114,7 +123,8 @@ class Trials:
             if watch is not None:
                 watch(line)
 
-        programs = {"tests/unvme-trial": self._program("unvme-trial"), "tests/bind.sh": GUESTS / "bind.sh"}
+        programs = {f"tests/{name}": self._program(name) for name in PROGRAMS}
+        programs |= {f"tests/{name}": GUESTS / name for name in ("bind.sh", "broker.sh")}
         modules = build.with_needed(self.kernel, MODULES)
         archive = guest.initramfs(packages.busybox(self.folder), modules, steps, programs)
         extra = [*(IOMMU if iommu else ()), "-drive", f"if=none,id=d,file={disk},format=raw"]
@@ -172,13 +182,15 @@ def bound(driver: str, *steps: Step) -> list[Step]:
 
 
 def whole(driver: str) -> list[Step]:
-    """All that is tried with one way into the machine. The kernel's own driver comes first, for its figures."""
+    """All that is tried with one way in. The kernel's own driver comes first, for its figures."""
     return [
         Step("kernel", "unvme-trial kernel /dev/nvme0n1", 60),
         Step("other", "dd if=/dev/urandom of=/dev/nvme0n1 bs=4096 seek=3 count=1 2>/dev/null && sync"),
         *bound(driver),
         Step("stranger", f"unvme-trial stranger nvme:{AT}"),
         Step("data", f"unvme-trial data {AT}", 90),
+        Step("broker", "broker.sh", 90),
+        Step("wipe", f"unvme-trial wipe {AT}", 60),
         Step("errors", f"unvme-trial errors {AT}", 60),
         Step("latency", f"unvme-trial latency {AT}", 60),
         Step("log", f"unvme-trial log nvme:{AT} 600", 90),
@@ -191,7 +203,7 @@ def main() -> int:
     """Run all; the exit status."""
     parser = argparse.ArgumentParser(prog="unvme", description="test the NVMe driver in user space in QEMU")
     parser.add_argument("--series", choices=packages.META, default="6.1", help="the kernel of Debian")
-    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "kernel", help="where things are made")
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "kernel", help="for what is made")
     parser.add_argument("--cuts", type=int, default=3, help="how often the power goes")
     parser.add_argument("--seed", type=int, default=1, help="of the moments when it goes")
     parser.add_argument("--strict", action="store_true", help="what is missing is a failure")
@@ -212,7 +224,7 @@ def main() -> int:
     # Another disk: blocks of 4096 bytes, 16 KiB at most in a command.
     small = ",mdts=2,logical_block_size=4096,physical_block_size=4096"
     trials.boot("vfio-pci, intel-iommu", trials.disk("vfio"), whole("vfio-pci"), device=small, iommu=True)
-    chance = random.Random(options.seed)
+    chance = random.Random(options.seed)  # noqa: S311 - nothing secret
     disk, kept = trials.disk("cuts"), 0
     for number in range(options.cuts):
         replay = Step("replay", f"unvme-trial replay nvme:{AT} {kept}", 60)

@@ -46,6 +46,7 @@ static inline uint64_t now_ns(void)
 
 /* trial_data.c */
 void trial_data(const char *address);    /* writes and reads of many sizes, threads, zeros, a reopening */
+void trial_wipe(const char *address);    /* an empty disk, as far as anybody looks */
 /* trial_errors.c */
 void trial_errors(const char *address);  /* every error by its name, and the way back from it */
 void trial_pulled(const char *address);  /* the disk is taken out of the machine meanwhile */

@@ -152,3 +152,17 @@ void trial_data(const char *address)
     EXPECT(memcmp(bytes, none, sizeof none) == 0, "it is not empty");
     am_namespace_close(space);
 }
+
+void trial_wipe(const char *address)
+{
+    char why[AM_NVME_WHY] = "";
+    struct am_namespace_facts facts;
+    const int status = am_namespace_open(address, 1, &space, why);
+    EXPECT(status == 0, "open: %s", why);
+    if (status != 0)
+        return;
+    am_namespace_facts(space, &facts);
+    EXPECT(am_namespace_zero(space, 0, facts.blocks * facts.block_bytes) == 0, "wipe");
+    EXPECT(am_namespace_flush(space) == 0, "flush");
+    am_namespace_close(space);
+}
