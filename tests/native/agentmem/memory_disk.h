@@ -76,11 +76,13 @@ static inline int memory_disk_flush(struct am_blocks *blocks)
     struct memory_disk *disk = (struct memory_disk *)blocks;
     pthread_mutex_lock(&disk->lock);
     const bool gone = memory_disk_gone(disk);
-    for (uint64_t i = 0; !gone && i < disk->blocks.bytes / SECTOR; i++)
-        if (disk->dirty[i]) {
-            memcpy(disk->safe + i * SECTOR, disk->seen + i * SECTOR, SECTOR);
-            disk->dirty[i] = 0;
-        }
+    const uint64_t count = disk->blocks.bytes / SECTOR;
+    const uint8_t *at = disk->dirty, *end = disk->dirty + count;
+    while (!gone && (at = memchr(at, 1, (size_t)(end - at))) != NULL) {
+        const uint64_t i = (uint64_t)(at - disk->dirty);
+        memcpy(disk->safe + i * SECTOR, disk->seen + i * SECTOR, SECTOR);
+        disk->dirty[i] = 0;
+    }
     pthread_mutex_unlock(&disk->lock);
     return gone ? ENODEV : 0;
 }

@@ -4,7 +4,7 @@
 #include "log_readers.h"
 #include "memory_disk.h"
 
-enum { DISK = 20 << 20, LIMIT = 8 << 20, NAMES = 60 };
+enum { DISK = 20 << 20, LIMIT = 7 << 20, NAMES = 60 };
 
 static struct memory_disk *disk;
 
@@ -68,7 +68,8 @@ static int visit(void *context, uint64_t address, const struct am_log_head *head
     return 0;
 }
 
-/* Sectors that no flush covered were lost one by one, so there are holes; what was kept must not be in one. */
+/* Sectors that no flush covered were lost one by one, so there are holes; what was kept must not be in
+ * one. */
 static void broken(void *context, uint32_t segment, uint64_t offset, uint64_t bytes, const char *what)
 {
     (void)segment, (void)offset, (void)bytes, (void)what;
@@ -143,7 +144,7 @@ static void live(struct names *names)
 static int power_cuts(uint64_t seed, int lives)
 {
     struct names names = {.model = model_new(seed, 1)};
-    disk = memory_disk_new(DISK, seed);
+    disk = memory_disk_new(DISK / 2, seed);
     uint64_t last = 0;
     for (int i = 0; i < lives; i++) {
         disk->cut_at = 1 + draw(names.model, i % 3 == 0 ? 60 : 900);
@@ -200,7 +201,7 @@ static int damage(void)
     const uint64_t slot = DISK / 16; /* where the first one begins */
     uint8_t *image = malloc(DISK);
     memcpy(image, disk->seen, DISK);
-    for (uint64_t at = slot; at < slot + 48; at += 5) {
+    for (uint64_t at = slot; at < slot + 48; at += 7) {
         disk->seen[at] ^= 4;
         EXPECT(model, am_log_open_blocks(&disk->blocks, 0, &model->log) == 0, "a damaged slot: open");
         am_log_stats(model->log, &stats);
@@ -245,8 +246,8 @@ static int readers(void)
 
 int main(void)
 {
-    int failed = random_operations(1, 2500) + random_operations(2, 2500);
-    failed += power_cuts(3, 150) + power_cuts(4, 150);
+    int failed = random_operations(1, 1500) + random_operations(2, 1500);
+    failed += power_cuts(3, 50) + power_cuts(4, 50);
     failed += strangers() + damage() + readers();
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
