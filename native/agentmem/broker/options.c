@@ -1,6 +1,8 @@
 /* See options.h. */
 #include "options.h"
 
+#include "log.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
@@ -14,12 +16,15 @@ const char am_broker_usage[] =
     "  nexus-agentmemd [OPTION...]           run\n"
     "  nexus-agentmemd --stats [SOCKET]      what a running broker holds, as text\n"
     "  nexus-agentmemd --check FOLDER        look for damage in a cold log; exit status 1 when there is any\n"
+    "                                        (or --check nvme:0000:00:04.0)\n"
     "\n"
     "  --socket PATH       default $NEXUS_AGENTMEM, else $XDG_RUNTIME_DIR/nexus/agentmem.sock\n"
     "  --folder PATH       default $NEXUS_HOME/agentmem, else ~/.local/share/nexus/agentmem\n"
     "  --hot SIZE          units kept raw and mapped, such as 512M; default an eighth of the memory\n"
     "  --warm SIZE         units kept compressed in memory; default a sixteenth of the memory\n"
     "  --cold SIZE         units kept compressed on disk; default 16G, 0 for none\n"
+    "  --cold-on DISK      experimental: on a bare NVMe disk such as nvme:0000:00:04.0, by a driver of\n"
+    "                      its own; see docs/guides/agentmem-unvme.md\n"
     "  --quota-bytes SIZE  what one agent may own; default 0, no limit\n"
     "  --quota-units N     how many units one agent may own; default 0, no limit\n"
     "  --idle-after TIME   an agent without requests for so long is idle, such as 5m; default 5m\n"
@@ -40,6 +45,7 @@ enum {
     HOT,
     WARM,
     COLD,
+    COLD_ON,
     QUOTA_BYTES,
     QUOTA_UNITS,
     IDLE_AFTER,
@@ -64,6 +70,7 @@ static const struct option known[] = {
     {"hot", required_argument, NULL, HOT},
     {"warm", required_argument, NULL, WARM},
     {"cold", required_argument, NULL, COLD},
+    {"cold-on", required_argument, NULL, COLD_ON},
     {"quota-bytes", required_argument, NULL, QUOTA_BYTES},
     {"quota-units", required_argument, NULL, QUOTA_UNITS},
     {"idle-after", required_argument, NULL, IDLE_AFTER},
@@ -153,12 +160,17 @@ static const char *take(struct am_broker_options *o, int option, const char *val
 {
     static const char size_wanted[] = "a size such as 512M (K, M, G, T)";
     static const char time_wanted[] = "a time such as 90s (s, m, h, d)";
+    char address[16];
     switch (option) {
     case SOCKET: return path(value, o->socket, sizeof o->socket) ? NULL : "a path of 1 to 107 bytes";
     case FOLDER: return path(value, o->folder, sizeof o->folder) ? NULL : "a path";
     case HOT: return size(value, &o->hot) && o->hot >= 1u << 20 ? NULL : "a size from 1M on";
     case WARM: return size(value, &o->warm) ? NULL : size_wanted;
     case COLD: return size(value, &o->cold) ? NULL : size_wanted;
+    case COLD_ON:
+        return am_log_nvme_address(value, address) && path(value, o->cold_on, sizeof o->cold_on)
+                   ? NULL
+                   : "a disk such as nvme:0000:00:04.0";
     case QUOTA_BYTES: return size(value, &o->quota_bytes) ? NULL : size_wanted;
     case QUOTA_UNITS: return count(value, 0, UINT32_MAX, &o->quota_units) ? NULL : "a number";
     case IDLE_AFTER: return duration(value, &o->idle_after_ms) ? NULL : time_wanted;
@@ -176,7 +188,7 @@ static const char *take(struct am_broker_options *o, int option, const char *val
         return !value || path(value, o->socket, sizeof o->socket) ? NULL : "the path of a socket";
     case CHECK:
         o->mode = AM_MODE_CHECK;
-        return path(value, o->folder, sizeof o->folder) ? NULL : "the broker's folder";
+        return path(value, o->folder, sizeof o->folder) ? NULL : "the broker's folder, or its disk";
     case VERSION: o->mode = AM_MODE_VERSION; return NULL;
     default: o->mode = AM_MODE_HELP; return NULL;
     }

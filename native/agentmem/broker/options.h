@@ -14,6 +14,7 @@ struct am_broker_options {
     enum am_mode mode;
     char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
     char folder[PATH_MAX];
+    char cold_on[32]; /* a bare disk for the cold tier, like nvme:0000:00:04.0; empty: in the folder */
     uint64_t hot, warm, cold, quota_bytes; /* bytes; 0: cold: no cold tier, quota: none */
     uint64_t idle_after_ms, warm_after_ms, cold_after_ms;
     uint64_t patience_ms; /* how long a client may take no answer, or say no HELLO */

@@ -1,6 +1,7 @@
 /* See sandbox.h. */
 #include "sandbox.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -104,7 +105,26 @@ static bool allow(int rules, const char *path, uint64_t rights)
     return status == 0;
 }
 
-void am_sandbox_files(struct am_sandbox *sandbox, const char *folder, const char *socket)
+/* What the driver of a bare disk opens: the device's folder, and the two kinds of files that give it away. */
+static void allow_disk(int rules, const char *disk, uint64_t ioctl)
+{
+    char path[64];
+    const uint64_t both = READ | LANDLOCK_ACCESS_FS_WRITE_FILE;
+    snprintf(path, sizeof path, "/sys/bus/pci/devices/%.15s", disk);
+    allow(rules, path, both);
+    allow(rules, "/dev/vfio", both | ioctl);
+    snprintf(path, sizeof path, "/sys/bus/pci/devices/%.15s/uio", disk);
+    DIR *listing = opendir(path);
+    for (struct dirent *entry; listing != NULL && (entry = readdir(listing)) != NULL;)
+        if (strncmp(entry->d_name, "uio", 3) == 0) {
+            snprintf(path, sizeof path, "/dev/%.40s", entry->d_name);
+            allow(rules, path, LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE);
+        }
+    if (listing != NULL)
+        closedir(listing);
+}
+
+void am_sandbox_files(struct am_sandbox *sandbox, const char *folder, const char *socket, const char *disk)
 {
     struct am_measure *measure = &sandbox->landlock;
     const long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -132,6 +152,8 @@ void am_sandbox_files(struct am_sandbox *sandbox, const char *folder, const char
     /* Not every kernel has it; without, memory is polled. */
     allow(rules, "/proc/pressure/memory", LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE);
     allow(rules, "/sys/fs/cgroup", READ);          /* what its control group leaves of memory */
+    if (disk != NULL)
+        allow_disk(rules, disk, rights.files & IOCTL);
     allow(rules, "/sys/devices/system/cpu", READ); /* the C library counts processors there */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || syscall(SYS_landlock_restrict_self, rules, 0) != 0)
         am_measure_set(measure, false, "%s", strerror(errno));
@@ -140,9 +162,9 @@ void am_sandbox_files(struct am_sandbox *sandbox, const char *folder, const char
     close(rules);
 }
 #else
-void am_sandbox_files(struct am_sandbox *sandbox, const char *folder, const char *socket)
+void am_sandbox_files(struct am_sandbox *sandbox, const char *folder, const char *socket, const char *disk)
 {
-    (void)folder, (void)socket;
+    (void)folder, (void)socket, (void)disk;
     am_measure_set(&sandbox->landlock, false, "built without linux/landlock.h");
 }
 #endif

@@ -1,0 +1,243 @@
+"""`python3 -m scripts.kernel.unvme`: the NVMe driver in user space and the cold log on it, in QEMU.
+
+Machines of a kernel of Debian with an emulated NVMe disk: one where the disk is bound to uio_pci_generic, one
+where it is bound to vfio-pci behind an IOMMU, and some whose power goes while the log is written (QEMU is
+killed), after which what the log had acknowledged must be there. The guest's programs lie in
+tests/native/agentmem/unvme. Knows nothing of what they try. Ends with 0 when all is well or something is
+missing, which it says; with --strict that is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from scripts.kernel import build, guest, machine, packages, serial
+from scripts.kernel.guest import Step
+from scripts.kernel.packages import Kernel, MissingError
+
+ROOT = Path(__file__).resolve().parents[2]
+NATIVE = ROOT / "native" / "agentmem"
+GUESTS = ROOT / "tests" / "native" / "agentmem" / "unvme"
+MODULES = ("nvme", "uio_pci_generic", "vfio_iommu_type1", "vfio_pci")
+DISK_BYTES = 256 << 20
+IOMMU = ("-machine", "q35", "-device", "intel-iommu")
+KEPT = re.compile(r"^kept (\d+)$")
+PULL = "pull it out"
+PROGRAMS = ("unvme-trial", "unvme-client", "agentmemd")
+FIRST = ("read_4k_kernel", "read_4k_polled", "log_append_sync")
+AT = "$(cat /tmp/address)"
+
+
+class PowerCutError(Exception):
+    """The moment has come; the machine ends with it."""
+
+
+class Trials:
+    """Machines of one kernel, and the disks that they are given."""
+
+    def __init__(self, kernel: Kernel, folder: Path, *, verbose: bool) -> None:
+        self.kernel = kernel
+        self.folder = folder
+        self.verbose = verbose
+        self.bad = 0
+
+    def build(self) -> None:
+        """The guest's program, and the broker: static both."""
+        packages.need(machine.QEMU, "qemu-system-x86")
+        include = [NATIVE / "include", NATIVE / "lib", NATIVE / "unvme"]
+        base = [*sorted((NATIVE / "unvme").glob("*.c")), *sorted((NATIVE / "lib").glob("log*.c"))]
+        base += sorted((NATIVE / "lib").glob("blake3*.c"))
+        trial = [*sorted(GUESTS.glob("trial*.c")), *base]
+        build.program(trial, self._program("unvme-trial"), include=include, libraries="-D_GNU_SOURCE")
+        base += [NATIVE / "lib" / f"{name}.c" for name in ("codec", "codec_zstd", "dictionary", "sketch")]
+        base += sorted((NATIVE / "lib").glob("pack*.c"))
+        client = [GUESTS / "client.c", *sorted((NATIVE / "lib").glob("client*.c")), *base]
+        libraries = "-D_GNU_SOURCE -lzstd -lm"
+        build.program(client, self._program("unvme-client"), include=include, libraries=libraries)
+        broker = [*sorted((NATIVE / "broker").glob("*.c")), *sorted((NATIVE / "store").glob("*.c")), *base]
+        include += [NATIVE / "broker", NATIVE / "store"]
+        build.program(broker, self._program("agentmemd"), include=include, libraries=libraries)
+
+    def disk(self, name: str) -> Path:
+        """An empty disk."""
+        path = self.folder / f"{name}.img"
+        path.unlink(missing_ok=True)
+        with path.open("wb") as file:
+            file.truncate(DISK_BYTES)
+        return path
+
+    def boot(
+        self, name: str, disk: Path, steps: Sequence[Step], *, device: str = "", iommu: bool = False
+    ) -> None:
+        """One machine, judged by what it said."""
+        lines: list[str] = []
+        self._run(disk, steps, lines, device=device, iommu=iommu)
+        self._judge(name, lines, steps)
+
+    def cut(self, name: str, disk: Path, steps: Sequence[Step], after: int) -> int:
+        """A machine whose power goes at the log's acknowledgement number `after`; the last record of it."""
+        lines: list[str] = []
+        acknowledged: list[int] = []
+
+        def watch(line: str) -> None:
+            found = KEPT.match(line)
+            if found:
+                acknowledged.append(int(found[1]))
+            if len(acknowledged) >= after:
+                raise PowerCutError
+
+        try:
+            self._run(disk, steps, lines, watch=watch)
+        except PowerCutError:
+            report = serial.read(lines)
+            problems = [*report.failed, *report.splats]
+        else:
+            problems = ["the machine ended by itself", *lines[-40:]]
+        self._say(name, f"cut off after {acknowledged[-1] if acknowledged else 0} records", problems)
+        return acknowledged[-1] if acknowledged else 0
+
+    def _run(
+        self,
+        disk: Path,
+        steps: Sequence[Step],
+        lines: list[str],
+        *,
+        device: str = "",
+        iommu: bool = False,
+        watch: Callable[[str], None] | None = None,
+    ) -> None:
+        def hear(line: str) -> None:
+            lines.append(line)
+            if self.verbose:
+                print(f"  | {line}", flush=True)
+            if line == PULL:
+                pull(f"{scratch}/monitor")
+            if watch is not None:
+                watch(line)
+
+        programs = {f"tests/{name}": self._program(name) for name in PROGRAMS}
+        programs |= {f"tests/{name}": GUESTS / name for name in ("bind.sh", "broker.sh")}
+        modules = build.with_needed(self.kernel, MODULES)
+        archive = guest.initramfs(packages.busybox(self.folder), modules, steps, programs)
+        extra = [*(IOMMU if iommu else ()), "-drive", f"if=none,id=d,file={disk},format=raw"]
+        extra += ["-device", f"nvme,drive=d,id=disk,serial=trial{device}"]
+        append = "intel_iommu=on" if iommu else ""
+        with tempfile.TemporaryDirectory() as scratch:
+            extra += ["-monitor", f"unix:{scratch}/monitor,server=on,wait=off"]
+            boot = machine.boot(
+                self.kernel.image, archive, limit_s=300, memory_mb=512, append=append, extra=extra, watch=hear
+            )
+        if boot.timed_out:
+            lines.append("NEXUS-KERNEL machine: FAIL not done after 300 s")
+
+    def _judge(self, name: str, lines: list[str], steps: Sequence[Step]) -> None:
+        report = serial.read(lines)
+        problems = report.problems(step.name for step in steps)
+        figures = [
+            f"{figure} {value:,.1f} {unit}"
+            for figure, (value, unit) in report.figures.items()
+            if figure.startswith(FIRST)
+        ]
+        if problems:
+            problems += lines[-60:]
+        self._say(name, f"{len(report.passed)} results ok; {', '.join(figures)}", problems)
+
+    def _say(self, name: str, text: str, problems: Sequence[str]) -> None:
+        print(f"== {name}: {text}")
+        for problem in problems:
+            print(f"   PROBLEM {problem}")
+        sys.stdout.flush()
+        self.bad += bool(problems)
+
+    def _program(self, name: str) -> Path:
+        return self.folder / "guests" / name
+
+
+PULLED = Step("pulled", f"unvme-trial pulled {AT}", 60)
+
+
+def pull(path: str) -> None:
+    """Take the disk out of the machine whose monitor is at this path."""
+    with socket.socket(socket.AF_UNIX) as monitor:
+        monitor.settimeout(10)
+        monitor.connect(path)
+        for order in (b"", b"device_del disk\n"):
+            monitor.sendall(order)
+            answer = b""
+            while not answer.endswith(b"(qemu) "):
+                answer += monitor.recv(4096)
+
+
+def bound(driver: str, *steps: Step) -> list[Step]:
+    """The disk bound to a driver, then the steps."""
+    return [Step("bind", f"bind.sh {driver}"), *steps]
+
+
+def whole(driver: str) -> list[Step]:
+    """All that is tried with one way in. The kernel's own driver comes first, for its figures."""
+    return [
+        Step("kernel", "unvme-trial kernel /dev/nvme0n1", 60),
+        Step("other", "dd if=/dev/urandom of=/dev/nvme0n1 bs=4096 seek=3 count=1 2>/dev/null && sync"),
+        *bound(driver),
+        Step("stranger", f"unvme-trial stranger nvme:{AT}"),
+        Step("data", f"unvme-trial data {AT}", 90),
+        Step("broker", "broker.sh", 90),
+        Step("wipe", f"unvme-trial wipe {AT}", 60),
+        Step("errors", f"unvme-trial errors {AT}", 60),
+        Step("latency", f"unvme-trial latency {AT}", 60),
+        Step("log", f"unvme-trial log nvme:{AT} 600", 90),
+        Step("replay", f"unvme-trial replay nvme:{AT} 600", 60),
+        Step("more", f"unvme-trial log nvme:{AT}/1 700", 60),
+    ]
+
+
+def main() -> int:
+    """Run all; the exit status."""
+    parser = argparse.ArgumentParser(prog="unvme", description="test the NVMe driver in user space in QEMU")
+    parser.add_argument("--series", choices=packages.META, default="6.1", help="the kernel of Debian")
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "kernel", help="for what is made")
+    parser.add_argument("--cuts", type=int, default=3, help="how often the power goes")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments when it goes")
+    parser.add_argument("--strict", action="store_true", help="what is missing is a failure")
+    parser.add_argument("--verbose", action="store_true", help="show the serial line")
+    options = parser.parse_args()
+    started = time.monotonic()
+    try:
+        kernel = packages.debian_kernel(options.series, options.folder, "")  # cloud kernels have no uio
+        trials = Trials(kernel, options.folder, verbose=options.verbose)
+        trials.build()
+    except MissingError as error:
+        print(f"unvme: skipped: {error}", flush=True)
+        return 1 if options.strict else 0
+    except build.BuildError as error:
+        print(f"unvme: {error}", file=sys.stderr)
+        return 1
+    trials.boot("uio_pci_generic", trials.disk("uio"), [*whole("uio_pci_generic"), PULLED])
+    # Another disk: blocks of 4096 bytes, 16 KiB at most in a command.
+    small = ",mdts=2,logical_block_size=4096,physical_block_size=4096"
+    trials.boot("vfio-pci, intel-iommu", trials.disk("vfio"), whole("vfio-pci"), device=small, iommu=True)
+    chance = random.Random(options.seed)  # noqa: S311 - nothing secret
+    disk, kept = trials.disk("cuts"), 0
+    for number in range(options.cuts):
+        replay = Step("replay", f"unvme-trial replay nvme:{AT} {kept}", 60)
+        log = Step("log", f"unvme-trial log nvme:{AT} 0", 120)
+        kept = trials.cut(
+            f"power cut {number + 1}", disk, bound("uio_pci_generic", replay, log), chance.randint(5, 60)
+        )
+    after = Step("replay", f"unvme-trial replay nvme:{AT} {kept}", 60)
+    trials.boot("after the last power cut", disk, bound("uio_pci_generic", after))
+    word = "FAILED" if trials.bad else "ok"
+    print(f"unvme: {word} after {time.monotonic() - started:.0f} s, Linux {kernel.release}")
+    return 1 if trials.bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
