@@ -48,8 +48,10 @@ def module(kernel: Kernel, sources: Sequence[Path], folder: Path, *, make_in: st
     return made
 
 
-def program(sources: Sequence[Path], target: Path, *, include: Sequence[Path] = ()) -> Path:
-    """A static program of C for the guest."""
+def program(
+    sources: Sequence[Path], target: Path, *, include: Sequence[Path] = (), libraries: Sequence[str] = ()
+) -> Path:
+    """A static program of C for the guest. `libraries` are the compiler's last words, such as -lzstd."""
     compiler = need("gcc", "gcc")
     headers = [
         path for folder in (*include, *{path.parent for path in sources}) for path in folder.glob("*.h")
@@ -59,7 +61,7 @@ def program(sources: Sequence[Path], target: Path, *, include: Sequence[Path] = 
     target.parent.mkdir(parents=True, exist_ok=True)
     flags = ["-std=gnu11", "-O2", "-g0", "-Wall", "-Wextra", "-Werror", "-static", "-pthread"]
     flags += [f"-I{path}" for path in include]
-    _run([compiler, *flags, "-o", str(target), *map(str, sources)])
+    _run([compiler, *flags, "-o", str(target), *map(str, sources), *libraries])
     return target
 
 

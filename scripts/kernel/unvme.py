@@ -33,6 +33,7 @@ KEPT = re.compile(r"^kept (\d+)$")
 PULL = "pull it out"
 PROGRAMS = ("unvme-trial", "unvme-client", "agentmemd")
 FIRST = ("read_4k_kernel", "read_4k_polled", "log_append_sync")
+GNU = "-D_GNU_SOURCE"
 AT = "$(cat /tmp/address)"
 
 
@@ -56,11 +57,11 @@ class Trials:
         base = [*sorted((NATIVE / "unvme").glob("*.c")), *sorted((NATIVE / "lib").glob("log*.c"))]
         base += sorted((NATIVE / "lib").glob("blake3*.c"))
         trial = [*sorted(GUESTS.glob("trial*.c")), *base]
-        build.program(trial, self._program("unvme-trial"), include=include, libraries="-D_GNU_SOURCE")
+        build.program(trial, self._program("unvme-trial"), include=include, libraries=[GNU])
         base += [NATIVE / "lib" / f"{name}.c" for name in ("codec", "codec_zstd", "dictionary", "sketch")]
         base += sorted((NATIVE / "lib").glob("pack*.c"))
         client = [GUESTS / "client.c", *sorted((NATIVE / "lib").glob("client*.c")), *base]
-        libraries = "-D_GNU_SOURCE -lzstd -lm"
+        libraries = [GNU, "-lzstd", "-lm"]
         build.program(client, self._program("unvme-client"), include=include, libraries=libraries)
         broker = [*sorted((NATIVE / "broker").glob("*.c")), *sorted((NATIVE / "store").glob("*.c")), *base]
         include += [NATIVE / "broker", NATIVE / "store"]
