@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEGMENT_BYTES (64u << 20)
-#define SEGMENT_LEAST (1u << 20)
+#define SLOTS_WANTED 16u          /* at least, of what may be taken */
+#define SLOTS_MOST 20u            /* two to this power at most: each head is read at an open */
+#define LIMIT_LEAST UINT64_C(4)   /* slots: below, hardly one could be written to */
 
 static struct am_slot_head head_of(const struct am_log *log, const struct am_segment *segment, uint64_t used)
 {
@@ -57,7 +58,8 @@ static int seal(struct am_log *log, struct am_segment *segment)
 
 static int remove_segment(struct am_log *log, struct am_segment *segment)
 {
-    return am_slots_clear(log->disk->slots, segment->base);
+    const struct am_slot_head head = head_of(log, segment, 0);
+    return am_slots_clear(log->disk->slots, segment->base, &head);
 }
 
 static void release(struct am_log *log, struct am_segment *segment)
@@ -82,17 +84,33 @@ static int64_t peek(struct am_log *log, struct am_segment *segment, uint8_t *byt
     struct am_io io = {.fd = -1, .bytes = bytes, .length = count < left ? count : left,
                        .offset = segment->base + at};
     blocks->run(blocks, &io, 1);
-    if (io.error != 0 && io.moved == 0) {
-        errno = io.error;
-        return -1;
+    while (io.error == EIO && io.length > AM_BLOCK) { /* a bad block takes none of those before it along */
+        io.length = am_block_up(io.length / 2);
+        blocks->run(blocks, &io, 1);
     }
-    return (int64_t)io.moved;
+    if (io.error == 0)
+        return (int64_t)io.moved;
+    if (io.error != EIO)
+        log->disk->silent = io.error;
+    errno = io.error;
+    return -1;
+}
+
+/* Slots whose heads could not be made out; segment 0 stands for them. */
+static void name_broken(struct am_log *log, am_log_broken *broken, void *context)
+{
+    const struct am_slots *slots = log->disk->slots;
+    for (uint32_t slot = 0; slot < am_slots_count(slots); slot++)
+        if (am_slots_broken(slots, slot))
+            broken(context, 0, am_slots_base(slots, slot), am_slots_bytes(slots),
+                   "the head of this slot of the disk cannot be made out");
 }
 
 static const struct am_medium medium = {.make = make, .write = am_stage_write, .read = am_fetch,
                                         .sync = am_stage_sync, .seal = seal, .remove = remove_segment,
                                         .release = release, .close = close_disk,
-                                        .read_many = am_fetch_many, .peek = peek};
+                                        .read_many = am_fetch_many, .peek = peek,
+                                        .name_broken = name_broken};
 
 /* A segment of an earlier process. */
 static int adopt(struct am_log *log, uint32_t slot, const struct am_slot_head *head)
@@ -105,6 +123,10 @@ static int adopt(struct am_log *log, uint32_t slot, const struct am_slot_head *h
     segment->taken = head->slots * am_slots_bytes(slots);
     segment->bytes = head->used >= log->first ? head->used : segment->taken;
     int status = am_log_index(log, segment);
+    if (status == 0 && log->disk->silent != 0) { /* records would be missing that are there */
+        errno = log->disk->silent;
+        status = AM_EDISK;
+    }
     if (status == 0) {
         segment->written = segment->bytes;
         status = am_log_adopt(log, segment);
@@ -114,6 +136,7 @@ static int adopt(struct am_log *log, uint32_t slot, const struct am_slot_head *h
     segment->taken = 0; /* the slots stay marked */
     am_segment_free(segment);
     if (status == AM_EINVAL) { /* two of one number: the second is left as it is */
+        am_slots_mark(slots, slot, head->slots, true);
         log->broken++;
         status = 0;
     }
@@ -130,49 +153,66 @@ static int adopt_all(struct am_log *log)
         count = there == 1 ? head.slots : 1;
         if (there == 0)
             continue;
-        am_slots_mark(slots, slot, count);
+        am_slots_mark(slots, slot, count, there != 1);
         if (there == 1)
             status = adopt(log, slot, &head);
-        else
+        else if (there == AM_ECORRUPT)
             log->broken++;
+        else
+            status = there;
     }
     return status;
 }
 
-int am_log_open_blocks(struct am_blocks *blocks, uint64_t limit, struct am_log **made)
+int am_log_take_blocks(struct am_blocks *blocks, uint64_t limit, bool erase)
 {
     const uint64_t most = limit != 0 && limit < blocks->bytes ? limit : blocks->bytes;
-    uint64_t bytes = most / 16 / AM_BLOCK * AM_BLOCK;
-    struct am_disk *disk = calloc(1, sizeof *disk);
-    struct am_log *log = NULL;
-    bytes = bytes < SEGMENT_LEAST ? SEGMENT_LEAST : bytes < SEGMENT_BYTES ? bytes : SEGMENT_BYTES;
-    if (disk == NULL || posix_memalign((void **)&disk->stage, AM_BLOCK, AM_STAGE) != 0) {
-        blocks->close(blocks);
-        free(disk);
+    uint64_t bytes = most / SLOTS_WANTED;
+    if (bytes < blocks->bytes >> SLOTS_MOST)
+        bytes = blocks->bytes >> SLOTS_MOST;
+    bytes = bytes < AM_SLOT_LEAST ? AM_SLOT_LEAST : bytes < AM_SLOT_MOST ? am_block_up(bytes) : AM_SLOT_MOST;
+    return am_slots_make(blocks, bytes, erase);
+}
+
+static int open_slots(struct am_blocks *blocks, uint64_t limit, struct am_log *log)
+{
+    struct am_disk *disk = log->disk;
+    if (posix_memalign((void **)&disk->stage, AM_BLOCK, AM_STAGE) != 0) {
+        disk->stage = NULL;
         return AM_ENOMEM;
     }
-    int status = am_slots_open(blocks, limit == UINT64_MAX ? 0 : bytes, &disk->slots);
-    if (status == 0)
-        status = am_log_create(&medium, am_slots_bytes(disk->slots), AM_BLOCK, &log);
-    if (status != 0) {
-        const int error = errno;
-        if (disk->slots != NULL)
-            am_slots_close(disk->slots);
-        else
-            blocks->close(blocks);
-        free(disk->stage);
-        free(disk);
-        errno = error;
+    const int status = am_slots_open(blocks, &disk->slots);
+    if (status != 0)
         return status;
+    disk->blocks = blocks; /* from here on its close closes them */
+    log->segment_bytes = am_slots_bytes(disk->slots);
+    const uint64_t room = am_slots_count(disk->slots) * log->segment_bytes;
+    if (limit != 0 && limit / LIMIT_LEAST < log->segment_bytes) {
+        errno = ERANGE;
+        return AM_EDISK;
+    }
+    log->limit = limit != 0 && limit < room ? limit : room;
+    return adopt_all(log);
+}
+
+int am_log_open_blocks(struct am_blocks *blocks, uint64_t limit, struct am_log **made)
+{
+    struct am_disk *disk = calloc(1, sizeof *disk);
+    struct am_log *log = NULL;
+    if (disk == NULL || am_log_create(&medium, 0, AM_BLOCK, &log) != 0) {
+        free(disk);
+        blocks->close(blocks);
+        return AM_ENOMEM;
     }
     disk->folder = -1;
-    disk->blocks = blocks;
     log->disk = disk;
-    const uint64_t room = am_slots_count(disk->slots) * am_slots_bytes(disk->slots);
-    log->limit = limit != 0 && limit < room ? limit : room;
-    status = adopt_all(log);
+    const int status = open_slots(blocks, limit, log);
     if (status != 0) {
+        const int error = errno;
+        if (disk->slots == NULL)
+            blocks->close(blocks);
         am_log_close(log);
+        errno = error;
         return status;
     }
     *made = log;

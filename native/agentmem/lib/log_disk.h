@@ -19,6 +19,7 @@ struct am_disk {
     int folder;            /* locked with flock: one process has the log; -1: a bare disk */
     struct am_slots *slots; /* of a bare disk, else NULL */
     struct am_blocks *blocks; /* the bare disk */
+    int silent;            /* of a bare disk: why it did not answer while it was opened; 0: it did */
     struct am_ring *ring;  /* NULL: reads one after another */
     uint8_t *stage;        /* AM_STAGE bytes, aligned */
     uint64_t stage_at, used;

@@ -3,22 +3,17 @@
 
 #include "agentmem.h"
 #include "blake3.h"
+#include "log_sheet.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
-#define SHEET_MAGIC UINT64_C(0x3130534b44474d41) /* "AMGDKS01" */
-#define SLOT_MAGIC UINT64_C(0x3130544c53474d41)  /* "AMGSLT01" */
-#define LOOKED (1u << 20) /* bytes at either end of a disk that must be zeros before it is taken */
-
-struct sheet { /* little-endian, as all of this */
-    uint64_t magic, disk_bytes, slot_bytes;
-    uint8_t secret[32], check[8];
-};
-_Static_assert(sizeof(struct sheet) == 64, "the format");
+#define SLOT_MAGIC UINT64_C(0x3130544c53474d41) /* "AMGSLT01" */
+#define COUNT_MOST (UINT64_C(1) << 24)
+#define AHEAD 32u /* heads that are read, or emptied, at once */
+enum { FREE, TAKEN, BROKEN };
 
 struct head {
     uint64_t magic;
@@ -30,19 +25,13 @@ _Static_assert(sizeof(struct head) == 48, "the format");
 struct am_slots {
     struct am_blocks *blocks;
     pthread_mutex_t lock; /* guards taken */
-    struct sheet sheet;
+    struct am_sheet sheet;
     uint32_t count;
     uint8_t *taken; /* one byte for each slot */
-    uint8_t *block; /* the writer's own */
+    uint8_t *block; /* the writer's own; AHEAD more follow, with the heads of slots from `from` on */
+    uint32_t from, known;
+    int errors[AHEAD];
 };
-
-static void check_sheet(const struct sheet *sheet, uint8_t out[32])
-{
-    struct am_blake3 hash;
-    am_blake3_start_derive(&hash, "agentmem bare disk sheet");
-    am_blake3_update(&hash, sheet, offsetof(struct sheet, check));
-    am_blake3_finish(&hash, out);
-}
 
 /* Over the place too: a head that was copied elsewhere is none. */
 static void check_head(const struct am_slots *slots, uint64_t base, const struct head *head, uint8_t out[32])
@@ -54,124 +43,87 @@ static void check_head(const struct am_slots *slots, uint64_t base, const struct
     am_blake3_finish(&hash, out);
 }
 
-static int move(struct am_blocks *blocks, bool write, uint8_t *bytes, uint64_t length, uint64_t offset)
+static uint32_t count_of(uint64_t disk_bytes, uint64_t slot_bytes)
 {
-    struct am_io io = {.fd = -1, .write = write, .bytes = bytes, .length = length, .offset = offset};
-    blocks->run(blocks, &io, 1);
-    if (io.error == 0 && io.moved == length)
-        return 0;
-    errno = io.error != 0 ? io.error : EIO;
-    return AM_EDISK;
+    const uint64_t count = disk_bytes / slot_bytes - 1;
+    return (uint32_t)(count < COUNT_MOST ? count : COUNT_MOST);
 }
 
-static int flush(struct am_blocks *blocks)
+/* Heads of an earlier log: the new secret believes none of them, but they would look like damage. */
+static int empty(struct am_blocks *blocks, const uint8_t *zeros, uint64_t slot_bytes, bool ends)
 {
-    const int error = blocks->flush(blocks);
-    errno = error;
-    return error == 0 ? 0 : AM_EDISK;
-}
-
-static bool zeros(const uint8_t *bytes, uint64_t count)
-{
-    return count == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0);
-}
-
-/* Partition tables, file systems, volumes and arrays all have something near an end of their disk. */
-static int must_be_empty(struct am_blocks *blocks)
-{
-    uint8_t *bytes;
-    const uint64_t places[] = {0, blocks->bytes - LOOKED};
-    if (posix_memalign((void **)&bytes, AM_BLOCK, LOOKED) != 0)
-        return AM_ENOMEM;
+    const uint32_t count = count_of(blocks->bytes, slot_bytes);
     int status = 0;
-    for (size_t i = 0; i < 2 && status == 0; i++) {
-        status = move(blocks, false, bytes, LOOKED, places[i]);
-        if (status == 0 && !zeros(bytes, LOOKED)) {
-            errno = EEXIST;
-            status = AM_EDISK;
-        }
+    for (uint32_t from = 0; status == 0 && from < count; from += AHEAD) {
+        struct am_io ios[AHEAD];
+        uint32_t many = 0;
+        for (; many < AHEAD && from + many < count; many++)
+            ios[many] = (struct am_io){.fd = -1, .write = true, .bytes = (uint8_t *)(uintptr_t)zeros,
+                                       .length = AM_BLOCK,
+                                       .offset = (from + many + UINT64_C(1)) * slot_bytes};
+        blocks->run(blocks, ios, many);
+        for (uint32_t i = 0; i < many && status == 0; i++)
+            if (ios[i].error != 0 || ios[i].moved != AM_BLOCK) {
+                errno = ios[i].error != 0 ? ios[i].error : EIO;
+                status = AM_EDISK;
+            }
     }
+    const uint64_t places[] = {0, blocks->bytes - AM_SLOT_LEAST};
+    for (size_t i = 0; status == 0 && ends && i < 2; i++) {
+        const int error = blocks->zero(blocks, places[i], AM_SLOT_LEAST);
+        errno = error;
+        status = error == 0 ? 0 : AM_EDISK;
+    }
+    return status == 0 ? am_sheet_flush(blocks) : status;
+}
+
+int am_slots_make(struct am_blocks *blocks, uint64_t slot_bytes, bool erase)
+{
+    struct am_sheet sheet = {.slot_bytes = slot_bytes};
+    uint8_t *zeros;
+    if (blocks->bytes / 4 < slot_bytes) {
+        errno = ENOSPC;
+        return AM_EDISK;
+    }
+    int status = erase ? 0 : am_sheet_stranger(blocks);
+    if (status != 0)
+        return status;
+    if (posix_memalign((void **)&zeros, AM_BLOCK, AM_BLOCK) != 0)
+        return AM_ENOMEM;
+    memset(zeros, 0, AM_BLOCK);
+    status = empty(blocks, zeros, slot_bytes, erase);
+    if (status == 0)
+        status = am_sheet_write(blocks, &sheet);
     const int error = errno;
-    free(bytes);
+    explicit_bzero(&sheet, sizeof sheet);
+    free(zeros);
     errno = error;
     return status;
 }
 
-static int make_sheet(struct am_slots *slots, uint64_t slot_bytes)
-{
-    uint8_t check[32];
-    const int status = slot_bytes == 0 ? AM_EDISK : must_be_empty(slots->blocks);
-    if (slot_bytes == 0)
-        errno = ENODATA;
-    if (status != 0)
-        return status;
-    slots->sheet = (struct sheet){.magic = SHEET_MAGIC, .disk_bytes = slots->blocks->bytes,
-                                  .slot_bytes = slot_bytes};
-    if (getrandom(slots->sheet.secret, sizeof slots->sheet.secret, 0) != sizeof slots->sheet.secret)
-        return AM_EBUSY;
-    check_sheet(&slots->sheet, check);
-    memcpy(slots->sheet.check, check, sizeof slots->sheet.check);
-    memset(slots->block, 0, AM_BLOCK);
-    memcpy(slots->block, &slots->sheet, sizeof slots->sheet);
-    /* No head of an earlier log can be believed by the new secret: but it would look like damage. */
-    for (uint64_t base = slot_bytes; base + slot_bytes <= slots->blocks->bytes; base += slot_bytes) {
-        const int error = slots->blocks->zero(slots->blocks, base, AM_BLOCK);
-        if (error != 0) {
-            errno = error;
-            return AM_EDISK;
-        }
-    }
-    if (flush(slots->blocks) != 0 || move(slots->blocks, true, slots->block, AM_BLOCK, 0) != 0)
-        return AM_EDISK;
-    return flush(slots->blocks);
-}
-
-static int read_sheet(struct am_slots *slots, uint64_t slot_bytes)
-{
-    uint8_t check[32];
-    const int status = move(slots->blocks, false, slots->block, AM_BLOCK, 0);
-    if (status != 0)
-        return status;
-    struct sheet *sheet = &slots->sheet;
-    memcpy(sheet, slots->block, sizeof *sheet);
-    check_sheet(sheet, check);
-    if (sheet->magic != SHEET_MAGIC)
-        return make_sheet(slots, slot_bytes);
-    if (memcmp(sheet->check, check, sizeof sheet->check) != 0 || sheet->slot_bytes % AM_BLOCK != 0
-        || sheet->slot_bytes < LOOKED || sheet->disk_bytes > slots->blocks->bytes) {
-        errno = EUCLEAN; /* it was a log's: nothing is written over it */
-        return AM_EDISK;
-    }
-    return 0;
-}
-
-int am_slots_open(struct am_blocks *blocks, uint64_t slot_bytes, struct am_slots **made)
+int am_slots_open(struct am_blocks *blocks, struct am_slots **made)
 {
     struct am_slots *slots = calloc(1, sizeof *slots);
     int status = AM_ENOMEM;
     if (slots == NULL)
         return status;
-    slots->blocks = blocks;
     pthread_mutex_init(&slots->lock, NULL);
-    if (posix_memalign((void **)&slots->block, AM_BLOCK, AM_BLOCK) != 0)
+    if (posix_memalign((void **)&slots->block, AM_BLOCK, (1 + AHEAD) * AM_BLOCK) != 0)
         slots->block = NULL;
-    else if (blocks->bytes < 2 * LOOKED || blocks->bytes < 2 * slot_bytes)
-        status = AM_EDISK, errno = ENOSPC;
     else
-        status = read_sheet(slots, slot_bytes);
+        status = am_sheet_read(blocks, &slots->sheet);
     if (status == 0) {
-        const uint64_t count = slots->sheet.disk_bytes / slots->sheet.slot_bytes - 1;
-        slots->count = count < (1u << 24) ? (uint32_t)count : 1u << 24;
+        slots->count = count_of(slots->sheet.disk_bytes, slots->sheet.slot_bytes);
         slots->taken = calloc(slots->count + 1, 1);
         status = slots->taken == NULL ? AM_ENOMEM : 0;
     }
     if (status != 0) {
         const int error = errno;
-        slots->blocks = NULL;
         am_slots_close(slots);
         errno = error;
         return status;
     }
+    slots->blocks = blocks;
     *made = slots;
     return 0;
 }
@@ -199,31 +151,61 @@ uint32_t am_slots_count(const struct am_slots *slots)
     return slots->count;
 }
 
+/* The heads of the next slots, for which the disk does not make us wait one by one. */
+static void look_ahead(struct am_slots *slots, uint32_t slot)
+{
+    struct am_io ios[AHEAD];
+    slots->from = slot;
+    slots->known = slots->count - slot < AHEAD ? slots->count - slot : AHEAD;
+    for (uint32_t i = 0; i < slots->known; i++)
+        ios[i] = (struct am_io){.fd = -1, .bytes = slots->block + (i + 1) * AM_BLOCK, .length = AM_BLOCK,
+                                .offset = am_slots_base(slots, slot + i)};
+    slots->blocks->run(slots->blocks, ios, slots->known);
+    for (uint32_t i = 0; i < slots->known; i++)
+        slots->errors[i] = ios[i].error != 0 ? ios[i].error : ios[i].moved != AM_BLOCK ? EIO : 0;
+}
+
+static bool zeros(const uint8_t *bytes, uint64_t count)
+{
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0;
+}
+
 int am_slots_look(struct am_slots *slots, uint32_t slot, struct am_slot_head *out)
 {
-    const uint64_t base = am_slots_base(slots, slot);
     struct head head;
     uint8_t check[32];
-    const int status = move(slots->blocks, false, slots->block, AM_BLOCK, base);
-    if (status != 0)
-        return AM_ECORRUPT; /* the disk does not give it back: what lies there is let be */
-    memcpy(&head, slots->block, sizeof head);
-    check_head(slots, base, &head, check);
-    if (zeros(slots->block, 512))
+    if (slot < slots->from || slot - slots->from >= slots->known)
+        look_ahead(slots, slot);
+    const int error = slots->errors[slot - slots->from];
+    const uint8_t *block = slots->block + (slot - slots->from + 1) * AM_BLOCK;
+    if (error == EIO)
+        return AM_ECORRUPT; /* a bad place: what lies there is let be */
+    if (error != 0) {
+        errno = error; /* the disk is gone, or does not answer: that says nothing of what lies there */
+        return AM_EDISK;
+    }
+    if (zeros(block, 512))
         return 0;
+    memcpy(&head, block, sizeof head);
+    check_head(slots, am_slots_base(slots, slot), &head, check);
     if (head.magic != SLOT_MAGIC || memcmp(head.check, check, sizeof head.check) != 0 || head.is.slots == 0
-        || head.is.slots > slots->count - slot || head.is.number == 0
+        || head.is.slots > slots->count - slot || head.is.number == 0 || head.is.used % AM_BLOCK != 0
         || head.is.used > head.is.slots * slots->sheet.slot_bytes)
         return AM_ECORRUPT;
     *out = head.is;
     return 1;
 }
 
-void am_slots_mark(struct am_slots *slots, uint32_t slot, uint32_t count)
+void am_slots_mark(struct am_slots *slots, uint32_t slot, uint32_t count, bool broken)
 {
     pthread_mutex_lock(&slots->lock);
-    memset(slots->taken + slot, 1, count);
+    memset(slots->taken + slot, broken ? BROKEN : TAKEN, count);
     pthread_mutex_unlock(&slots->lock);
+}
+
+bool am_slots_broken(const struct am_slots *slots, uint32_t slot)
+{
+    return slots->taken[slot] == BROKEN; /* for good: nobody gives it back */
 }
 
 static int write_head(struct am_slots *slots, uint64_t base, const struct am_slot_head *is)
@@ -234,8 +216,8 @@ static int write_head(struct am_slots *slots, uint64_t base, const struct am_slo
     memcpy(head.check, check, sizeof head.check);
     memset(slots->block, 0, AM_BLOCK);
     memcpy(slots->block, &head, sizeof head);
-    const int status = move(slots->blocks, true, slots->block, AM_BLOCK, base);
-    return status != 0 ? status : flush(slots->blocks);
+    const int status = am_sheet_move(slots->blocks, true, slots->block, AM_BLOCK, base);
+    return status != 0 ? status : am_sheet_flush(slots->blocks);
 }
 
 /* The first row of free slots that is long enough, marked; the count when there is none. */
@@ -244,14 +226,21 @@ static uint32_t reserve(struct am_slots *slots, uint32_t wanted)
     uint32_t row = 0, found = slots->count;
     pthread_mutex_lock(&slots->lock);
     for (uint32_t i = 0; i < slots->count && found == slots->count; i++) {
-        row = slots->taken[i] ? 0 : row + 1;
+        row = slots->taken[i] != FREE ? 0 : row + 1;
         if (row == wanted)
             found = i + 1 - wanted;
     }
     if (found < slots->count)
-        memset(slots->taken + found, 1, wanted);
+        memset(slots->taken + found, TAKEN, wanted);
     pthread_mutex_unlock(&slots->lock);
     return found;
+}
+
+static int clear_head(struct am_slots *slots, uint64_t base)
+{
+    memset(slots->block, 0, AM_BLOCK);
+    const int status = am_sheet_move(slots->blocks, true, slots->block, AM_BLOCK, base);
+    return status != 0 ? status : am_sheet_flush(slots->blocks);
 }
 
 int am_slots_take(struct am_slots *slots, uint64_t bytes, struct am_slot_head *head, uint64_t *base)
@@ -266,12 +255,12 @@ int am_slots_take(struct am_slots *slots, uint64_t bytes, struct am_slot_head *h
     head->slots = (uint32_t)wanted;
     /* What an earlier segment left would look like damage behind this one's end. The head comes last. */
     const int error = slots->blocks->zero(slots->blocks, *base, wanted * size);
-    int status = error == 0 ? flush(slots->blocks) : AM_EDISK;
+    int status = error == 0 ? am_sheet_flush(slots->blocks) : AM_EDISK;
     if (status == 0)
         status = write_head(slots, *base, head);
     if (status != 0) {
         const int before = error != 0 ? error : errno;
-        if (am_slots_clear(slots, *base) == 0) /* else a head may lie there: the slots stay taken */
+        if (clear_head(slots, *base) == 0) /* else a head may lie there: the slots stay taken */
             am_slots_give(slots, *base, wanted * size);
         errno = before;
     }
@@ -283,17 +272,30 @@ int am_slots_seal(struct am_slots *slots, uint64_t base, const struct am_slot_he
     return write_head(slots, base, head);
 }
 
-int am_slots_clear(struct am_slots *slots, uint64_t base)
+/* Of a row: what lies where the other slots begin would look like broken heads once the row is none. Before
+ * that goes, the head says that the segment is empty, so a power cut leaves nothing that looks like damage. */
+int am_slots_clear(struct am_slots *slots, uint64_t base, const struct am_slot_head *head)
 {
-    memset(slots->block, 0, AM_BLOCK);
-    const int status = move(slots->blocks, true, slots->block, AM_BLOCK, base);
-    return status != 0 ? status : flush(slots->blocks);
+    int status = 0;
+    if (head->slots > 1) {
+        struct am_slot_head none = *head;
+        none.used = AM_BLOCK;
+        status = write_head(slots, base, &none);
+        for (uint32_t i = 1; i < head->slots && status == 0; i++) {
+            memset(slots->block, 0, AM_BLOCK);
+            status = am_sheet_move(slots->blocks, true, slots->block, AM_BLOCK,
+                                   base + i * slots->sheet.slot_bytes);
+        }
+        if (status == 0)
+            status = am_sheet_flush(slots->blocks);
+    }
+    return status == 0 ? clear_head(slots, base) : status;
 }
 
 void am_slots_give(struct am_slots *slots, uint64_t base, uint64_t bytes)
 {
     const uint64_t size = slots->sheet.slot_bytes;
     pthread_mutex_lock(&slots->lock);
-    memset(slots->taken + (base / size - 1), 0, bytes / size);
+    memset(slots->taken + (base / size - 1), FREE, bytes / size);
     pthread_mutex_unlock(&slots->lock);
 }

@@ -32,6 +32,9 @@ static int put_out(struct am_log *log, struct am_segment *segment, uint64_t byte
                 error = ios[i].error;
         if (error == 0)
             return 0;
+        errno = error;
+        if (disk->blocks != NULL)
+            break;
         const int flags = fcntl(segment->fd, F_GETFL);
         if (error != EINVAL || flags < 0 || (flags & O_DIRECT) == 0 ||
             fcntl(segment->fd, F_SETFL, flags & ~O_DIRECT) != 0)

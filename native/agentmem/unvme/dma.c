@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define HUGE_2M (21 << 26) /* MAP_HUGE_2MB, whatever size the machine prefers */
 #define FIRST_ADDRESS (UINT64_C(1) << 28) /* what a device behind an IOMMU calls the first byte */
 
 static void *pages(int flags)
@@ -44,7 +45,9 @@ static int find_pages(struct am_dma *dma, char *why)
 int am_dma_make(struct am_pci *pci, struct am_dma *dma, char why[AM_NVME_WHY])
 {
     int status = 0;
-    dma->bytes = pages(MAP_HUGETLB);
+    if (sysconf(_SC_PAGESIZE) != AM_DMA_PAGE)
+        return am_nvme_because(why, AM_NVME_REFUSED, "this kernel's pages are not of %u bytes", AM_DMA_PAGE);
+    dma->bytes = pages(MAP_HUGETLB | HUGE_2M);
     if (dma->bytes == NULL && pci->iommu)
         dma->bytes = pages(0);
     if (dma->bytes == NULL)

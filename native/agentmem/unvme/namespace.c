@@ -26,7 +26,7 @@ struct ticket {
     uint64_t at, bytes;  /* in the io */
     uint64_t since_ms;
     uint16_t id;
-    bool flying;
+    bool flying, changes; /* changes: the disk, when it succeeds */
     int status;
 };
 struct am_namespace {
@@ -34,6 +34,8 @@ struct am_namespace {
     pthread_mutex_t lock;
     uint32_t number, shift, patience_ms, usable, resets;
     uint64_t blocks, most;
+    uint64_t written, flushed; /* commands that changed the disk; how many of them a flush has covered */
+    bool lost;                 /* for good: no flush says yes any more */
     uint16_t rounds; /* makes ids differ from those of commands that were given up */
     struct ticket tickets[TICKETS];
 };
@@ -81,6 +83,7 @@ static void send(struct am_namespace *space, struct ticket *ticket, struct batch
     ticket->status = space->nvme->dead;
     ticket->flying = ticket->status == 0;
     batch->flying++;
+    ticket->changes = command->opcode == AM_NVME_WRITE || command->opcode == AM_NVME_WRITE_ZEROES;
     command->id = ticket->id;
     command->name_space = space->number;
     if (ticket->flying)
@@ -116,6 +119,7 @@ static void take_answers(struct am_namespace *space)
             continue;
         ticket->flying = false;
         ticket->status = am_nvme_said(&answer);
+        space->written += ticket->changes && ticket->status == 0;
     }
 }
 
@@ -146,6 +150,7 @@ static void recover(struct am_namespace *space, int reason)
 {
     const int status = am_nvme_reset(space->nvme);
     space->resets++;
+    space->lost = space->lost || (space->nvme->cache && space->written != space->flushed);
     for (size_t i = 0; i < space->usable; i++)
         if (space->tickets[i].flying) {
             space->tickets[i].flying = false;
@@ -240,9 +245,22 @@ static int alone(struct am_namespace *space, struct am_nvme_command *command)
     return status;
 }
 
+/* After a reset, or a flush that failed, a cache may have dropped what it held; the next flush would not tell. */
 int am_namespace_flush(struct am_namespace *space)
 {
-    return alone(space, &(struct am_nvme_command){.opcode = AM_NVME_FLUSH});
+    pthread_mutex_lock(&space->lock);
+    const uint64_t covered = space->written;
+    pthread_mutex_unlock(&space->lock);
+    int status = alone(space, &(struct am_nvme_command){.opcode = AM_NVME_FLUSH});
+    pthread_mutex_lock(&space->lock);
+    if (status == 0 && space->lost)
+        status = AM_NVME_LOST;
+    else if (status == 0)
+        space->flushed = covered;
+    else
+        space->lost = space->lost || (space->nvme->cache && covered != space->flushed);
+    pthread_mutex_unlock(&space->lock);
+    return status;
 }
 
 static int write_zeros(struct am_namespace *space, uint64_t offset, uint64_t bytes)

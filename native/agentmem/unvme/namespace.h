@@ -37,7 +37,9 @@ void am_namespace_facts(struct am_namespace *space, struct am_namespace_facts *f
 void am_namespace_patience(struct am_namespace *space, uint32_t ms); /* for an answer; 10 s at first */
 
 void am_namespace_run(struct am_namespace *space, struct am_nvme_io *ios, size_t count);
-int am_namespace_flush(struct am_namespace *space); /* what was written before it survives a power cut */
+/* What was written before it survives a power cut. AM_NVME_LOST, from then on each time: some of it may not,
+ * because the controller was reset, or a flush failed, while it lay in a cache. */
+int am_namespace_flush(struct am_namespace *space);
 /* Zeros: by the command for it where there is one, else written. */
 int am_namespace_zero(struct am_namespace *space, uint64_t offset, uint64_t bytes);
 

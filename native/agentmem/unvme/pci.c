@@ -92,15 +92,25 @@ static int uio_open(const char *address, const char *sysfs, struct am_pci *pci, 
     return 0;
 }
 
+static size_t digits(const char *text)
+{
+    return strspn(text, "0123456789abcdef");
+}
+
+bool am_pci_address(const char *text)
+{
+    const size_t domain = digits(text);
+    return domain >= 4 && domain <= 8 && text[domain] == ':' && digits(text + domain + 1) == 2
+           && text[domain + 3] == ':' && digits(text + domain + 4) == 2 && text[domain + 6] == '.'
+           && text[domain + 7] >= '0' && text[domain + 7] <= '7' && text[domain + 8] == 0;
+}
+
 int am_pci_open(const char *address, uint32_t want, struct am_pci *pci, char why[AM_NVME_WHY])
 {
     char sysfs[64], link[PATH_MAX];
-    unsigned domain, bus, slot, function;
     uint32_t class = 0;
-    int rest = 0;
     *pci = (struct am_pci){.device = -1, .config = -1, .container = -1, .group = -1};
-    if (sscanf(address, "%4x:%2x:%2x.%1x%n", &domain, &bus, &slot, &function, &rest) != 4
-        || address[rest] != 0 || rest != 12)
+    if (!am_pci_address(address))
         return am_nvme_because(why, AM_NVME_REFUSED, "%s is no PCI address; one is like 0000:00:04.0",
                                address);
     snprintf(sysfs, sizeof sysfs, "/sys/bus/pci/devices/%s", address);

@@ -24,6 +24,8 @@ struct am_pci {
     int container, group;        /* of vfio, else -1 */
 };
 
+/* Whether this can be a PCI address, like 0000:00:04.0: a name in sysfs, and no way out of it. */
+bool am_pci_address(const char *text);
 /* address: like 0000:00:04.0. want: the class, base class in bits 16 to 23. */
 int am_pci_open(const char *address, uint32_t want, struct am_pci *pci, char why[AM_NVME_WHY]);
 int am_pci_master(struct am_pci *pci, bool on); /* may it read and write memory? interrupts stay off */

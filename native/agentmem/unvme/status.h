@@ -15,7 +15,11 @@ enum am_nvme_status {
     AM_NVME_REFUSED = -6,   /* the device cannot be used; the text says why */
     AM_NVME_BUSY = -7,      /* another process has it */
     AM_NVME_MEMORY = -8,
-    AM_NVME_OUT_OF_RANGE = 0x80, /* of the controller's: the one that callers ask for */
+    AM_NVME_LOST = -9,      /* a flush failed, or a reset came before it: what was written may be gone */
+    AM_NVME_OUT_OF_RANGE = 0x80, /* of the controller's: those that callers ask for */
+    AM_NVME_CAPACITY = 0x81,
+    AM_NVME_PROTECTED = 0x20,
+    AM_NVME_READ_ONLY = 0x182,
 };
 
 /* A word for each; of a code that is not known, its numbers. The text is the caller's thread's until the
