@@ -71,7 +71,7 @@ static struct am_log *open_folder(const char *folder, int *lock)
 
 static struct am_log *open_disk(const char *where)
 {
-    char why[200];
+    char why[320];
     struct am_log *log;
     const int status = am_log_open_nvme(where, UINT64_MAX, &log, why, sizeof why);
     if (status == 0)
@@ -84,7 +84,9 @@ int am_fsck(const char *where)
 {
     struct findings found = {0};
     int lock = -1;
-    struct am_log *log = am_log_is_nvme(where) ? open_disk(where) : open_folder(where, &lock);
+    char address[16];
+    const bool disk = am_log_nvme_address(where, address);
+    struct am_log *log = disk ? open_disk(where) : open_folder(where, &lock);
     if (log == NULL)
         return 2;
     const int scanned = am_log_scan(log, visit, broken, &found);

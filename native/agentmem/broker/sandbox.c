@@ -108,20 +108,32 @@ static bool allow(int rules, const char *path, uint64_t rights)
 /* What the driver of a bare disk opens: the device's folder, and the two kinds of files that give it away. */
 static void allow_disk(int rules, const char *disk, uint64_t ioctl)
 {
-    char path[64];
-    const uint64_t both = READ | LANDLOCK_ACCESS_FS_WRITE_FILE;
+    static const char *const written[] = {"config", "resource0"}; /* by uio's half of the driver */
+    const uint64_t both = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
+    char path[128], group[PATH_MAX];
     snprintf(path, sizeof path, "/sys/bus/pci/devices/%.15s", disk);
-    allow(rules, path, both);
-    allow(rules, "/dev/vfio", both | ioctl);
+    allow(rules, path, READ);
     snprintf(path, sizeof path, "/sys/bus/pci/devices/%.15s/uio", disk);
     DIR *listing = opendir(path);
-    for (struct dirent *entry; listing != NULL && (entry = readdir(listing)) != NULL;)
+    if (listing == NULL) { /* then it is vfio's */
+        snprintf(path, sizeof path, "/sys/bus/pci/devices/%.15s/iommu_group", disk);
+        const ssize_t bytes = readlink(path, group, sizeof group - 1);
+        group[bytes > 0 ? bytes : 0] = 0;
+        snprintf(path, sizeof path, "/dev/vfio/%.40s", basename(group));
+        if (bytes > 0 && allow(rules, path, both | ioctl))
+            allow(rules, "/dev/vfio/vfio", both | ioctl);
+        return;
+    }
+    for (struct dirent *entry; (entry = readdir(listing)) != NULL;)
         if (strncmp(entry->d_name, "uio", 3) == 0) {
             snprintf(path, sizeof path, "/dev/%.40s", entry->d_name);
-            allow(rules, path, LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE);
+            allow(rules, path, both);
         }
-    if (listing != NULL)
-        closedir(listing);
+    closedir(listing);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "/sys/bus/pci/devices/%.15s/%s", disk, written[i]);
+        allow(rules, path, both);
+    }
 }
 
 void am_sandbox_files(struct am_sandbox *sandbox, const char *folder, const char *socket, const char *disk)

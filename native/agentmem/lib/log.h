@@ -80,7 +80,6 @@ int am_log_open_blocks(struct am_blocks *blocks, uint64_t limit, struct am_log *
  * that was taken, which one it is. erase: the serial number of the disk that may be erased; NULL: none. */
 int am_log_take_nvme(const char *where, uint64_t limit, const char *erase, char *why, size_t room);
 int am_log_open_nvme(const char *where, uint64_t limit, struct am_log **log, char *why, size_t room);
-bool am_log_is_nvme(const char *where);
 bool am_log_nvme_address(const char *where, char address[16]); /* false: it cannot be one */
 void am_log_close(struct am_log *log); /* without sync */
 

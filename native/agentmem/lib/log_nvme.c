@@ -90,7 +90,7 @@ static void close_disk(struct am_blocks *blocks)
     free(blocks);
 }
 
-bool am_log_is_nvme(const char *where)
+static bool is_nvme(const char *where)
 {
     return strncmp(where, PREFIX, strlen(PREFIX)) == 0;
 }
@@ -116,7 +116,7 @@ static bool parse(const char *where, char address[16], uint32_t *number)
 bool am_log_nvme_address(const char *where, char address[16])
 {
     uint32_t number;
-    return am_log_is_nvme(where) && parse(where, address, &number);
+    return is_nvme(where) && parse(where, address, &number);
 }
 
 static int open_disk(const char *where, struct disk **made, char *why, size_t room)
@@ -125,7 +125,7 @@ static int open_disk(const char *where, struct disk **made, char *why, size_t ro
     uint32_t number;
     struct am_namespace_facts facts;
     snprintf(why, room, "%s is no disk; one is like nvme:0000:00:04.0", where);
-    if (!am_log_is_nvme(where) || !parse(where, address, &number))
+    if (!is_nvme(where) || !parse(where, address, &number))
         return AM_EINVAL;
     struct disk *disk = calloc(1, sizeof *disk);
     int status = disk == NULL ? AM_NVME_MEMORY : am_namespace_open(address, number, &disk->space, text);

@@ -24,7 +24,7 @@ int am_sheet_flush(struct am_blocks *blocks);
 int am_sheet_stranger(struct am_blocks *blocks);
 /* The sheet of a disk. AM_EDISK, with errno: see am_slots_open. */
 int am_sheet_read(struct am_blocks *blocks, struct am_sheet *sheet);
-/* Both copies, safe on return. Fills in magic, disk_bytes, secret and check. AM_EDISK, AM_ENOMEM, AM_EBUSY. */
+/* Both copies, safe on return. Fills in all but slot_bytes. AM_EDISK, AM_ENOMEM, AM_EBUSY. */
 int am_sheet_write(struct am_blocks *blocks, struct am_sheet *sheet);
 
 #endif

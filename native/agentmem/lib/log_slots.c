@@ -273,7 +273,7 @@ int am_slots_seal(struct am_slots *slots, uint64_t base, const struct am_slot_he
 }
 
 /* Of a row: what lies where the other slots begin would look like broken heads once the row is none. Before
- * that goes, the head says that the segment is empty, so a power cut leaves nothing that looks like damage. */
+ * that goes, the head says that the segment is empty: a power cut leaves nothing that looks like damage. */
 int am_slots_clear(struct am_slots *slots, uint64_t base, const struct am_slot_head *head)
 {
     int status = 0;

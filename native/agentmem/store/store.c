@@ -223,15 +223,16 @@ int am_store_open(const struct am_store_options *options, struct am_store **out)
     store->agent = calloc(AM_AGENTS, sizeof(struct am_agent *));
     store->head_next = calloc(AM_HEADS, sizeof *store->head_next);
     int status = store->agent && store->head_next ? 0 : am_fail(store, AM_ENOMEM, "no memory for the store");
-    if (!status && options->cold_bytes && options->cold_folder) {
-        char why[200] = "";
-        const char *where = options->cold_folder;
-        status = am_log_is_nvme(where)
-                     ? am_log_open_nvme(where, options->cold_bytes, &store->cold, why, sizeof why)
-                     : am_log_open_disk(where, options->cold_bytes, true, &store->cold);
+    if (!status && options->cold_bytes && options->cold_disk) {
+        char why[200];
+        status = am_log_open_nvme(options->cold_disk, options->cold_bytes, &store->cold, why, sizeof why);
+        if (status)
+            am_fail(store, status, "the cold tier cannot be opened: %s", why);
+    } else if (!status && options->cold_bytes && options->cold_folder) {
+        status = am_log_open_disk(options->cold_folder, options->cold_bytes, true, &store->cold);
         if (status)
             am_fail(store, status, "the cold tier in %s cannot be opened: %s", options->cold_folder,
-                    why[0] ? why : strerror(errno));
+                    strerror(errno));
     }
     if (!status) {
         store->options.kept = options->kept;

@@ -245,7 +245,8 @@ static int alone(struct am_namespace *space, struct am_nvme_command *command)
     return status;
 }
 
-/* After a reset, or a flush that failed, a cache may have dropped what it held; the next flush would not tell. */
+/* After a reset, or a flush that failed, a cache may have dropped what it held; the next flush would not
+ * tell. */
 int am_namespace_flush(struct am_namespace *space)
 {
     pthread_mutex_lock(&space->lock);

@@ -20,6 +20,7 @@ struct memory_disk {
     uint8_t *seen, *safe, *dirty; /* dirty: one byte for each sector */
     uint64_t random, operations, cut_at; /* cut_at: the operation that finds the power gone; 0: none */
     uint64_t bad_from, bad_to; /* reads of these bytes fail */
+    int mute; /* what all reads say, as if the disk did not answer; 0: they do */
     bool open, off;
 };
 
@@ -61,6 +62,8 @@ static inline void memory_disk_run(struct am_blocks *blocks, struct am_io *ios, 
         else if (io->offset % AM_BLOCK != 0 || io->length % AM_BLOCK != 0
                  || io->offset + io->length > disk->blocks.bytes)
             io->error = EINVAL;
+        else if (disk->mute != 0)
+            io->error = disk->mute;
         else if (disk->off || (io->offset < disk->bad_to && io->offset + io->length > disk->bad_from))
             io->error = EIO;
         else

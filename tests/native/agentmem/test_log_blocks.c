@@ -1,5 +1,5 @@
 /* The log on a bare disk: random operations against a model, readers beside the writer, power that goes at
- * any write or flush, disks that hold something else, slots that were damaged. */
+ * any write or flush. What a disk may hold: test_log_sheet.c. */
 #include "log_model.h"
 #include "log_readers.h"
 #include "memory_disk.h"
@@ -16,6 +16,9 @@ static void reopen(struct model *model)
     disk->open = true;
     const int status = am_log_open_blocks(&disk->blocks, LIMIT, &model->log);
     EXPECT(model, status == 0, "open: status %d", status);
+    struct am_log_stats stats;
+    am_log_stats(model->log, &stats);
+    EXPECT(model, stats.broken == 0, "%llu broken after a close", (unsigned long long)stats.broken);
 }
 
 static int random_operations(uint64_t seed, int steps)
@@ -23,7 +26,8 @@ static int random_operations(uint64_t seed, int steps)
     struct model *model = model_new(seed, 3u << 20);
     disk = memory_disk_new(DISK, seed);
     disk->open = true;
-    if (am_log_open_blocks(&disk->blocks, LIMIT, &model->log) != 0)
+    if (am_log_take_blocks(&disk->blocks, LIMIT, false) != 0
+        || am_log_open_blocks(&disk->blocks, LIMIT, &model->log) != 0)
         return 1;
     for (int step = 0; step < steps; step++)
         model_step(model, reopen);
@@ -146,6 +150,7 @@ static int power_cuts(uint64_t seed, int lives)
     struct names names = {.model = model_new(seed, 1)};
     disk = memory_disk_new(DISK / 2, seed);
     uint64_t last = 0;
+    EXPECT(names.model, am_log_take_blocks(&disk->blocks, 0, false) == 0, "take");
     for (int i = 0; i < lives; i++) {
         disk->cut_at = 1 + draw(names.model, i % 3 == 0 ? 60 : 900);
         live(&names);
@@ -160,86 +165,12 @@ static int power_cuts(uint64_t seed, int lives)
     return model_free(names.model);
 }
 
-/* A disk that holds anything is refused and stays as it is; a slot that was damaged is let be. */
-static int strangers(void)
-{
-    struct model *model = model_new(5, 5000);
-    struct am_log *log;
-    const uint64_t places[] = {0, 1080, 65600, (1 << 20) - 1, DISK - 1, DISK - 34 * SECTOR};
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        disk = memory_disk_new(DISK, 1);
-        disk->seen[places[i]] = 0x55;
-        uint8_t *before = malloc(DISK);
-        memcpy(before, disk->seen, DISK);
-        const int status = am_log_open_blocks(&disk->blocks, 0, &log);
-        EXPECT(model, status == AM_EDISK && errno == EEXIST, "a stranger's disk: status %d", status);
-        EXPECT(model, memcmp(before, disk->seen, DISK) == 0, "a stranger's disk was written to");
-        free(before);
-        memory_disk_free(disk);
-    }
-    disk = memory_disk_new(DISK, 1);
-    EXPECT(model, am_log_open_blocks(&disk->blocks, UINT64_MAX, &log) == AM_EDISK && errno == ENODATA,
-           "an empty disk has no log");
-    EXPECT(model, disk->operations == 0, "a look wrote");
-    memory_disk_free(disk);
-    disk = memory_disk_new(1 << 20, 1);
-    EXPECT(model, am_log_open_blocks(&disk->blocks, 0, &log) == AM_EDISK, "a disk without room for a slot");
-    memory_disk_free(disk);
-    return model_free(model);
-}
-
-static int damage(void)
-{
-    struct model *model = model_new(6, 5000);
-    struct am_log_stats stats;
-    disk = memory_disk_new(DISK, 1);
-    EXPECT(model, am_log_open_blocks(&disk->blocks, 0, &model->log) == 0, "open");
-    for (int i = 0; i < 3000; i++)
-        model_append(model, (size_t)i % THINGS);
-    EXPECT(model, am_log_sync(model->log) == 0, "sync");
-    am_log_close(model->log);
-    const uint64_t slot = DISK / 16; /* where the first one begins */
-    uint8_t *image = malloc(DISK);
-    memcpy(image, disk->seen, DISK);
-    for (uint64_t at = slot; at < slot + 48; at += 7) {
-        disk->seen[at] ^= 4;
-        EXPECT(model, am_log_open_blocks(&disk->blocks, 0, &model->log) == 0, "a damaged slot: open");
-        am_log_stats(model->log, &stats);
-        EXPECT(model, stats.broken == 1 && stats.segments > 0, "byte %llu: %llu broken",
-               (unsigned long long)at, (unsigned long long)stats.broken);
-        for (int i = 0; i < 800; i++) { /* what could not be made out is not written over */
-            struct am_log_head head = {.payload_bytes = 5000, .kind = AM_RECORD_UNIT, .realm = 1};
-            uint64_t address;
-            fill(model->bytes, 5000, (uint64_t)i);
-            am_log_append(model->log, &head, model->bytes, &address);
-        }
-        am_log_close(model->log);
-        image[at] ^= 4;
-        EXPECT(model, memcmp(image + slot, disk->seen + slot, 1 << 20) == 0, "a damaged slot was used");
-        image[at] ^= 4;
-        memcpy(disk->seen, image, DISK);
-    }
-    for (size_t at = 0; at < 64; at++) { /* the sheet: never taken for an empty disk */
-        struct am_log *log;
-        disk->seen[at] ^= 1;
-        EXPECT(model, am_log_open_blocks(&disk->blocks, 0, &log) == AM_EDISK, "byte %zu of the sheet", at);
-        EXPECT(model, memcmp(disk->seen + 64, image + 64, DISK - 64) == 0, "a damaged disk was written to");
-        disk->seen[at] ^= 1;
-    }
-    EXPECT(model, am_log_open_blocks(&disk->blocks, 0, &model->log) == 0, "open again");
-    model_replay(model);
-    EXPECT(model, am_log_sync(model->log) == 0, "sync");
-    am_log_close(model->log);
-    free(image);
-    memory_disk_free(disk);
-    return model_free(model);
-}
-
 static int readers(void)
 {
     struct am_log *log;
-    disk = memory_disk_new(1u << 28, 1);
-    const int failed = am_log_open_blocks(&disk->blocks, 0, &log) != 0 || readers_beside(log);
+    disk = memory_disk_new(DISK, 1);
+    const int failed = am_log_take_blocks(&disk->blocks, 0, false) != 0
+                       || am_log_open_blocks(&disk->blocks, 0, &log) != 0 || readers_beside(log);
     memory_disk_free(disk);
     return failed;
 }
@@ -248,6 +179,6 @@ int main(void)
 {
     int failed = random_operations(1, 1500) + random_operations(2, 1500);
     failed += power_cuts(3, 50) + power_cuts(4, 50);
-    failed += strangers() + damage() + readers();
+    failed += readers();
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
