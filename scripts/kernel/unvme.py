@@ -162,6 +162,7 @@ class Trials:
         return self.folder / "guests" / name
 
 
+TAKE = Step("take", f"agentmemd --take nvme:{AT}", 60)
 PULLED = Step("pulled", f"unvme-trial pulled {AT}", 60)
 
 
@@ -190,10 +191,11 @@ def whole(driver: str) -> list[Step]:
         *bound(driver),
         Step("stranger", f"unvme-trial stranger nvme:{AT}"),
         Step("data", f"unvme-trial data {AT}", 90),
-        Step("broker", "broker.sh", 90),
+        Step("broker", "broker.sh", 120),
         Step("wipe", f"unvme-trial wipe {AT}", 60),
         Step("errors", f"unvme-trial errors {AT}", 60),
         Step("latency", f"unvme-trial latency {AT}", 60),
+        TAKE,
         Step("log", f"unvme-trial log nvme:{AT} 600", 90),
         Step("replay", f"unvme-trial replay nvme:{AT} 600", 60),
         Step("more", f"unvme-trial log nvme:{AT}/1 700", 60),
@@ -228,7 +230,7 @@ def main() -> int:
     chance = random.Random(options.seed)  # noqa: S311 - nothing secret
     disk, kept = trials.disk("cuts"), 0
     for number in range(options.cuts):
-        replay = Step("replay", f"unvme-trial replay nvme:{AT} {kept}", 60)
+        replay = Step("replay", f"unvme-trial replay nvme:{AT} {kept}", 60) if number else TAKE
         log = Step("log", f"unvme-trial log nvme:{AT} 0", 120)
         kept = trials.cut(
             f"power cut {number + 1}", disk, bound("uio_pci_generic", replay, log), chance.randint(5, 60)

@@ -4,7 +4,7 @@
 #include "log_readers.h"
 #include "memory_disk.h"
 
-enum { DISK = 20 << 20, LIMIT = 7 << 20, NAMES = 60 };
+enum { DISK = 20 << 20, CUT_DISK = 6 << 20, LIMIT = 4 << 20, NAMES = 60 };
 
 static struct memory_disk *disk;
 
@@ -52,12 +52,12 @@ struct names {
 static uint64_t length_of(uint64_t name, uint64_t version)
 {
     const uint64_t mixed = (name * 31 + version) * UINT64_C(0x9e3779b97f4a7c15) >> 40;
-    return version % 2 == 0 ? 0 : mixed % (mixed % 20 == 0 ? 300000 : 9000);
+    return version % 2 == 0 ? 0 : mixed % (mixed % 20 == 0 ? 60000 : 2000);
 }
 
 static int visit(void *context, uint64_t address, const struct am_log_head *head, const void *payload)
 {
-    static uint8_t want[300000];
+    static uint8_t want[60000];
     struct names *names = context;
     const uint64_t name = head->realm, version = head->time_ms;
     fill(want, head->payload_bytes, name * 1000003 + version);
@@ -92,7 +92,7 @@ static bool moved(void *context, const struct am_log_head *head, uint64_t from, 
 /* Opens, checks what is there, and works until the power goes. */
 static void live(struct names *names)
 {
-    static uint8_t bytes[300000];
+    static uint8_t bytes[60000];
     struct model *model = names->model;
     memset(names->found, 0, sizeof names->found);
     memset(names->address, 0, sizeof names->address);
@@ -148,11 +148,11 @@ static void live(struct names *names)
 static int power_cuts(uint64_t seed, int lives)
 {
     struct names names = {.model = model_new(seed, 1)};
-    disk = memory_disk_new(DISK / 2, seed);
+    disk = memory_disk_new(CUT_DISK, seed);
     uint64_t last = 0;
     EXPECT(names.model, am_log_take_blocks(&disk->blocks, 0, false) == 0, "take");
     for (int i = 0; i < lives; i++) {
-        disk->cut_at = 1 + draw(names.model, i % 3 == 0 ? 60 : 900);
+        disk->cut_at = 1 + draw(names.model, i % 3 == 0 ? 60 : 250);
         live(&names);
         memory_disk_back(disk);
     }
@@ -170,15 +170,15 @@ static int readers(void)
     struct am_log *log;
     disk = memory_disk_new(DISK, 1);
     const int failed = am_log_take_blocks(&disk->blocks, 0, false) != 0
-                       || am_log_open_blocks(&disk->blocks, 0, &log) != 0 || readers_beside(log);
+                       || am_log_open_blocks(&disk->blocks, 0, &log) != 0 || readers_beside(log, 500);
     memory_disk_free(disk);
     return failed;
 }
 
 int main(void)
 {
-    int failed = random_operations(1, 1500) + random_operations(2, 1500);
-    failed += power_cuts(3, 50) + power_cuts(4, 50);
+    int failed = random_operations(1, 700) + random_operations(2, 700);
+    failed += power_cuts(3, 20) + power_cuts(4, 20);
     failed += readers();
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -130,7 +130,7 @@ static int no_files(void)
 static int readers(void)
 {
     struct am_log *log;
-    return am_log_open_memory(NULL, 0, &log) != 0 || readers_beside(log);
+    return am_log_open_memory(NULL, 0, &log) != 0 || readers_beside(log, 8000);
 }
 
 int main(void)
