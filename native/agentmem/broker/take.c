@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-int am_take(const char *disk, uint64_t limit, const char *erase)
+int am_take_disk(const char *disk, uint64_t limit, const char *erase)
 {
     char why[320] = "";
     if (am_log_take_nvme(disk, limit, erase[0] ? erase : NULL, why, sizeof why) != 0) {

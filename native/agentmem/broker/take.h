@@ -9,6 +9,6 @@
 
 #include <stdint.h>
 
-int am_take(const char *disk, uint64_t limit, const char *erase); /* erase: a serial number; empty: none */
+int am_take_disk(const char *disk, uint64_t limit, const char *erase); /* erase: a serial number; empty: none */
 
 #endif
