@@ -102,6 +102,22 @@ static bool open_it(const char *address)
     return status == 0;
 }
 
+/* A reset before the flush: what lay in the cache may be gone, and no flush says that it is not. */
+static void lost_in_cache(const char *address)
+{
+    struct am_namespace_facts facts;
+    am_namespace_facts(space, &facts);
+    EXPECT(facts.cache, "QEMU's disk has no cache: this cannot be tried");
+    am_namespace_patience(space, 300);
+    said(move(true, 0), 0, "a write that is not flushed");
+    configure(address, MASTER);
+    EXPECT(move(false, 0) != 0, "without memory");
+    said(move(true, 0), 0, "a write after the reset");
+    said(am_namespace_flush(space), AM_NVME_LOST, "its flush");
+    said(am_namespace_flush(space), AM_NVME_LOST, "the next one");
+    said(move(false, 0), 0, "a read");
+}
+
 void trial_errors(const char *address)
 {
     struct am_namespace_facts facts;
@@ -146,6 +162,11 @@ void trial_errors(const char *address)
     am_namespace_close(space);
     if (open_it(address)) {
         said(move(false, 0), 0, "opened again");
+        lost_in_cache(address);
+        am_namespace_close(space);
+    }
+    if (open_it(address)) {
+        said(am_namespace_flush(space), 0, "a flush of what was opened anew");
         am_namespace_close(space);
     }
 }
