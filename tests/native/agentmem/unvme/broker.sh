@@ -22,6 +22,7 @@ serves() { # HOW_OFTEN
 stop() {
     kill -TERM $broker
     wait $broker
+    broker=
 }
 refused() { # WORDS COMMAND...
     words=$1
@@ -35,6 +36,7 @@ agentmemd --take "$disk"
 refused "holds a cold log already" agentmemd --take "$disk"
 refused "is not the disk another" agentmemd --take "$disk" --erase another
 agentmemd --take "$disk" --erase trial
+trap 'if [ -n "$broker" ]; then kill -KILL $broker; fi' EXIT
 start
 grep -o 'landlock=.* seccomp=[a-z]*' /tmp/broker/said
 unvme-client put $socket
@@ -43,7 +45,8 @@ stop
 agentmemd --check "$disk"
 start
 unvme-client get $socket
-kill -KILL "$(pgrep -P $broker)"
+child=$(cat /proc/$broker/task/$broker/children)
+kill -KILL $child
 serves 2
 unvme-client get $socket
 stop
