@@ -26,9 +26,10 @@ static int open_group(const char *address, const char *sysfs, struct am_pci *pci
         return am_nvme_because(why, AM_NVME_REFUSED, "%s has no IOMMU group", address);
     snprintf(path, sizeof path, "/dev/vfio/%.40s", slash + 1);
     pci->group = open(path, O_RDWR | O_CLOEXEC);
+    if (pci->group < 0 && errno == EBUSY)
+        return am_nvme_because(why, AM_NVME_BUSY, "%s: another process has it", address);
     if (pci->group < 0)
-        return am_nvme_because(why, errno == EBUSY ? AM_NVME_BUSY : AM_NVME_REFUSED, "%.60s: %s", path,
-                               strerror(errno));
+        return am_nvme_because(why, AM_NVME_REFUSED, "%.60s: %s", path, strerror(errno));
     if (ioctl(pci->group, VFIO_GROUP_GET_STATUS, &status) != 0
         || (status.flags & VFIO_GROUP_FLAGS_VIABLE) == 0)
         return am_nvme_because(why, AM_NVME_REFUSED,
