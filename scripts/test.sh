@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# The fast suite: C tests under the sanitizers, then pytest. Usage: test.sh [--system] [PYTEST ARGUMENT...]
-# --system runs tests/system and the native tests of the engine instead; guests of LibOS first, two files at once.
+# The fast suite: C tests under the sanitizers, then pytest without the tests that are marked slow.
+# Usage: test.sh [--system [--quick]] [PYTEST ARGUMENT...]
+# --system runs the rest instead: the native tests of the engine, tests/system (guests of LibOS first, two files at
+# once) and what is slow in the other folders; with --quick, which is what CI has the time for, nothing that is slow.
 # NEXUS_TEST_COVERAGE=1 prints the coverage of src/nexus before pytest's last line; that takes a quarter longer.
 set -eu
 cd "$(dirname "$0")/.."
@@ -10,28 +12,37 @@ coverage=
 native=--without-engine
 # A file is one worker's, so that the service it starts is started once.
 workers="-n ${NEXUS_TEST_WORKERS:-2} --dist loadfile"
-guests=
+chosen="not slow"
+system=
 if [ "${1:-}" = --system ]; then
-    folders=tests/system
-    guests="tests/system/libos tests/system/unikernel"
-    coverage=
-    workers=
-    native=
     shift
+    system=all
+    coverage=
+    native=--engine
+    chosen=
+    if [ "${1:-}" = --quick ]; then
+        shift
+        system=quick
+        chosen="not slow"
+    fi
 fi
 scripts/setup.sh dev
 scripts/test-models.sh
-# shellcheck disable=SC2086
-scripts/test-native.sh $native
+scripts/test-native.sh "$native"
 NEXUS_TEST_MODELS=${NEXUS_TEST_MODELS:-$PWD/build/models}
 export NEXUS_TEST_MODELS PATH="$PWD/.venv/bin:$PATH"
 status=0
-if [ -n "$guests" ] && [ $# -eq 0 ]; then
-    # They measure nothing, and nearly all of their time is a guest's; every other test here has the machine alone.
-    # shellcheck disable=SC2086
-    python -m pytest $guests -n 2 --dist loadfile || status=$?
-    set -- --ignore=tests/system/libos --ignore=tests/system/unikernel
+if [ -n "$system" ]; then
+    if [ $# -eq 0 ]; then
+        # Guests measure nothing, and nearly all of their time is their own; other tests here have the machine alone.
+        # shellcheck disable=SC2086
+        python -m pytest tests/system/libos tests/system/unikernel -m "$chosen" $workers || status=$?
+        [ $system = quick ] || python -m pytest $folders -m slow || status=$?
+        set -- --ignore=tests/system/libos --ignore=tests/system/unikernel
+    fi
+    folders=tests/system
+    workers=
 fi
 # shellcheck disable=SC2086
-python -m pytest $folders $coverage $workers "$@" || status=$?
+python -m pytest $folders -m "$chosen" $coverage $workers "$@" || status=$?
 exit "$status"

@@ -29,6 +29,7 @@ from tests.contract.local_engine import (
     wait_for_log,
 )
 
+pytestmark = pytest.mark.slow
 HEADER_BYTES = 8192
 
 

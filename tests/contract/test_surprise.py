@@ -28,7 +28,7 @@ from tests.running import running
 SAID = "\n".join(f"The staging crane of warehouse {n} listens on port {5000 + n}." for n in range(120))
 FAMILIAR = "Remember that the staging crane of warehouse 77 listens on port 6543."
 NEW = "Remember that Xylography `quux_vortex.py` needs JSON, Zig and brazed fjord pumps by Wójcik."
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 600) -> Any:

@@ -175,13 +175,10 @@ void requests_merge_and_run_ahead(Ring::Backend backend) {
     // A read of an empty pipe keeps the only place, so that nothing runs, however fast the disk is.
     const bool held = backend == Ring::Backend::io_uring; // threads cannot read a pipe at an offset
     int ends[2] = {-1, -1};
-    char byte = 0;
+    std::byte byte{};
     Operation holder;
     CHECK(::pipe2(ends, O_CLOEXEC) == 0);
-    holder.urgency = Urgency::needed;
-    holder.file = ends[0];
-    holder.bytes = reinterpret_cast<std::byte *>(&byte);
-    holder.size = 1;
+    holder.file = ends[0], holder.bytes = &byte, holder.size = 1;
     if (held)
         s.file.ring().submit(holder);
     CHECK(s.pool.request(likely, Priority::likely) == 20);
@@ -193,8 +190,7 @@ void requests_merge_and_run_ahead(Ring::Backend backend) {
         s.file.ring().wait(holder);
     }
     CHECK(s.waits_right({30, 0}) && s.waits_right({19, 0})); // the last likely one is raised when it is waited for
-    ::close(ends[0]);
-    ::close(ends[1]);
+    ::close(ends[0]), ::close(ends[1]);
     for (const Key key : likely)
         CHECK(s.waits_right(key));
     const PagePool::Stats stats = s.pool.stats();
@@ -204,20 +200,15 @@ void requests_merge_and_run_ahead(Ring::Backend backend) {
 /// Likely pages make room for needed ones, never the other way round.
 void reading_ahead_takes_nothing_needed() {
     Setting s(60, least, {Ring::Backend::best, 1, true});
-    std::vector<Key> likely, needed;
-    for (uint32_t slot = 0; slot < 30; slot++)
-        likely.push_back({slot, 0});
-    for (uint32_t slot = 30; slot < 40; slot++)
-        needed.push_back({slot, 0});
+    std::vector<Key> likely, needed, more;
+    for (uint32_t slot = 0; slot < 50; slot++)
+        (slot < 30 ? likely : slot < 40 ? needed : more).push_back({slot, 0});
     CHECK(s.pool.request(likely, Priority::likely) <= 30);
     for (const Key key : needed)
         CHECK(s.waits_right(key));
     CHECK(s.pool.request(needed, Priority::needed) == 10);
     for (const Key key : needed)
         CHECK(s.resident(key));
-    std::vector<Key> more;
-    for (uint32_t slot = 40; slot < 50; slot++)
-        more.push_back({slot, 0});
     CHECK(s.pool.request(more, Priority::needed) == 10);
     CHECK(s.pool.request(likely, Priority::likely) == 0);
     while (s.file.ring().in_flight() + s.file.ring().queued() > 0) // there, and not used yet

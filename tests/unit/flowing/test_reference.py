@@ -20,11 +20,11 @@ TINY = FlowSettings(base_bits=8, user_bits=7, energy_bits=6, match_bits=8)
 ROOMY = FlowSettings(base_bits=13, user_bits=13, energy_bits=9, match_bits=12)
 
 TEXTS = {
-    "prose": (Path(__file__).parents[3] / "README.md").read_bytes()[:900],
-    "repeats": b'{"role": "user", "content": "list the files, please"}\n' * 14,
-    "noise": random.Random(5).randbytes(400),
-    "letters": "Grüße, 世界, naïve café. Il était une fois.\n".encode() * 6,
-    "one byte": b"\0" * 300,
+    "prose": (Path(__file__).parents[3] / "README.md").read_bytes()[:500],
+    "repeats": b'{"role": "user", "content": "list the files, please"}\n' * 9,
+    "noise": random.Random(5).randbytes(260),
+    "letters": "Grüße, 世界, naïve café. Il était une fois.\n".encode() * 4,
+    "one byte": b"\0" * 200,
 }
 
 

@@ -47,6 +47,7 @@ def test_without_anything_to_learn_no_process_is_started(learning: Learning) -> 
     assert learning.checkpoints() == {"count": 0, "total_size_mb": 0.0}
 
 
+@pytest.mark.slow
 def test_what_was_said_is_learnt_and_thoughts_are_seen(learning: Learning) -> None:
     learning.tick()
     learning.observe(SAID, "one")
@@ -123,6 +124,7 @@ def test_a_new_run_goes_on_where_the_last_one_was(tmp_path: Path) -> None:
     second.stop()
 
 
+@pytest.mark.slow
 def test_with_nothing_more_to_learn_its_process_ends_and_comes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

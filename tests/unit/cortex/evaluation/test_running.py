@@ -37,6 +37,7 @@ def test_a_promise_is_what_the_writer_said_last():
     assert list(promised.memories) == ["m4"]
 
 
+@pytest.mark.slow
 def test_kills_lose_nothing_and_a_new_index_answers_the_same(
     tmp_path, models_folder, embedder_folder, granite_folder
 ):
