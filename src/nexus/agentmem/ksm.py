@@ -55,7 +55,11 @@ class Ksm:
     def figures(self) -> Figures:
         """As of now."""
         return Figures(
-            self._clock(), self.profit(), self._count("pages_sharing"), self._count("pages_scanned"), self.cpu()
+            self._clock(),
+            self.profit(),
+            self._count("pages_sharing"),
+            self._count("pages_scanned"),
+            self.cpu(),
         )
 
     def profit(self) -> int:
@@ -82,7 +86,7 @@ class Ksm:
         return cpu_of(self.machine.read_bytes(f"/proc/{self._pid}/stat"))
 
     def marked(self) -> list[Marked]:
-        """Every process that has memory marked for merging and can be read by this user, the largest first."""
+        """Each process with memory marked for merging that this user may look into, the largest first."""
         found = []
         for name in os.listdir(self.machine.path("/proc")):  # noqa: PTH208
             if not name.isdigit():

@@ -1,9 +1,9 @@
 """Turns merging (KSM) off again when it does not pay.
 
 Called at every look of the watcher; it has no thread of its own and keeps four numbers. Knows nothing of
-agents, nor of how merging was turned on. Invariants: what `nexus tune` has not turned on is never touched; it
-is turned off only after a whole window in which it saved less for each second of ksmd's than asked for; why is
-written down before it is done.
+agents, nor of how merging was turned on. Invariants: what `nexus tune` has not turned on is never touched;
+it is turned off only after a whole window in which it saved less for each second of ksmd's than asked for;
+why is written down before it is done.
 """
 
 from __future__ import annotations

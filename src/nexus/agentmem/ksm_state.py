@@ -1,8 +1,8 @@
 """What is known of merging between `nexus tune`, which turns it on, and the governor, which turns it off.
 
-Two files below /run, where nothing outlives a restart of the machine: `ksm.json` is root's and says since when
-and with which figures; `governor/off.json` is written by whoever looks after agents and says when and why it
-was turned off. Knows nothing of KSM itself. Invariants: root never writes in the governor's folder, and what
+Two files below /run, where nothing outlives a restart of the machine: `ksm.json` is root's and says since
+when and with which figures; `governor/off.json` is written by whoever looks after agents and says when and
+why it was turned off. Knows nothing of KSM itself. Invariants: root never writes in the governor's folder, and what
 is read there is believed only where every value is of its kind; a half-written file is never seen.
 """
 
@@ -77,7 +77,7 @@ class KsmState:
         return found if found and found.boot == self._machine.boot else None
 
     def turned_off(self) -> TurnedOff | None:
-        """When and why the governor ended what `turned_on` says; None: it has not, or it was turned on again."""
+        """When and why the governor ended what `turned_on` says; None: it has not, or it is on again."""
         on, found = self.turned_on(), _read(self._theirs / "off.json", TurnedOff)
         if not on or not found or (found.boot, found.on_at) != (on.boot, on.at):
             return None

@@ -171,9 +171,7 @@ def trial(machine: Machine, seconds: float, wait: Callable[[float], None] = time
     if smart == "1":  # passes over what did not merge lately, so that a trial would measure less and less
         machine.write(f"{FOLDER}/smart_scan", "0")
     with _sample(real):
-        tried = tuple(
-            _one(ksm, setting, seconds, wait) for setting in settings(machine, advisor=real)
-        )
+        tried = tuple(_one(ksm, setting, seconds, wait) for setting in settings(machine, advisor=real))
     if smart == "1":
         machine.write(f"{FOLDER}/smart_scan", "1")
     words = f"{pages * PAGE >> 20} MB that {len(marked)} process(es) have marked"

@@ -14,6 +14,7 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,9 @@ class Tune:
         now = "on" if on else "off"
         if on or ksm.figures().sharing:
             cpu = ksm.cpu()
-            now += f", saves {ksm.profit() / 2**20:.0f} MB" + ("" if cpu is None else f", ksmd took {cpu:.1f} s")
+            now += f", saves {ksm.profit() / 2**20:.0f} MB" + (
+                "" if cpu is None else f", ksmd took {cpu:.1f} s"
+            )
         usual = ksm_trial.settings(machine, advisor=False)[ksm_trial.USUAL]
         commands = (
             *(f"echo {value} >{_KSM}/{name}  # or as measured" for name, value in usual.values),
@@ -193,7 +196,9 @@ class Tune:
         # The kernel looks at all that anybody marks; a virtual machine's memory often is.
         notes += [f"marked: {one.bytes >> 20} MB of {one.program} ({one.pid})" for one in marked[:_SHOWN]]
         if len(marked) > _SHOWN:
-            notes.append(f"marked: {sum(one.bytes for one in marked[_SHOWN:]) >> 20} MB of {len(marked) - _SHOWN} more")
+            notes.append(
+                f"marked: {sum(one.bytes for one in marked[_SHOWN:]) >> 20} MB of {len(marked) - _SHOWN} more"
+            )
         return notes
 
     def _thp(self) -> Switch:
@@ -244,15 +249,19 @@ class Tune:
         self.told["zswap"] = found.lines()
 
     def _turn_ksm(self, entry: dict[str, Any]) -> None:
-        self._remember(entry | {"merged": Ksm(self._machine).figures().sharing}, *ksm_trial.touched(self._machine))
-        found = ksm_trial.trial(self._machine, self._trial)
-        self.told["ksm"] = found.lines()
-        cpu = Ksm(self._machine).cpu()
-        on = TurnedOn(self._machine.boot, time.time(), -1.0 if cpu is None else cpu, "\n".join(found.lines()))
-        state = KsmState(self._machine)
+        machine, state, ksm = self._machine, KsmState(self._machine), Ksm(self._machine)
+        run = f"{_KSM}/run"
+        more = {"merged": ksm.figures().sharing, "owner": machine.path(run).stat().st_uid}
+        self._remember(entry | more, *ksm_trial.touched(machine))
+        cpu = ksm.cpu()
+        on = TurnedOn(machine.boot, time.time(), -1.0 if cpu is None else cpu, "")
+        # Before anything runs, so that it is looked after even where this ends half-way.
         state.note_on(on, self._owner)
+        found = ksm_trial.trial(machine, self._trial)
+        self.told["ksm"] = found.lines()
+        state.note_on(replace(on, at=time.time(), tried="\n".join(found.lines())), self._owner)
         if self._owner is not None:
-            self._give(f"{_KSM}/run", self._owner)
+            os.chown(machine.path(run), self._owner, -1)
 
     def _turn_thp(self, entry: dict[str, Any]) -> None:
         self._remember(entry, _SHMEM)
@@ -279,13 +288,20 @@ class Tune:
                 os.setxattr(path, _CAPABILITY, had)
             elif _capability_of(Path(path)):
                 os.removexattr(path, _CAPABILITY)
+        if entry["name"] == "ksm":
+            KsmState(self._machine).clear()
         if not same_boot:
             return  # the kernel has begun anew with its own values
+        advisor = f"{_KSM}/advisor_mode"
+        if advisor in entry["before"] and self._machine.read(advisor) != "none":
+            self._machine.write(advisor, "none")  # as long as it advises, nobody else sets the pages
         for name, value in reversed(entry["before"].items()):
-            if name == f"{_KSM}/run" and value == "0":
+            if name == f"{_KSM}/run" and value == "0" and not entry.get("merged"):
                 self._machine.write(name, "2")  # pages that are merged now get copies of their own again
             if self._machine.read(name) != value:
                 self._machine.write(name, value)
+        if "owner" in entry and self._machine.path(f"{_KSM}/run").stat().st_uid != entry["owner"]:
+            os.chown(self._machine.path(f"{_KSM}/run"), entry["owner"], -1)
 
     def _size(self) -> int:
         return self._swap_bytes or swap_file.default_bytes(self._machine, self._swap.parent)
@@ -304,7 +320,13 @@ class Tune:
                 "the machine was started anew since the last --apply", hint="nexus tune --revert first"
             )
         record["boot"] = self._machine.boot
-        record["turned"].append(entry)
+        known = next((one for one in record["turned"] if one["name"] == entry["name"]), None)
+        if (
+            known and entry["before"]
+        ):  # turned again, after somebody turned it off: the first values are what was
+            known["before"] = {**entry["before"], **known["before"]}
+        else:
+            record["turned"].append(entry)
         self._record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._write(record)
 

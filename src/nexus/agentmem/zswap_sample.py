@@ -1,8 +1,8 @@
 """Real pages of agents, copied to try compressors on.
 
-Read through /proc/PID/pagemap and /proc/PID/mem, which root may. Knows nothing of compressors. Invariants: only
-pages that are in RAM are read, so looking brings nothing back from swap and makes no new page; empty pages are
-left out, since zswap stores none.
+Read through /proc/PID/pagemap and /proc/PID/mem, which root may. Knows nothing of compressors. Invariants:
+only pages that are in RAM are read, so looking brings nothing back from swap and makes no new page; empty
+pages are left out, since zswap stores none.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which compressor zswap shall use, and how much RAM, measured in this kernel on pages of the agents here.
 
-A copy of the pages is paged out and touched again under each compressor that the kernel has; how much RAM they
-took is the kernel's own count. Knows nothing of what was set before: the caller has written that down.
+A copy of the pages is paged out and touched again under each compressor that the kernel has; how much RAM
+they took is the kernel's own count. Knows nothing of what was set before: the caller has written that down.
 Invariants: agents' own memory is not moved; what cannot be measured (no swap, a compressor that this kernel
 lacks, a machine where others swap meanwhile) is said and never guessed.
 """
@@ -19,7 +19,7 @@ from nexus.agentmem.machine import Machine
 from nexus.core.errors import NexusError
 
 FOLDER = "/sys/module/zswap/parameters"
-# The best ratio first, of those that decompress a page in a few microseconds: taken where nothing is measured.
+# Taken where nothing is measured: the best ratio first, of those that are quick.
 USUAL = ("zstd", "lzo-rle", "lz4")
 _KNOWN = (*USUAL, "lzo", "deflate", "842", "lz4hc")
 USUAL_PERCENT = 40
@@ -59,7 +59,8 @@ class Trial:
         for one in self.measured:
             mark = "  <- chosen" if one.name == self.chosen else ""
             found.append(
-                f"{one.name}: {one.ratio:.2f} times smaller, out {one.out:.1f} us, back {one.back:.1f} us a page{mark}"
+                f"{one.name}: {one.ratio:.2f} times smaller, "
+                f"out {one.out:.1f} us, back {one.back:.1f} us a page{mark}"
             )
         if self.absent:
             found.append(f"not in this kernel: {', '.join(self.absent)}")

@@ -72,7 +72,7 @@ def test_without_swap_it_says_why_and_the_agent_goes_on(home, sleeper):
     try:
         until(lambda: watcher.problem, "it has tried")
         assert "no swap" in watcher.problem
-        assert watcher.as_dict() == {"running": 1, "paused": 0, "problem": watcher.problem}
+        assert watcher.as_dict() == {"running": 1, "paused": 0, "problem": watcher.problem, "merging": ""}
         # The next look says so to `nexus agents`.
         until(lambda: (watch := Registry(home).watch()) and watch.problem == watcher.problem, "it is told")
         found = listing(Registry(home))
