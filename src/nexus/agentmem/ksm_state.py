@@ -2,8 +2,9 @@
 
 Two files below /run, where nothing outlives a restart of the machine: `ksm.json` is root's and says since
 when and with which figures; `governor/off.json` is written by whoever looks after agents and says when and
-why it was turned off. Knows nothing of KSM itself. Invariants: root never writes in the governor's folder, and what
-is read there is believed only where every value is of its kind; a half-written file is never seen.
+why it was turned off. Knows nothing of KSM itself. Invariants: root never writes in the governor's
+folder, and what is read there is believed only where every value is of its kind; a half-written file is
+never seen.
 """
 
 from __future__ import annotations

@@ -171,6 +171,10 @@ def trial(machine: Machine, seconds: float, wait: Callable[[float], None] = time
     if smart == "1":  # passes over what did not merge lately, so that a trial would measure less and less
         machine.write(f"{FOLDER}/smart_scan", "0")
     with _sample(real):
+        # What is seen for the first time costs less than what is looked for among the others.
+        use(machine, settings(machine, advisor=False)[-1])
+        machine.write(f"{FOLDER}/run", "1")
+        wait(seconds)
         tried = tuple(_one(ksm, setting, seconds, wait) for setting in settings(machine, advisor=real))
     if smart == "1":
         machine.write(f"{FOLDER}/smart_scan", "1")
@@ -188,8 +192,6 @@ def trial(machine: Machine, seconds: float, wait: Callable[[float], None] = time
 
 def _one(ksm: Ksm, setting: Setting, seconds: float, wait: Callable[[float], None]) -> Tried:
     use(ksm.machine, setting)
-    if ksm.machine.read(f"{FOLDER}/run") != "1":
-        ksm.machine.write(f"{FOLDER}/run", "1")
     wait(seconds * _SETTLE)
     before = ksm.figures()
     wait(seconds)

@@ -175,7 +175,9 @@ class Tune:
         on, ksm = machine.read(f"{_KSM}/run") == "1", Ksm(machine)
         now = "on" if on else "off"
         if on or ksm.figures().sharing:
-            cpu = ksm.cpu()
+            begun, cpu = KsmState(machine).turned_on(), ksm.cpu()
+            if begun and cpu is not None and begun.cpu >= 0:
+                cpu -= begun.cpu
             now += f", saves {ksm.profit() / 2**20:.0f} MB" + (
                 "" if cpu is None else f", ksmd took {cpu:.1f} s"
             )
