@@ -55,7 +55,7 @@ class TurnedOff:
         """For people; `clock` is when it was."""
         done = f"KSM was turned off at {clock}" if self.run else f"KSM should have been turned off at {clock}"
         said = (
-            f"{done}: it saved {self.saved / 2**20:.0f} MB for {self.cpu:.1f} s of CPU in "
+            f"{done}: it saved {round(self.saved / 2**20)} MB for {self.cpu:.1f} s of CPU in "
             f"{self.window / 60:.0f} minutes; threshold {self.least:g} MB for each second"
         )
         return said if self.run else f"{said}; this service may not: sudo nexus tune --apply --only ksm"
