@@ -5,10 +5,10 @@
 One after the other, with the settings that `nexus tune` has chosen by its trial: N processes that mark the
 same text; the same text, each at another place of its page; pages that are unlike; and four Node processes
 with heaps of their own, all of their memory marked as `nexus run --merge` does. Each is measured twice for
-so many seconds: while it is merged, and after that, when ksmd only looks. Saved is the kernel's
-general_profit, at the end; for the governor's window of ten minutes the processor time is that of the second
-measurement, prolonged: a calculation. Memory that others have marked (virtual machines) is looked at too and
-counts in what is saved and taken, so it is waited until there is none; where that is in vain, it is said.
+so many seconds: while it is merged, and after that, when ksmd only looks. Saved is what the PSS of these
+processes fell by, less 64 bytes for each page that the kernel looks after. For the governor's window of ten
+minutes the processor time is that of the second measurement, prolonged: a calculation. It contains what ksmd
+takes for memory that others have marked (virtual machines), so it is said how much that is.
 
 Turns KSM on by `nexus tune` and puts it back; needs root, and a machine where nobody else uses KSM.
 """
@@ -29,6 +29,7 @@ from typing import Any
 
 import record
 
+from nexus.agentmem.footprint import footprint
 from nexus.agentmem.ksm import Ksm, per_second
 from nexus.agentmem.ksm_governor import pays
 from nexus.agentmem.machine import Machine
@@ -36,7 +37,7 @@ from nexus.agentmem.tune import Tune
 from nexus.core.settings import AgentsSettings
 
 MIB = 2**20
-_TRIES, _PATIENCE = 4, 90  # seconds
+ITEM = 64  # bytes that the kernel keeps for each page that it looks after
 HEAP = """
 const wanted = Number(process.argv[1]) * 1048576, heap = [];
 let seed = process.pid;
@@ -85,26 +86,20 @@ def started(stack: ExitStack, commands: Sequence[Sequence[str]]) -> set[int]:
     return {process.pid for process in running}
 
 
+def cared_for(pid: int) -> int:
+    """Pages of a process that the kernel keeps something for."""
+    lines = Path(f"/proc/{pid}/ksm_stat").read_text().splitlines()
+    return int(dict(line.split()[:2] for line in lines)["ksm_rmap_items"])
+
+
 def measured(ksm: Ksm, name: str, commands: Sequence[Sequence[str]], seconds: float) -> dict[str, Any]:
-    """One kind of agent, without others where that can be had."""
-    row: dict[str, Any] = {}
-    for _ in range(_TRIES):
-        deadline = time.monotonic() + _PATIENCE
-        while ksm.marked() and time.monotonic() < deadline:
-            time.sleep(1)
-        row = once(ksm, name, commands, seconds)
-        if not row["others_marked_mb"]:
-            break
-    return row
-
-
-def once(ksm: Ksm, name: str, commands: Sequence[Sequence[str]], seconds: float) -> dict[str, Any]:
     """One kind of agent, twice."""
     machine = ksm.machine
     machine.write("/sys/kernel/mm/ksm/run", "2")  # nothing is left of what was before
     settings = AgentsSettings()
     with ExitStack() as stack:
         own = started(stack, commands)
+        before = footprint(own).pss
         now = ksm.marked()
         marked = sum(one.bytes for one in now if one.pid in own)
         others = sum(one.bytes for one in now) - marked
@@ -115,11 +110,11 @@ def once(ksm: Ksm, name: str, commands: Sequence[Sequence[str]], seconds: float)
             seen.append(ksm.figures())
         now = ksm.marked()
         others = max(others, sum(one.bytes for one in now if one.pid not in own))
+        profit = before - footprint(own).pss - ITEM * sum(cared_for(pid) for pid in own)
         machine.write("/sys/kernel/mm/ksm/run", "0")
     cpu = [(later.cpu or 0.0) - (before.cpu or 0.0) for before, later in pairwise(seen)]
     window = settings.merge_window_minutes * 60
     prolonged = cpu[1] / seconds * window
-    profit = seen[-1].profit
     return {
         "what": name,
         "processes": len(commands),
