@@ -165,16 +165,15 @@ def main() -> None:
             print(rows[-1], flush=True)
     finally:
         tune.revert()
-    if given.json:
-        record.write(
-            given.json,
-            {
-                "seconds": given.seconds,
-                "threshold_mb_per_cpu_second": AgentsSettings().merge_least_mb,
-                "trial": tune.told["ksm"],
-                "kinds": rows,
-            },
-        )
+    record.write(
+        {
+            "seconds": given.seconds,
+            "threshold_mb_per_cpu_second": AgentsSettings().merge_least_mb,
+            "trial": tune.told["ksm"],
+            "kinds": rows,
+        },
+        given.json,
+    )
 
 
 if __name__ == "__main__":

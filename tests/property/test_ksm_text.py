@@ -85,8 +85,8 @@ keys = st.sampled_from(["boot", "on_at", "at", "saved", "cpu", "window", "least"
 
 @given(json_values | st.dictionaries(keys, json_values))
 def test_a_strangers_record_is_believed_only_where_every_value_is_of_its_kind(found):
-    for kind in (TurnedOn, TurnedOff):
-        record = parsed(json.loads(json.dumps(found)), kind)
+    said = json.loads(json.dumps(found))
+    for record in (parsed(said, TurnedOn), parsed(said, TurnedOff)):
         if record is not None:
             assert isinstance(record.at, float)
             assert isinstance(record.boot, str)
