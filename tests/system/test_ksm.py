@@ -16,8 +16,10 @@ from pathlib import Path
 import pytest
 
 from nexus.agentmem.ksm import FOLDER, PAGE, Ksm, marked_in
+from nexus.agentmem.ksm_governor import KsmGovernor
 from nexus.agentmem.ksm_trial import touched
 from nexus.agentmem.machine import Machine
+from nexus.core.settings import AgentsSettings
 from tests.system.test_pause import NEXUS, RECORD, nexus, until
 
 KSM = Path(FOLDER)
@@ -157,6 +159,46 @@ def test_it_goes_off_where_it_does_not_pay_says_why_and_can_be_turned_on_again(a
     assert value("run") == "1"
     assert "turned off" not in nexus("tune")
     assert [answer(agent, "read") for agent in agents] == ["True", "True"]
+
+
+def governed_by(user: int) -> str:
+    """What a governor says that has the rights of this user only; it runs until it has something to say."""
+    reading, writing = os.pipe()
+    child = os.fork()  # not a new program: its user may not be allowed to read our Python
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(user, user, user)
+            os.setresuid(user, user, user)
+            governor = KsmGovernor(AgentsSettings(merge_least_mb=100_000, merge_window_minutes=0.05))
+            deadline = time.monotonic() + 120
+            while not governor.says and time.monotonic() < deadline:
+                governor.look()
+                time.sleep(0.5)
+            os.write(writing, governor.says.encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as file:
+        said = file.read()
+    os.waitpid(child, 0)
+    return said
+
+
+def test_the_service_of_who_said_sudo_may_turn_it_off_and_nobody_elses(agents):
+    user, stranger = 65534, 65533
+    subprocess.run(
+        [*NEXUS, "tune", "--apply", "--yes", "--only", "ksm", "--trial", "0"],
+        env={**os.environ, "SUDO_UID": str(user)},
+        check=True,
+    )
+    until(lambda: all(merged(agent) > 0.9 * SIZE * MIB for agent in agents), "both copies are one")
+    assert "should have been turned off" in governed_by(stranger)
+    assert value("run") == "1"
+    said = governed_by(user)
+    assert "KSM was turned off at " in said
+    assert value("run") == "0"
+    assert said in nexus("tune")
 
 
 def test_killed_in_the_middle_of_a_trial_it_is_put_back_all_the_same():

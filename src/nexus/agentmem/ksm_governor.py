@@ -24,6 +24,7 @@ from nexus.core.settings import AgentsSettings
 _log = logging.getLogger(__name__)
 # Of the window: a ksmd that has nothing to look at sleeps, and may as well stay.
 _FREE = 0.0005
+_BLIND = "whether KSM pays is not known: /proc does not show the kernel's thread ksmd here"
 
 
 @dataclass(slots=True)
@@ -71,25 +72,27 @@ class KsmGovernor:
         self._ksm, self._state, self._now = Ksm(self._machine, clock), KsmState(self._machine), now
         self._window: Window | None = None
         self._of: TurnedOn | None = None
+        self._blind = False
         self._off: TurnedOff | None = None  # what could be neither done nor written down
 
     @property
     def says(self) -> str:
-        """Why it is off, or should be; empty: nothing to say."""
+        """Why it is off, or should be, or cannot be judged; empty: nothing to say."""
         off = self._off or self._state.turned_off()
-        return off.words(time.strftime("%H:%M", time.localtime(off.at))) if off else ""
+        return off.words if off else _BLIND if self._blind else ""
 
     def look(self) -> None:
         """Look once; turn it off where a window is over and it did not pay."""
         on = self._state.turned_on()
         if on is None or not self._least or self._machine.read(f"{FOLDER}/run") != "1":
-            self._window = None
+            self._window, self._blind = None, False
             if on is None:
                 self._off = None
             return
         now = self._ksm.figures()
+        self._blind = now.cpu is None
         if now.cpu is None:
-            return  # what it costs is not to be seen from here, so nothing is decided
+            return
         if self._window is None or self._of != on:
             self._window, self._of, self._off = Window(now, now.at), on, None
             return

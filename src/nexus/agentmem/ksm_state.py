@@ -14,6 +14,7 @@ import math
 import os
 import shutil
 import stat
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -26,6 +27,7 @@ from nexus.core.errors import NexusError
 
 FOLDER = "/run/nexusos"
 _LONGEST = 64 * 1024
+_FAR = 2.0**35  # seconds since 1970: beyond it no clock has a name for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,11 @@ class TurnedOff:
     least: float  # MB for each second: the threshold
     run: str  # what was written to the kernel's `run`; empty: it was not allowed, so KSM runs on
 
-    def words(self, clock: str) -> str:
-        """For people; `clock` is when it was."""
+    @property
+    def words(self) -> str:
+        """For people."""
+        known = 0 <= self.at < _FAR  # it is a stranger's word
+        clock = time.strftime("%H:%M", time.localtime(self.at)) if known else "an unknown time"
         done = f"KSM was turned off at {clock}" if self.run else f"KSM should have been turned off at {clock}"
         said = (
             f"{done}: it saved {round(self.saved / 2**20)} MB for {self.cpu:.1f} s of CPU in "

@@ -191,7 +191,7 @@ class Tune:
     def _ksm_notes(self, ksm: Ksm) -> list[str]:
         state = KsmState(self._machine)
         on, off = state.turned_on(), state.turned_off()
-        notes = [off.words(time.strftime("%H:%M", time.localtime(off.at)))] if off else []
+        notes = [off.words] if off else []
         if on and on.tried:
             notes += on.tried.splitlines()
         marked = ksm.marked()

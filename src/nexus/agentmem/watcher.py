@@ -102,11 +102,14 @@ class AgentWatcher:
             except Exception:
                 # Pausing saves memory and is nothing that anyone waits for.
                 _log.exception("looking after agents failed")
+            try:
+                self._governor.look()
+            except Exception:
+                _log.exception("looking after merging failed")
         self._registry.end_watch()
 
     def look(self) -> float:
         """One round. Returns in how many seconds the next is due."""
-        self._governor.look()  # whoever is paused or not: merging is for the whole machine
         agents = self._registry.agents()
         self._running, self._paused = len(agents), sum(1 for a in agents if self._registry.paused(a))
         other = self._registry.watch()

@@ -100,6 +100,7 @@ def test_zero_as_threshold_never_turns_it_off(tmp_path):
 def test_without_ksmds_time_nothing_is_decided(governed):
     (governed.kernel.root / "proc/36/stat").unlink()
     assert governed.live(21, 0, 20) == "1"
+    assert "whether KSM pays is not known" in governed.governor.says
 
 
 def test_turned_on_again_it_has_a_whole_window_again(governed):
@@ -196,3 +197,8 @@ def test_the_right_to_turn_it_off_is_given_and_taken_back(tmp_path):
     assert (tmp_path / "run/nexusos/ksm.json").stat().st_uid == 0
     tune.revert()
     assert run.stat().st_uid == 0
+
+
+@pytest.mark.parametrize("at", [-1.0, 1e300])
+def test_a_time_that_no_clock_has_is_no_error(at):
+    assert "an unknown time" in TurnedOff("b", 1.0, at, 0.0, 1.0, 600.0, 2.0, "0").words
