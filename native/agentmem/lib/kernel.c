@@ -61,7 +61,7 @@ static int attach(struct am_client *client, int fd, uint64_t *epoch)
     if (status == 0)
         *epoch = request.epoch;
     else if (status == AM_EINVAL && request.head.about == offsetof(struct agentmem_attach, pid))
-        am_client_fail(status, "process %d is not there or belongs to another user; give one of your own, or 0",
+        am_client_fail(status, "process %d is not there or another user's; give a process of this user, or 0 for your own",
                        client->options.pid);
     else if (status == AM_EINVAL)
         am_client_fail(status, "the %s has a control character or is empty: give it 1 to %d bytes of text",

@@ -63,7 +63,6 @@ static void durable(void)
     works(status, "durable");
     works(am_publish(client, AM_TOOL_DEF, "outlives its agent", 18, AM_NO_REFERENCE, &unit), "durable-publish");
     am_close(client);
-    options.durable = false;
     works(am_connect(&options, &client), "durable-again");
     say(am_acquire(client, &unit.id, &unit) == 0 && holds(&unit, "outlives its agent", 18), "durable-kept", " ");
     am_release(client, &unit);

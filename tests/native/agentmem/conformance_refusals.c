@@ -17,7 +17,7 @@ static void connecting(void)
                  {"connect-no-agent", "conform", "", "empty", 50, 0},
                  {"connect-endless", "conform", endless, "255", 50, 0},
                  {"connect-control", "conform", "a\nb", "control character", 50, 0},
-                 {"connect-pid", "conform", "x", "of your own, or 0", 50, -5}};
+                 {"connect-pid", "conform", "x", "or 0 for your own", 50, -5}};
     for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
         am_options_default(&options);
         options.socket = place;

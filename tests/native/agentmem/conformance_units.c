@@ -8,6 +8,21 @@ static bool same(const am_id *a, const am_id *b)
     return memcmp(a, b, sizeof *a) == 0;
 }
 
+/* A broker frees soon after the last has let go, and before it counts; the module at once. */
+static void freed(am_client *client, const am_id *id, const char *name)
+{
+    am_unit unit;
+    int status = 0;
+    for (int tries = 0; tries < 200 && status == 0; tries++) {
+        stat_of(client, "store.units");
+        if ((status = am_acquire(client, id, &unit)) != 0)
+            break;
+        am_release(client, &unit);
+        usleep(5000);
+    }
+    refuses(status, AM_ENOTFOUND, "publish it", name);
+}
+
 static void round_trip(am_client *one, am_client *two, uint64_t length)
 {
     static const char unset[] = "left as it was";
@@ -41,13 +56,7 @@ static void round_trip(am_client *one, am_client *two, uint64_t length)
     fill(bytes, length, (unsigned)length);
     say(holds(&unit, bytes, length), "held-disowned", "a reference keeps the bytes");
     am_release(one, &unit);
-    acquired = (am_unit){.number = 99};
-    /* A broker frees soon after, the module at once. */
-    int status = 0;
-    for (int tries = 0; tries < 100 && status == 0; tries++, usleep(5000))
-        if ((status = am_acquire(one, &of, &acquired)) == 0)
-            am_release(one, &acquired);
-    refuses(status, AM_ENOTFOUND, "publish it", "freed");
+    freed(one, &of, "freed");
     free(bytes);
 }
 
@@ -101,11 +110,7 @@ void conform_content(void)
     works(am_mark(one, &tool, 100), "mark");
     works(am_mark_hot(one, both, 2), "mark-hot-passes-over");
     am_close(two); /* the last of its agent: what it owned is disowned */
-    int status = 0;
-    for (int tries = 0; tries < 100 && status == 0; tries++, usleep(5000))
-        if ((status = am_acquire(one, &tool, &unit)) == 0)
-            am_release(one, &unit);
-    refuses(status, AM_ENOTFOUND, "publish it", "owner-closed");
+    freed(one, &tool, "owner-closed");
     am_close(one);
 }
 
