@@ -36,9 +36,12 @@ bool works(int status, const char *name)
 
 void fill(void *to, uint64_t length, unsigned seed)
 {
+    enum { PATTERN = 1021 }; /* no divisor of a page's size: no two pages are the same */
     uint8_t *bytes = to;
-    for (uint64_t at = 0; at < length; at++)
-        bytes[at] = (uint8_t)("abcdefgh ijklmnop\n"[(at * 7 + seed) % 18] + (at % 4093 == seed % 97));
+    for (uint64_t at = 0; at < length && at < PATTERN; at++)
+        bytes[at] = (uint8_t)("abcdefgh ijklmnop\n"[(at * 7 + seed) % 18] + (at % 97 == seed % 97));
+    for (uint64_t at = PATTERN; at < length; at += PATTERN)
+        memcpy(bytes + at, bytes, length - at < PATTERN ? length - at : PATTERN);
 }
 
 bool holds(const am_unit *unit, const void *bytes, uint64_t length)

@@ -1,6 +1,8 @@
 /* Conformance: what is refused, with which status and in which words, and the quotas. See conformance.h. */
 #include "conformance.h"
 
+#include <sys/stat.h>
+
 static void connecting(void)
 {
     char endless[AM_NAME_BYTES + 1];
@@ -36,9 +38,51 @@ static void connecting(void)
     refuses(am_connect(&options, NULL), AM_EINVAL, "a place", "connect-null");
 }
 
+/* Which backend serves where no socket is named, or NEXUS_AGENTMEM names it. */
+static void choosing(void)
+{
+    char home[] = "/tmp/conformance-XXXXXX", run[64], socket[80];
+    am_client *client = NULL;
+    am_options options;
+    am_options_default(&options);
+    if (!say(mkdtemp(home) != NULL, "choose-home", "%s", home))
+        return;
+    snprintf(run, sizeof run, "%s/run", home);
+    snprintf(socket, sizeof socket, "%s/agentmem.sock", run);
+    setenv("NEXUS_AGENTMEM", place, 1);
+    setenv("NEXUS_HOME", home, 1);
+    works(am_connect(NULL, &client), "choose-environment");
+    say(stat_of(client, "store.readers") == 1, "choose-environment-same", "the backend under test");
+    am_close(client);
+    client = NULL;
+    unsetenv("NEXUS_AGENTMEM");
+    const bool device = access("/dev/agentmem", R_OK | W_OK) == 0;
+    int status = am_connect(&options, &client);
+    char *json = NULL;
+    if (device)
+        say(status == 0 && am_stats(client, &json) == 0 && text_is(json, "backend", "kernel"), "choose-device", "%s",
+            status == 0 ? "no socket, so the module" : am_error());
+    else
+        refuses(status, AM_EBROKER, "start nexus-agentmemd", "choose-none");
+    free(json);
+    am_close(client);
+    options.durable = true;
+    refuses(am_connect(&options, &client), AM_EBROKER, "start nexus-agentmemd", "choose-durable");
+    options.durable = false;
+    FILE *left = mkdir(run, 0700) == 0 ? fopen(socket, "w") : NULL;
+    refuses(am_connect(&options, &client), AM_EBROKER, "start nexus-agentmemd", "choose-broker-away");
+    if (say(left != NULL, "choose-left", "%s", socket))
+        fclose(left);
+    unlink(socket);
+    rmdir(run);
+    rmdir(home);
+    unsetenv("NEXUS_HOME");
+}
+
 void conform_refusals(void)
 {
     connecting();
+    choosing();
     am_client *client = client_of("conform", "one");
     am_unit unit = {.number = 77};
     am_id id = {{1, 2, 3}}, known;

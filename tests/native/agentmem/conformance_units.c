@@ -1,7 +1,7 @@
 /* Conformance: content comes back as it went in, is held once, and belongs to whom it should. See conformance.h. */
 #include "conformance.h"
 
-#define LARGE (5u << 20)
+#define LARGE (3u << 20)
 
 static bool same(const am_id *a, const am_id *b)
 {
