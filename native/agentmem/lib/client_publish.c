@@ -18,6 +18,8 @@ int am_client_key(const struct am_client *client, bool private_space, uint8_t ke
     if (atomic_load(&own->forked))
         return am_client_fail(AM_EFORKED,
                               "this client was made in the parent of a fork; connect again in the child");
+    if (client->kernel != NULL)
+        return am_kernel_lacks("keys for its clients to name units with");
     pthread_mutex_lock(&own->local);
     const struct am_welcome *welcome = &own->views->welcome;
     memcpy(key, private_space ? welcome->space_key : welcome->realm_key, 32);
