@@ -30,7 +30,7 @@
  * Backends. A broker serves a client, or the kernel module behind /dev/agentmem where that is named as the socket, or
  * where no socket is named, none lies at its usual place and the device can be opened. A broker that is there wins: it
  * also keeps ropes, heads, conversations, shared private units, durable agents and the inventory; of the module these
- * calls are AM_EUNSUPPORTED. With the module every acquire and release is two system calls, am_buffer_publish copies,
+ * calls are AM_EUNSUPPORTED. With the module an acquire and a release are two system calls each, am_buffer_publish copies,
  * and nothing outlives the machine's power.
  *
  * Errors. Every function that can fail returns 0 or one of enum am_status (negative); am_error tells what
