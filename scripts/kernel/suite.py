@@ -37,6 +37,7 @@ SELF_CHECKING = "slub_debug=FZPU"  # red zones, poison, owners: what a kernel of
 PARAMETERS = f"/sys/module/{MODULE}/parameters"
 QUOTA = f"echo 64 >{PARAMETERS}/agent_units && echo 16777216 >{PARAMETERS}/agent_bytes"
 NO_QUOTA = f"echo 65536 >{PARAMETERS}/agent_units; echo 0 >{PARAMETERS}/agent_bytes"
+LIBRARY_STEP = f"{QUOTA} && {LIBRARY} /dev/agentmem; s=$?; {NO_QUOTA}; exit $s"
 # Interrupts that come while a slow kernel sets the IO-APIC up are its death.
 SLOW = "kmemleak=on noapic"
 
@@ -107,12 +108,12 @@ class Suite:
             problems.insert(0, f"not done after {limit_s:.0f} s")
         return Outcome(boot, report, problems)
 
-    def plain(self, limit_s: float = 100) -> Outcome:
+    def plain(self, limit_s: float = 150) -> Outcome:
         """As people have it: figures, conformance, unloading under use."""
         steps = [
             Step("figures", "figures /tests/text", 40 * self._patience),
             Step("conformance", "conformance", 40 * self._patience),
-            Step("library", f"{QUOTA} && library /dev/agentmem; s=$?; {NO_QUOTA}; exit $s", 40 * self._patience),
+            Step("library", LIBRARY_STEP, 60 * self._patience),
             Step("unload", f"unload /modules/{MODULE}.ko 60", 40 * self._patience),
         ]
         return self.run(steps, limit_s=limit_s, append="" if self.kernel.modules else SLOW)

@@ -1,5 +1,5 @@
-"""Where the broker of this user listens, or the device of the kernel module where that stands in for it. Knows names
-only; whether one answers is seen by connecting."""
+"""Where the broker of this user listens, or the kernel module's device where that stands in for it. Knows
+names only; whether one answers is seen by connecting."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ DEVICE = Path("/dev/agentmem")
 
 
 def find_socket(env: Mapping[str, str] = os.environ, *, device: Path | None = DEVICE) -> Path:
-    """NEXUS_AGENTMEM where set, else run/agentmem.sock in NEXUS_HOME; where nothing lies there and the kernel module's
-    device may be opened, that `device` (None: never). Raises `ConfigError`."""
+    """NEXUS_AGENTMEM where set, else run/agentmem.sock in NEXUS_HOME; where nothing lies there and the kernel
+    module's `device` may be opened, that (None: never). Raises `ConfigError`."""
     named = env.get("NEXUS_AGENTMEM", "")
     path = Path(named).expanduser() if named else Home.from_env(env).run / NAME
     if len(os.fsencode(path)) > LONGEST:

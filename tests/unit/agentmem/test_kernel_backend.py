@@ -1,5 +1,5 @@
-"""The kernel module in place of a broker, as far as a machine without it shows: who is chosen, and what is said. What
-the module does, tests/native/agentmem/conformance.c shows in a guest (`make test-kernel`)."""
+"""The kernel module in place of a broker, as far as a machine without it shows: who is chosen, and what is
+said. What the module does, tests/native/agentmem/conformance.c shows in a guest (`make test-kernel`)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def test_a_name_wins_over_the_device(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(DEVICE.exists(), reason="the module is loaded on this machine")
 def test_without_the_module_the_words_say_what_to_do() -> None:
-    with pytest.raises(BrokerGoneError, match=r"no module answers at /dev/agentmem .*; load it .* nexus-agentmemd"):
+    with pytest.raises(
+        BrokerGoneError, match="no module answers at /dev/agentmem .*; load it .* nexus-agentmemd"
+    ):
         Store.connect(DEVICE)
 
 
@@ -46,7 +48,7 @@ def test_another_device_is_not_taken_for_the_module() -> None:
 
 
 def test_nothing_durable_is_given_to_the_module() -> None:
-    with pytest.raises(UnsupportedError, match="durable agents, that needs the broker: start nexus-agentmemd"):
+    with pytest.raises(UnsupportedError, match="durable agents, that needs the broker: start"):
         Store.connect(DEVICE, durable=True)
     assert BY_STATUS[-16] is UnsupportedError
 
