@@ -156,9 +156,9 @@ static int find_socket(char *path, size_t room)
     return copy_name(path, room, found, "socket's path");
 }
 
-/* Whether the module is to serve: where its device is named, and where nothing is named, nothing lies at the socket's
- * place and the device can be opened. A socket that is there wins although nobody may answer: what its agents keep is
- * not in the module. */
+/* Whether the module is to serve: where its device is named, and where nothing is named, nothing lies at the
+ * socket's place and the device can be opened. A socket that is there wins although nobody may answer: what its
+ * agents keep is not in the module. */
 static bool wants_kernel(struct am_client *client)
 {
     const char *named = getenv("NEXUS_AGENTMEM");

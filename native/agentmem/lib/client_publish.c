@@ -54,7 +54,8 @@ int am_identify(const am_client *client, int type, const void *data, uint64_t le
     if (status == 0 && id == NULL)
         status = am_client_fail(AM_EINVAL, "am_identify needs a place for the id");
     if (status == 0 && client->kernel != NULL)
-        return am_kernel_identify((struct am_client *)(uintptr_t)client, type, data, length, private_space, id);
+        return am_kernel_identify((struct am_client *)(uintptr_t)client, type, data, length, private_space,
+                                  id);
     if (status == 0)
         status = am_client_key(client, private_space, key);
     if (status == 0)

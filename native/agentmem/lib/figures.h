@@ -1,8 +1,9 @@
 /* What is counted of units, agents and realms, and its shape as JSON (docs/formats/agentmem-stats.md).
  *
- * One noun: figures. They come from the broker's store or from the kernel module; here they are only named and
- * written down, so that a key means the same thing whoever counted. Bytes are logical (what owners see, each
- * owner counted, and each rope that holds a piece), unique (each unit once, ropes too), stored (what it takes). */
+ * One noun: figures. They come from the broker's store or from the kernel module; here they are only named
+ * and written down, so that a key means the same thing whoever counted. Bytes are logical (what owners see,
+ * each owner counted, and each rope that holds a piece), unique (each unit once, ropes too), stored (what it
+ * takes). */
 #ifndef AM_FIGURES_H
 #define AM_FIGURES_H
 

@@ -1,8 +1,8 @@
 /* A client of the kernel module, and its life: found, opened, attached, opened again, closed.
  *
- * Does not know units. Invariants: a failed connect or reconnect leaves no descriptor; while am_reconnect changes
- * files no call is under way; the old file is closed after the new one is attached, so that the agent does not end
- * between the two.
+ * Does not know units. Invariants: a failed connect or reconnect leaves no descriptor; while am_reconnect
+ * changes files no call is under way; the old file is closed after the new one is attached, so that the agent
+ * does not end between the two.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,15 +21,17 @@ bool am_kernel_is_device(const char *path)
 bool am_kernel_offered(void)
 {
     struct stat is;
-    return stat(AGENTMEM_DEVICE, &is) == 0 && S_ISCHR(is.st_mode) && access(AGENTMEM_DEVICE, R_OK | W_OK) == 0;
+    return stat(AGENTMEM_DEVICE, &is) == 0 && S_ISCHR(is.st_mode)
+           && access(AGENTMEM_DEVICE, R_OK | W_OK) == 0;
 }
 
 int am_kernel_lacks(const char *what)
 {
-    return am_client_fail(AM_EUNSUPPORTED,
-                          "the kernel module has no %s, that needs the broker: start nexus-agentmemd and name its "
-                          "socket (NEXUS_AGENTMEM)",
-                          what);
+    return am_client_fail(
+        AM_EUNSUPPORTED,
+        "the kernel module has no %s, that needs the broker: start nexus-agentmemd and name its "
+        "socket (NEXUS_AGENTMEM)",
+        what);
 }
 
 static int open_device(const struct am_client *client)
@@ -44,12 +46,14 @@ static int open_device(const struct am_client *client)
                               "nexus-agentmemd",
                               client->socket);
     if (error == EMFILE || error == ENFILE)
-        return am_client_fail(AM_EFILES, "no file descriptor is left to open %s; close some or raise the limit "
-                                         "(ulimit -n)",
+        return am_client_fail(AM_EFILES,
+                              "no file descriptor is left to open %s; close some or raise the limit "
+                              "(ulimit -n)",
                               client->socket);
-    return am_client_fail(error == ENOMEM ? AM_ENOMEM : AM_EBROKER,
-                          "no module answers at %s (%s); load it (insmod agentmem.ko), or start nexus-agentmemd",
-                          client->socket, strerror(error));
+    return am_client_fail(
+        error == ENOMEM ? AM_ENOMEM : AM_EBROKER,
+        "no module answers at %s (%s); load it (insmod agentmem.ko), or start nexus-agentmemd",
+        client->socket, strerror(error));
 }
 
 static int attach(struct am_client *client, int fd, uint64_t *epoch)
@@ -61,8 +65,10 @@ static int attach(struct am_client *client, int fd, uint64_t *epoch)
     if (status == 0)
         *epoch = request.epoch;
     else if (status == AM_EINVAL && request.head.about == offsetof(struct agentmem_attach, pid))
-        am_client_fail(status, "process %d is not there or another user's; give a process of this user, or 0 for your own",
-                       client->options.pid);
+        am_client_fail(
+            status,
+            "process %d is not there or another user's; give a process of this user, or 0 for your own",
+            client->options.pid);
     else if (status == AM_EINVAL)
         am_client_fail(status, "the %s has a control character or is empty: give it 1 to %d bytes of text",
                        request.head.about == offsetof(struct agentmem_attach, realm) ? "realm's name"

@@ -1,7 +1,7 @@
 /* What a client of the module says and asks about agents, and the module's figures as the broker's JSON.
  *
- * The keys are figures.c's, the same as the broker's. Does not know units. Invariant: a figure that the module does
- * not count is 0 (docs/formats/agentmem-stats.md names them); none is made up.
+ * The keys are figures.c's, the same as the broker's. Does not know units. Invariant: a figure that the
+ * module does not count is 0 (docs/formats/agentmem-stats.md names them); none is made up.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +9,8 @@
 #include "figures.h"
 #include "kernel.h"
 
-static int about_agent(struct am_client *client, unsigned long call, const char *agent, struct agentmem_state *request,
-                       const char *what)
+static int about_agent(struct am_client *client, unsigned long call, const char *agent,
+                       struct agentmem_state *request, const char *what)
 {
     if (agent != NULL)
         strcpy(request->agent, agent); /* it was measured by the caller */

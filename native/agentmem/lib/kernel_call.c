@@ -1,7 +1,8 @@
 /* One request to the module: its head, and its refusal in words.
  *
- * Follows agentmem_ioctl.h. Does not know what a request means, but for the words that a status has whatever was
- * asked. Invariant: whoever holds `file` for reading uses the descriptor that is in client->fd all the while.
+ * Follows agentmem_ioctl.h. Does not know what a request means, but for the words that a status has whatever
+ * was asked. Invariant: whoever holds `file` for reading uses the descriptor that is in client->fd all the
+ * while.
  */
 #include <errno.h>
 #include <sys/ioctl.h>
@@ -14,7 +15,8 @@ int am_kernel_enter(struct am_client *client)
         pthread_rwlock_rdlock(&client->kernel->file);
         return 0;
     }
-    return am_client_fail(AM_EFORKED, "this client was made in the parent of a fork; connect again in the child");
+    return am_client_fail(AM_EFORKED,
+                          "this client was made in the parent of a fork; connect again in the child");
 }
 
 void am_kernel_leave(struct am_client *client)
@@ -43,22 +45,27 @@ static int refused(int status, const char *what)
     case AM_ENOTFOUND:
         return am_client_fail(status, "cannot %s: no unit of this id in this realm; publish it", what);
     case AM_EQUOTA:
-        return am_client_fail(status,
-                              "cannot %s: the agent's quota of bytes, units or references, or all that may be "
-                              "stored, is used up; disown or release some, or raise agent_bytes, agent_units or "
-                              "total_bytes in /sys/module/agentmem/parameters",
-                              what);
+        return am_client_fail(
+            status,
+            "cannot %s: the agent's quota of bytes, units or references, or all that may be "
+            "stored, is used up; disown or release some, or raise agent_bytes, agent_units or "
+            "total_bytes in /sys/module/agentmem/parameters",
+            what);
     case AM_ENOMEM:
-        return am_client_fail(status, "cannot %s: the kernel has no memory and nothing more can be compressed", what);
+        return am_client_fail(status,
+                              "cannot %s: the kernel has no memory and nothing more can be compressed", what);
     case AM_ECORRUPT:
         return am_client_fail(status, "cannot %s: the unit's stored bytes are broken; it is lost", what);
     case AM_EACCESS:
-        return am_client_fail(status, "cannot %s: the agent was killed; close its clients and connect again", what);
+        return am_client_fail(status, "cannot %s: the agent was killed; close its clients and connect again",
+                              what);
     case AM_EPROTOCOL:
-        return am_client_fail(status, "cannot %s: %s speaks another version than this library; install the same of both",
-                              what, AGENTMEM_DEVICE);
+        return am_client_fail(
+            status, "cannot %s: %s speaks another version than this library; install the same of both", what,
+            AGENTMEM_DEVICE);
     case AM_EBUSY:
-        return am_client_fail(status, "cannot %s: the module has all that it takes; end some agents or try again", what);
+        return am_client_fail(
+            status, "cannot %s: the module has all that it takes; end some agents or try again", what);
     default:
         return am_client_fail(status, "cannot %s: the module says %s", what, am_status_name(status));
     }

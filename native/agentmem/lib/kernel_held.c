@@ -1,8 +1,9 @@
 /* Units in somebody's hands: the module's reference and the mapping of each.
  *
- * Knows the two calls that take and give a reference, nothing of content. Invariants: a place is free or belongs to
- * exactly one am_unit; its mapping lives from am_held_take to am_held_give, at one address, whatever file it is of;
- * mappings are the process's own: a child of a fork has none (the module sees to it) and unmaps none.
+ * Knows the two calls that take and give a reference, nothing of content. Invariants: a place is free or
+ * belongs to exactly one am_unit; its mapping lives from am_held_take to am_held_give, at one address,
+ * whatever file it is of; mappings are the process's own: a child of a fork has none (the module sees to it)
+ * and unmaps none.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -67,8 +68,9 @@ int am_held_take(struct am_client *client, const struct agentmem_placed *placed,
     if (place == 0) {
         munmap(at, (size_t)placed->length);
         release(client->fd, placed->reference);
-        return am_client_fail(AM_EQUOTA, "all %u references of this client are held, or there is no memory for one "
-                                         "more; release some",
+        return am_client_fail(AM_EQUOTA,
+                              "all %u references of this client are held, or there is no memory for one "
+                              "more; release some",
                               AM_REFERENCES - 1);
     }
     unit->reference = place;
@@ -106,7 +108,8 @@ int am_held_move(struct am_client *client, int to)
         held->reference = 0; /* the one there was goes with its file */
         if (am_kernel_call(to, AGENTMEM_ACQUIRE, &request, sizeof request, "take a reference again") != 0)
             continue; /* not there: what is mapped stays readable */
-        /* A mapping keeps the file it is of, and with it the client before: the same bytes of the new one stand in. */
+        /* A mapping keeps the file it is of, and with it the client before: the same bytes of the new one
+         * stand in. */
         if (map(to, held->at, held->length, request.placed.offset) != NULL)
             held->reference = request.placed.reference;
         else

@@ -1,8 +1,8 @@
-/* What a client of the module does with units: publish, acquire, own. Each is one call; content is copied by the
- * kernel, which computes the id itself.
+/* What a client of the module does with units: publish, acquire, own. Each is one call; content is copied by
+ * the kernel, which computes the id itself.
  *
- * Invariant: on an error nothing is held, and what a publish owned already stays owned, as agentmem.h has it for
- * content that was there before.
+ * Invariant: on an error nothing is held, and what a publish owned already stays owned, as agentmem.h has it
+ * for content that was there before.
  */
 #include <stdio.h>
 
@@ -29,8 +29,8 @@ static int hold(struct am_client *client, const struct agentmem_placed *placed, 
     return status;
 }
 
-int am_kernel_identify(struct am_client *client, int type, const void *data, uint64_t length, bool private_space,
-                       am_id *id)
+int am_kernel_identify(struct am_client *client, int type, const void *data, uint64_t length,
+                       bool private_space, am_id *id)
 {
     struct agentmem_identify request = {.data = (uintptr_t)data,
                                         .length = length,
@@ -74,24 +74,23 @@ static int refused(int status, const struct agentmem_publish *request, uint32_t 
     if (status == AM_EINVAL && request->head.about == offsetof(struct agentmem_publish, data))
         return am_client_fail(status, "the %llu bytes to publish cannot be read", length);
     if (status == AM_EINVAL)
-        return am_client_fail(status, "flags 0x%x of a publish: there are AM_PRIVATE, AM_SHARED, AM_NO_REFERENCE",
+        return am_client_fail(status,
+                              "flags 0x%x of a publish: there are AM_PRIVATE, AM_SHARED, AM_NO_REFERENCE",
                               request->flags);
     if (status == AM_EQUOTA && request->head.about == 0)
-        return am_client_fail(status,
-                              "the agent owns as much as it may, or this client holds all its %u references; disown "
-                              "or release some",
-                              references);
+        return am_client_fail(
+            status,
+            "the agent owns as much as it may, or this client holds all its %u references; disown "
+            "or release some",
+            references);
     return status;
 }
 
 int am_kernel_publish(struct am_client *client, int type, const void *data, uint64_t length, uint32_t flags,
                       am_unit *unit)
 {
-    struct agentmem_publish request = {.data = (uintptr_t)data,
-                                       .length = length,
-                                       .type = (uint32_t)type,
-                                       .form = AM_RAW,
-                                       .flags = flags};
+    struct agentmem_publish request = {
+        .data = (uintptr_t)data, .length = length, .type = (uint32_t)type, .form = AM_RAW, .flags = flags};
     char what[64];
     snprintf(what, sizeof what, "publish %llu bytes", (unsigned long long)length);
     int status = am_kernel_enter(client);

@@ -144,7 +144,7 @@ class FilesError(AgentMemError):
 
 
 class UnsupportedError(AgentMemError):
-    """The kernel module serves this store, and only the broker has that: ropes, heads, conversations, sharing."""
+    """The kernel module serves this store, and only the broker has that: ropes, heads and more."""
 
     code = "agentmem_unsupported"
     exit_status = 2

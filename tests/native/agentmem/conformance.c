@@ -2,8 +2,8 @@
  *
  *   conformance PLACE [PART]   PLACE: a broker's socket, or /dev/agentmem
  *
- * Of the broker conformance.sh runs it, under the sanitizers of the build; of the module scripts/kernel/suite.py does,
- * in a guest. Both set a quota for an agent first. */
+ * Of the broker conformance.sh runs it, under the sanitizers of the build; of the module
+ * scripts/kernel/suite.py does, in a guest. Both set a quota for an agent first. */
 #include "conformance.h"
 
 struct offers offers;
@@ -57,7 +57,8 @@ static bool look_at_offers(void)
     if (client == NULL || !works(am_stats(client, &json), "stats"))
         return false;
     const bool broker = text_is(json, "backend", "broker"), kernel = text_is(json, "backend", "kernel");
-    offers = (struct offers){.names = broker, .inventory = broker, .empty_units = broker, .tells_apart = broker};
+    offers =
+        (struct offers){.names = broker, .inventory = broker, .empty_units = broker, .tells_apart = broker};
     const bool known = say(broker != kernel, "backend", "%s at %s", broker ? "broker" : "kernel", place);
     free(json);
     am_close(client);
@@ -91,8 +92,8 @@ int main(int count, char **arguments)
         if (count == 2 || strcmp(arguments[2], parts[n].name) == 0)
             parts[n].run();
     am_client *client = client_of("conform", "looker");
-    say(client != NULL && left_nothing(client), "nothing-left", "%.0f units, %.0f clients", stat_of(client, "store.units"),
-        stat_of(client, "store.readers"));
+    say(client != NULL && left_nothing(client), "nothing-left", "%.0f units, %.0f clients",
+        stat_of(client, "store.units"), stat_of(client, "store.readers"));
     am_close(client);
     return said();
 }

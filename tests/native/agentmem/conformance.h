@@ -1,8 +1,9 @@
-/* Conformance: libagentmem does what agentmem.h says, whoever serves it, broker or kernel module. The parts of the
- * suite, and what they share.
+/* Conformance: libagentmem does what agentmem.h says, whoever serves it, broker or kernel module. The parts
+ * of the suite, and what they share.
  *
- * Invariant: a test says one line for each thing it has looked at (say.h) and leaves no unit, agent or reference
- * behind; where the backends may differ, `offers` says so, and nothing else asks which one it is. */
+ * Invariant: a test says one line for each thing it has looked at (say.h) and leaves no unit, agent or
+ * reference behind; where the backends may differ, `offers` says so, and nothing else asks which one it is.
+ */
 #ifndef CONFORMANCE_H
 #define CONFORMANCE_H
 
@@ -18,7 +19,8 @@ struct offers {
     bool names;       /* ropes, heads, conversations, sharing, durable agents */
     bool inventory;   /* what an agent owns can be listed */
     bool empty_units; /* a unit may have no bytes */
-    bool tells_apart; /* another agent's private unit is AM_EACCESS; else AM_ENOTFOUND, as if it were not there */
+    bool tells_apart; /* another agent's private unit is AM_EACCESS; else AM_ENOTFOUND, as if it were not
+                         there */
 };
 extern struct offers offers;
 extern const char *place; /* of the socket or the device */

@@ -23,7 +23,8 @@ static void states(am_client *client, am_client *other)
     say(am_agents(other, &json) == 0 && strstr(json, "\"state\":\"paused\"") != NULL, "paused-told", " ");
     free(json);
     works(am_agent_state(other, "talker", AM_ACTIVE), "resume-by-name");
-    say(am_acquire(client, &talk.id, &again) == 0 && holds(&again, bytes, TALK), "restored", "as it was; %s", am_error());
+    say(am_acquire(client, &talk.id, &again) == 0 && holds(&again, bytes, TALK), "restored", "as it was; %s",
+        am_error());
     say(stat_of(other, "store.restores_warm") >= 1, "restore-counted", " ");
     works(am_agent_state(client, NULL, AM_PAUSED), "pause-holding");
     say(holds(&again, bytes, TALK), "pause-held", "what is held stays readable");
@@ -35,7 +36,8 @@ static void states(am_client *client, am_client *other)
     works(am_agent_importance(client, NULL, 70), "importance");
     say(agent_figure(other, "talker", "importance") == 70, "importance-own", " ");
     works(am_agent_forget(client, NULL), "forget");
-    say(agent_figure(other, "talker", "units") == 0, "forgotten", "%.0f units", agent_figure(other, "talker", "units"));
+    say(agent_figure(other, "talker", "units") == 0, "forgotten", "%.0f units",
+        agent_figure(other, "talker", "units"));
 }
 
 static void again(am_client *client, am_client *other)
@@ -48,12 +50,13 @@ static void again(am_client *client, am_client *other)
     const uint8_t *was = held.data;
     for (int n = 0; n < 3; n++)
         works(am_reconnect(client), "reconnect");
-    say(held.data == was && holds(&held, "stays where it is", 17) && holds(&large, bytes, 2u << 20), "reconnect-held",
-        "readable at the same address");
+    say(held.data == was && holds(&held, "stays where it is", 17) && holds(&large, bytes, 2u << 20),
+        "reconnect-held", "readable at the same address");
     say(agent_figure(other, "talker", "references") == 2 && agent_figure(other, "talker", "connections") == 1,
         "reconnect-references", "%.0f of %.0f connections", agent_figure(other, "talker", "references"),
         agent_figure(other, "talker", "connections"));
-    say(am_acquire(client, &held.id, &taken) == 0 && holds(&taken, "stays where it is", 17), "reconnect-acquire", " ");
+    say(am_acquire(client, &held.id, &taken) == 0 && holds(&taken, "stays where it is", 17),
+        "reconnect-acquire", " ");
     am_release(client, &taken);
     am_release(client, &held);
     am_release(client, &large);
@@ -62,7 +65,8 @@ static void again(am_client *client, am_client *other)
     free(bytes);
 }
 
-/* In the child: every call says AM_EFORKED, and nothing of the parent's is mapped. 0, or the step that went wrong. */
+/* In the child: every call says AM_EFORKED, and nothing of the parent's is mapped. 0, or the step that went
+ * wrong. */
 static int forked(am_client *client, am_unit *unit)
 {
     am_unit got;
@@ -70,11 +74,14 @@ static int forked(am_client *client, am_unit *unit)
     char *json;
     unsigned char there;
     const uint8_t *was = unit->data;
-    if (am_acquire(client, &unit->id, &got) != AM_EFORKED || strstr(am_error(), "connect again in the child") == NULL)
+    if (am_acquire(client, &unit->id, &got) != AM_EFORKED
+        || strstr(am_error(), "connect again in the child") == NULL)
         return 1;
-    if (am_publish(client, AM_TOOL_DEF, "x", 1, 0, &got) != AM_EFORKED || am_own(client, &unit->id) != AM_EFORKED
-        || am_identify(client, AM_TOOL_DEF, "x", 1, false, &id) != AM_EFORKED || am_stats(client, &json) != AM_EFORKED
-        || am_agent_state(client, NULL, AM_IDLE) != AM_EFORKED || am_reconnect(client) != AM_EFORKED)
+    if (am_publish(client, AM_TOOL_DEF, "x", 1, 0, &got) != AM_EFORKED
+        || am_own(client, &unit->id) != AM_EFORKED
+        || am_identify(client, AM_TOOL_DEF, "x", 1, false, &id) != AM_EFORKED
+        || am_stats(client, &json) != AM_EFORKED || am_agent_state(client, NULL, AM_IDLE) != AM_EFORKED
+        || am_reconnect(client) != AM_EFORKED)
         return 2;
     am_release(client, unit);
     if (mincore((void *)((uintptr_t)was & ~4095ul), 1, &there) == 0)
@@ -128,7 +135,8 @@ void conform_deaths(void)
         am_client *mine = client_of("conform", "victim");
         fill(bytes, TALK, 8);
         const bool good = mine != NULL && am_publish(mine, AM_TOOL_RESULT, bytes, TALK, 0, &unit) == 0
-                          && am_publish(mine, AM_CONVERSATION, bytes, TALK, 0, &talk) == 0 && unit.data[9] == bytes[9];
+                          && am_publish(mine, AM_CONVERSATION, bytes, TALK, 0, &talk) == 0
+                          && unit.data[9] == bytes[9];
         if (write(ready[1], good ? "y" : "n", 1) != 1)
             _exit(1);
         for (;;)

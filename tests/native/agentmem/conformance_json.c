@@ -1,5 +1,5 @@
-/* A look into the JSON of STATS and AGENTS: one value by its path. Knows no figures. It reads what the library has
- * written, not what a stranger has. See conformance.h. */
+/* A look into the JSON of STATS and AGENTS: one value by its path. Knows no figures. It reads what the
+ * library has written, not what a stranger has. See conformance.h. */
 #include "conformance.h"
 
 static const char *blank(const char *at)

@@ -60,8 +60,8 @@ static void choosing(void)
     int status = am_connect(&options, &client);
     char *json = NULL;
     if (device)
-        say(status == 0 && am_stats(client, &json) == 0 && text_is(json, "backend", "kernel"), "choose-device", "%s",
-            status == 0 ? "no socket, so the module" : am_error());
+        say(status == 0 && am_stats(client, &json) == 0 && text_is(json, "backend", "kernel"),
+            "choose-device", "%s", status == 0 ? "no socket, so the module" : am_error());
     else
         refuses(status, AM_EBROKER, "start nexus-agentmemd", "choose-none");
     free(json);
@@ -89,9 +89,10 @@ void conform_refusals(void)
     am_buffer buffer = {0};
     refuses(am_publish(client, 0, "text", 4, 0, &unit), AM_ETYPE, "types go from", "type-0");
     refuses(am_publish(client, 6, "text", 4, 0, &unit), AM_ETYPE, "types go from", "type-6");
-    refuses(am_publish(client, AM_TOOL_DEF, "text", AM_LARGEST_UNIT + 1, 0, &unit), AM_ESIZE, "more than a unit",
-            "too-large");
-    refuses(am_buffer_create(client, AM_LARGEST_UNIT + 1, &buffer), AM_ESIZE, "more than a unit", "buffer-too-large");
+    refuses(am_publish(client, AM_TOOL_DEF, "text", AM_LARGEST_UNIT + 1, 0, &unit), AM_ESIZE,
+            "more than a unit", "too-large");
+    refuses(am_buffer_create(client, AM_LARGEST_UNIT + 1, &buffer), AM_ESIZE, "more than a unit",
+            "buffer-too-large");
     refuses(am_publish(client, AM_TOOL_DEF, NULL, 4, 0, &unit), AM_EINVAL, "NULL", "data-null");
     refuses(am_publish(client, AM_TOOL_DEF, "text", 4, AM_PRIVATE | AM_SHARED, &unit), AM_EINVAL, "either",
             "both-spaces");
@@ -138,7 +139,8 @@ void conform_quotas(void)
     am_client *client = client_of("conform", "hoarder");
     const double units = stat_of(client, "limits.agent_units"), bytes = stat_of(client, "limits.agent_bytes");
     am_unit unit;
-    if (!say(units > 1 && units <= 1000 && bytes > 1e6 && bytes <= 1e8, "quotas", "%.0f units, %.0f bytes", units, bytes))
+    if (!say(units > 1 && units <= 1000 && bytes > 1e6 && bytes <= 1e8, "quotas", "%.0f units, %.0f bytes",
+             units, bytes))
         return;
     int status = 0;
     unsigned kept = 0;

@@ -1,4 +1,5 @@
-/* Conformance: one client in the hands of many threads, while it is connected again and again. See conformance.h. */
+/* Conformance: one client in the hands of many threads, while it is connected again and again. See
+ * conformance.h. */
 #include "conformance.h"
 
 #include <pthread.h>
@@ -74,8 +75,10 @@ void conform_threads(void)
             wrongly("reconnect");
     for (unsigned n = 0; n < started; n++)
         pthread_join(threads[n], NULL);
-    say(atomic_load(&wrong) == 0 && atomic_load(&done) == THREADS, "threads", "%u threads, %u references, %u reconnects, "
-        "%u wrong", atomic_load(&done), atomic_load(&acquired), again, atomic_load(&wrong));
+    say(atomic_load(&wrong) == 0 && atomic_load(&done) == THREADS, "threads",
+        "%u threads, %u references, %u reconnects, "
+        "%u wrong",
+        atomic_load(&done), atomic_load(&acquired), again, atomic_load(&wrong));
     say(agent_figure(client, "threads", "references") == 0, "threads-released", "%.0f references left",
         agent_figure(client, "threads", "references"));
     works(am_agent_forget(client, NULL), "threads-forget");

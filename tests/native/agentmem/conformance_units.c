@@ -1,4 +1,5 @@
-/* Conformance: content comes back as it went in, is held once, and belongs to whom it should. See conformance.h. */
+/* Conformance: content comes back as it went in, is held once, and belongs to whom it should. See
+ * conformance.h. */
 #include "conformance.h"
 
 #define LARGE (3u << 20)
@@ -38,8 +39,8 @@ static void round_trip(am_client *one, am_client *two, uint64_t length)
             "published", "%llu bytes, number %u", (unsigned long long)unit.length, unit.number);
     say(am_identify(two, AM_TOOL_RESULT, bytes, length, false, &id) == 0 && same(&id, &unit.id), "identify",
         "the same id for another agent of the realm");
-    say(am_publish(two, AM_TOOL_RESULT, bytes, length, 0, &again) == 0 && again.existed && same(&again.id, &unit.id)
-            && again.number == unit.number && holds(&again, bytes, length),
+    say(am_publish(two, AM_TOOL_RESULT, bytes, length, 0, &again) == 0 && again.existed
+            && same(&again.id, &unit.id) && again.number == unit.number && holds(&again, bytes, length),
         "found", "one unit for two clients");
     memset(bytes, 0, length < sizeof unset ? length : sizeof unset);
     say(am_acquire(two, &unit.id, &acquired) == 0 && acquired.reference != again.reference
@@ -69,7 +70,8 @@ static void by_buffer(am_client *one)
     if (!works(am_buffer_create(one, LARGE, &buffer), "buffer"))
         return;
     memcpy(buffer.data, bytes, LARGE);
-    say(am_buffer_publish(one, AM_KV_PAGE, &buffer, 0, &unit) == 0 && holds(&unit, bytes, LARGE) && buffer.data == NULL,
+    say(am_buffer_publish(one, AM_KV_PAGE, &buffer, 0, &unit) == 0 && holds(&unit, bytes, LARGE)
+            && buffer.data == NULL,
         "buffer-publish", "%s", am_error());
     say(am_publish(one, AM_KV_PAGE, bytes, LARGE, AM_NO_REFERENCE, &found) == 0 && found.existed
             && found.reference == 0 && found.data == NULL && same(&found.id, &unit.id),
@@ -100,7 +102,8 @@ void conform_content(void)
     say(!same(&tool, &result) && !same(&tool, &own), "ids-differ", "by type and by space");
     am_unit unit;
     works(am_publish(one, AM_TOOL_DEF, "text", 4, AM_NO_REFERENCE, &unit), "no-reference");
-    say(same(&unit.id, &tool) && unit.reference == 0 && unit.data == NULL, "no-reference-unit", "owned, not held");
+    say(same(&unit.id, &tool) && unit.reference == 0 && unit.data == NULL, "no-reference-unit",
+        "owned, not held");
     works(am_own(two, &tool), "own");
     works(am_own(two, &tool), "own-twice");
     works(am_disown(one, &tool), "disown-one");
@@ -131,18 +134,20 @@ void conform_spaces(void)
         "conversation-apart", "another agent's same words are another unit");
     works(am_publish(one, AM_TOOL_DEF, "a private tool", 14, AM_PRIVATE, &mine), "private");
     refuses(am_acquire(two, &mine.id, &unit), hidden, said_so, "private-hidden");
-    say(am_identify(one, AM_TOOL_DEF, "a private tool", 14, true, &id) == 0 && same(&id, &mine.id), "private-id", " ");
+    say(am_identify(one, AM_TOOL_DEF, "a private tool", 14, true, &id) == 0 && same(&id, &mine.id),
+        "private-id", " ");
     am_release(one, &mine);
     works(am_disown(one, &id), "private-disown");
     am_release(two, &other);
     works(am_publish(one, AM_CONVERSATION, "for all", 7, AM_SHARED | AM_NO_REFERENCE, &mine), "shared");
-    say(am_acquire(two, &mine.id, &unit) == 0 && holds(&unit, "for all", 7), "shared-found", "%s", am_error());
+    say(am_acquire(two, &mine.id, &unit) == 0 && holds(&unit, "for all", 7), "shared-found", "%s",
+        am_error());
     am_release(two, &unit);
     refuses(am_acquire(elsewhere, &mine.id, &unit), AM_ENOTFOUND, "publish it", "realm-apart");
-    say(am_identify(elsewhere, AM_CONVERSATION, "for all", 7, false, &id) == 0 && !same(&id, &mine.id), "realm-id",
-        "the same bytes have another id there");
-    say(am_publish(elsewhere, AM_CONVERSATION, "for all", 7, AM_SHARED, &unit) == 0 && !unit.existed, "realm-blind",
-        "nor is it told that they are known here");
+    say(am_identify(elsewhere, AM_CONVERSATION, "for all", 7, false, &id) == 0 && !same(&id, &mine.id),
+        "realm-id", "the same bytes have another id there");
+    say(am_publish(elsewhere, AM_CONVERSATION, "for all", 7, AM_SHARED, &unit) == 0 && !unit.existed,
+        "realm-blind", "nor is it told that they are known here");
     am_release(elsewhere, &unit);
     am_release(one, &talk);
     am_close(elsewhere);

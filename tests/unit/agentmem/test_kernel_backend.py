@@ -37,7 +37,7 @@ def test_a_name_wins_over_the_device(tmp_path: Path) -> None:
 @pytest.mark.skipif(DEVICE.exists(), reason="the module is loaded on this machine")
 def test_without_the_module_the_words_say_what_to_do() -> None:
     with pytest.raises(
-        BrokerGoneError, match="no module answers at /dev/agentmem .*; load it .* nexus-agentmemd"
+        BrokerGoneError, match=r"no module answers at /dev/agentmem .*; load it .* nexus-agentmemd"
     ):
         Store.connect(DEVICE)
 
