@@ -48,7 +48,9 @@ def module(kernel: Kernel, sources: Sequence[Path], folder: Path, *, make_in: st
     return made
 
 
-def program(sources: Sequence[Path], target: Path, *, include: Sequence[Path] = ()) -> Path:
+def program(
+    sources: Sequence[Path], target: Path, *, include: Sequence[Path] = (), define: Sequence[str] = ()
+) -> Path:
     """A static program of C for the guest."""
     compiler = need("gcc", "gcc")
     headers = [
@@ -58,7 +60,7 @@ def program(sources: Sequence[Path], target: Path, *, include: Sequence[Path] = 
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     flags = ["-std=gnu11", "-O2", "-g0", "-Wall", "-Wextra", "-Werror", "-static", "-pthread"]
-    flags += [f"-I{path}" for path in include]
+    flags += [*(f"-I{path}" for path in include), *(f"-D{name}" for name in define)]
     _run([compiler, *flags, "-o", str(target), *map(str, sources)])
     return target
 

@@ -28,7 +28,16 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     "pressure": ("pressure.c",),
     "fuzz": ("fuzz.c",),
 }
+# libagentmem itself, whose conformance suite is the one that its broker passes too.
+LIBRARY = "library"
+LIBRARY_TESTS = ROOT / "tests" / "native" / "agentmem"
+LIBRARY_SOURCES = ("client*.c", "kernel*.c", "blake3*.c", "figures.c", "json.c")
 SELF_CHECKING = "slub_debug=FZPU"  # red zones, poison, owners: what a kernel of Debian can check
+# What the library's suite wants an agent's quota to be, and what the module has without.
+PARAMETERS = f"/sys/module/{MODULE}/parameters"
+QUOTA = f"echo 64 >{PARAMETERS}/agent_units && echo 16777216 >{PARAMETERS}/agent_bytes"
+NO_QUOTA = f"echo 65536 >{PARAMETERS}/agent_units; echo 0 >{PARAMETERS}/agent_bytes"
+LIBRARY_STEP = f"{QUOTA} && {LIBRARY} /dev/agentmem; s=$?; {NO_QUOTA}; exit $s"
 # Interrupts that come while a slow kernel sets the IO-APIC up are its death.
 SLOW = "kmemleak=on noapic"
 
@@ -65,13 +74,17 @@ class Suite:
         for name, sources in PROGRAMS.items():
             paths = [GUESTS / source for source in (*sources, "device.c")]
             build.program(paths, self._program(name), include=include)
+        lib = native / "lib"
+        paths = [path for pattern in LIBRARY_SOURCES for path in sorted(lib.glob(pattern))]
+        paths += sorted(LIBRARY_TESTS.glob("conformance*.c"))
+        build.program(paths, self._program(LIBRARY), include=[*include, lib], define=["_GNU_SOURCE"])
 
     def run(
         self, steps: Sequence[Step], *, limit_s: float, memory_mb: int = 512, append: str = ""
     ) -> Outcome:
         """Boot a machine with the module loaded, do the steps, judge what was said."""
         module = (MODULE, self._module)
-        files = {f"tests/{name}": self._program(name) for name in PROGRAMS}
+        files = {f"tests/{name}": self._program(name) for name in (*PROGRAMS, LIBRARY)}
         text = self.folder / "text"
         text.write_bytes(b"".join(path.read_bytes() for path in sorted((ROOT / "docs").rglob("*.md"))))
         files["tests/text"] = text
@@ -95,11 +108,12 @@ class Suite:
             problems.insert(0, f"not done after {limit_s:.0f} s")
         return Outcome(boot, report, problems)
 
-    def plain(self, limit_s: float = 100) -> Outcome:
+    def plain(self, limit_s: float = 150) -> Outcome:
         """As people have it: figures, conformance, unloading under use."""
         steps = [
             Step("figures", "figures /tests/text", 40 * self._patience),
             Step("conformance", "conformance", 40 * self._patience),
+            Step("library", LIBRARY_STEP, 60 * self._patience),
             Step("unload", f"unload /modules/{MODULE}.ko 60", 40 * self._patience),
         ]
         return self.run(steps, limit_s=limit_s, append="" if self.kernel.modules else SLOW)
