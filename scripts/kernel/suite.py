@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scripts.kernel import build, guest, machine, packages, serial
+from scripts.kernel import build, guest, machine, packages, serial, stats
 from scripts.kernel.guest import Step
 from scripts.kernel.packages import Kernel, MissingError
 
@@ -102,7 +102,10 @@ class Suite:
             Step("conformance", "conformance", 40 * self._patience),
             Step("unload", f"unload /modules/{MODULE}.ko 60", 40 * self._patience),
         ]
-        return self.run(steps, limit_s=limit_s, append="" if self.kernel.modules else SLOW)
+        outcome = self.run(steps, limit_s=limit_s, append="" if self.kernel.modules else SLOW)
+        told = stats.differences(stats.marked(outcome.boot.lines))
+        outcome.problems.extend(f"/proc/agent_stats: {line}" for line in told)
+        return outcome
 
     def harsh(self, *, fuzz_s: int = 10, seed: int = 1, limit_s: float = 150) -> Outcome:
         """Little memory and an allocator that checks itself: stress, fuzz, failing allocations, pressure."""

@@ -35,9 +35,9 @@ static int info(struct am_client *client, void *request)
 		return REFUSE(ask, spare, AM_EINVAL);
 	ask->epoch = am_epoch;
 	ask->largest_unit = AGENTMEM_LARGEST_UNIT;
-	ask->total_bytes = am_total_bytes;
-	ask->agent_bytes = am_agent_bytes;
-	ask->agent_units = am_agent_units;
+	ask->total_bytes = READ_ONCE(am_total_bytes);
+	ask->agent_bytes = READ_ONCE(am_agent_bytes);
+	ask->agent_units = READ_ONCE(am_agent_units);
 	ask->references = am_references_most;
 	ask->page_bytes = PAGE_SIZE;
 	return AM_OK;
