@@ -55,9 +55,9 @@ def main() -> int:
                 bad += _show(kernel, "fuzz", suite.fuzz(options.fuzz, options.seed))
             else:
                 if options.part != "harsh":
-                    bad += _show(kernel, "plain", suite.plain(300 if options.tree else 100))
+                    bad += _show(kernel, "plain", suite.plain())
                 if options.part != "plain":
-                    limit = 900 if options.tree else 150
+                    limit = 3000 if options.tree else 1200
                     bad += _show(kernel, "harsh", suite.harsh(seed=options.seed, limit_s=limit))
     except MissingError as error:
         print(f"test-kernel: skipped: {error}", flush=True)

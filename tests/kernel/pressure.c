@@ -1,6 +1,7 @@
 /* When the kernel wants memory, idle agents' conversations are compressed, droppable units go, and nothing
- * that is owned changes. For a machine with little memory: most of it is filled with units, then a process
- * takes the rest. Usage: pressure [UNITS], how many at most. Knows no limits of the module. */
+ * that is owned changes. For a machine with little memory: most of it is filled with units, then processes
+ * take the rest, one after the other, until half of the units' bytes are compressed. Usage: pressure [UNITS
+ * [SECONDS]], how many units at most, and after how long it gives up. Knows no limits of the module. */
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -23,25 +24,29 @@ static uint64_t available(void)
     return kib << 10;
 }
 
-/* Takes memory: fast while there is some, then slowly, so that there is time to give. The machine kills it
- * when nothing is given any more. */
-static void take(void)
+/* Whether at least half of what was stored is hot no more. */
+static bool gave(int fd, uint64_t whole)
+{
+    struct agentmem_stats is;
+    return device_stats(fd, &is) == AM_OK && is.tier[AM_HOT].stored_bytes * 2 < whole;
+}
+
+/* Takes memory: fast while there is some, then slowly, so that there is time to give, until enough was given.
+ * The machine kills it when it takes faster than is given; then the next one goes on. */
+static void take(int fd, uint64_t whole, double until)
 {
     FILE *file = fopen("/proc/self/oom_score_adj", "w");
     if (file) {
         fputs("1000", file);
         fclose(file);
     }
-    double slowly = 0;
-    while (!slowly || seconds() < slowly + 15) {
+    while (!gave(fd, whole) && seconds() < until) {
         const bool some = available() > (24u << 20);
         const size_t bytes = some ? 1 << 20 : 128 << 10;
         uint8_t *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (data == MAP_FAILED)
             break;
         memset(data, 1, bytes);
-        if (!some && !slowly)
-            slowly = seconds();
         if (!some)
             usleep(50000);
     }
@@ -76,11 +81,18 @@ int main(int arguments, char **argument)
     say(count > 50, "pressure-filled", "%d units, %llu MiB", count, (unsigned long long)(count * UNIT >> 20));
     device_state(idle, "", AM_IDLE, 10);
     device_stats(idle, &before);
-    const pid_t child = fork();
-    if (child == 0)
-        take();
-    int status = 0;
-    waitpid(child, &status, 0);
+    const double until = seconds() + (arguments > 2 ? atof(argument[2]) : 60);
+    int takers = 0;
+    do {
+        const pid_t child = fork();
+        if (child == 0)
+            take(idle, (uint64_t)count * UNIT, until);
+        int status = 0;
+        if (child > 0)
+            waitpid(child, &status, 0);
+        takers++;
+    } while (!gave(idle, (uint64_t)count * UNIT) && seconds() < until);
+    say_figure("pressure-takers", takers, "processes");
     device_stats(idle, &after);
     say(after.shrinker_runs > before.shrinker_runs, "pressure-asked", "%llu times",
         (unsigned long long)(after.shrinker_runs - before.shrinker_runs));
