@@ -1,7 +1,7 @@
-"""`python3 -m scripts.kernel.stats FILE`: is this the text of agent memory's figures that the manual describes?
+"""`python3 -m scripts.kernel.stats FILE`: is this the text of agent memory's figures, as documented?
 
-One reader for what the broker, the module's and the system calls' /proc/agent_stats print. The names and their
-order are those of docs/formats/agentmem-stats.md, which is read, so that the page cannot differ from the test.
+One reader for what the broker, the module's and the system calls' /proc/agent_stats print. The names and
+their order are those of docs/formats/agentmem-stats.md, which is read: page and test cannot differ.
 Knows no machine. Invariant: what is returned was read in full; a line of another form is a FormatError.
 """
 

@@ -65,6 +65,7 @@ class Suite:
         place = self.folder / "modules" / self.kernel.release / MODULE
         made = build.module(self.kernel, [native / "kmod", native / "include"], place, make_in="kmod")
         self._module = next(path for path in made if path.stem == MODULE).read_bytes()
+        self._text.write_bytes(b"".join(path.read_bytes() for path in sorted((ROOT / "docs").rglob("*.md"))))
         for name, sources in PROGRAMS.items():
             paths = [GUESTS / source for source in (*sources, "device.c")]
             build.program(paths, self._program(name), include=include)
@@ -75,9 +76,7 @@ class Suite:
         """Boot a machine with the module loaded, do the steps, judge what was said."""
         module = (MODULE, self._module)
         files = {f"tests/{name}": self._program(name) for name in PROGRAMS}
-        text = self.folder / "text"
-        text.write_bytes(b"".join(path.read_bytes() for path in sorted((ROOT / "docs").rglob("*.md"))))
-        files["tests/text"] = text
+        files["tests/text"] = self._text
         archive = guest.initramfs(
             packages.busybox(self.folder),
             [*build.with_needed(self.kernel, NEEDED), module],
@@ -133,6 +132,11 @@ class Suite:
     @property
     def _checks(self) -> str:
         return SELF_CHECKING if self.kernel.modules else SLOW
+
+    @property
+    def _text(self) -> Path:
+        """Words that people wrote: what compresses as they do."""
+        return self.folder / f"text-{self.kernel.release}"
 
     def _program(self, name: str) -> Path:
         return self.folder / "guests" / name

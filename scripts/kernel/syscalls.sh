@@ -73,8 +73,9 @@ if [ -e tools/.libelf-dev ]; then
     ln -sf "$(find "$work/tools" /lib/x86_64-linux-gnu -name 'libz.so.1' | head -n 1)" "$library/libz.so"
 fi
 
-# The tree anew when the source or a patch changed. Files that are not patched keep the archive's times, so
-# that make, whose objects lie elsewhere, builds only what differs.
+# The tree anew when the source or a patch changed. Files that are not patched keep the archive's times, and
+# those that became what they were before keep that time, so that make, whose objects lie elsewhere, builds
+# only what differs.
 archive=$(find . -maxdepth 1 -name 'linux-source-6.1_*.deb' | sort -V | tail -n 1)
 if [ -z "$archive" ]; then
     echo "Fetching linux-source-6.1 (140 MB)" >&2
@@ -83,7 +84,8 @@ if [ -z "$archive" ]; then
 fi
 state=$(cat "$series"/0*.patch <(echo "$archive") | sha256sum)
 if [ "$(cat state 2>/dev/null)" != "$state" ]; then
-    rm -rf "$tree" state
+    rm -rf "$tree.old" state
+    [ ! -e "$tree" ] || mv "$tree" "$tree.old"
     echo "Unpacking $archive" >&2
     dpkg-deb --fsys-tarfile "$archive" | tar -xO ./usr/src/linux-source-6.1.tar.xz | nice -n 19 tar -xJ
     for patch in "$series"/0*.patch; do
@@ -91,6 +93,10 @@ if [ "$(cat state 2>/dev/null)" != "$state" ]; then
         patch -d "$tree" -p1 --fuzz=0 --forward <"$patch" >>patch.log ||
             die "${patch##*/} does not apply to $archive; see $work/patch.log"
     done
+    sed -n 's|^+++ b/||p' "$series"/0*.patch | sort -u | while read -r file; do
+        if cmp -s "$tree.old/$file" "$tree/$file"; then touch -r "$tree.old/$file" "$tree/$file"; fi
+    done
+    rm -rf "$tree.old"
     echo "$state" >state
 fi
 

@@ -25,7 +25,7 @@ def test_the_page_names_what_there_is_with_the_ratio_last() -> None:
 
 
 def test_a_text_is_read_with_its_agents() -> None:
-    line = "     12 paused          50         3             10              4              6  realm/one of them\n"
+    line = f"{12:7} {'paused':7} {50:10} {3:9} {10:14} {4:14} {6:14}  realm/one of them\n"
     figures = stats.parse(text() + line)
     assert figures.totals["StoredBytes"] == 6
     assert figures.agents == [Agent(12, "paused", 50, 3, 10, 4, 6, "realm/one of them")]
