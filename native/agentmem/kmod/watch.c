@@ -21,7 +21,8 @@ static bool process_ended(struct pid *pid)
 
 	rcu_read_lock();
 	task = pid_task(pid, PIDTYPE_TGID);
-	ended = !task || (READ_ONCE(task->exit_state) && thread_group_empty(task));
+	/* Whoever has ended stays so: what the lock of tasks would tell now, the next turn tells. */
+	ended = !task || data_race(READ_ONCE(task->exit_state) && thread_group_empty(task));
 	rcu_read_unlock();
 	return ended;
 }
