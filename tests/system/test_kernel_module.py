@@ -44,8 +44,9 @@ def _judge(outcome: Outcome) -> None:
 
 def _text_of_a_broker(folder: Path) -> str:
     with wire.broker(folder) as running:
-        command = [wire.PROGRAM, "--stats", running.path]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        command = [str(wire.PROGRAM), "--stats", str(running.path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 @pytest.mark.slow
