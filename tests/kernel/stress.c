@@ -70,14 +70,16 @@ static void one_turn(struct worker *worker, uint8_t *bytes)
     }
     if (drawn >> 42 & 1) {
         const uint8_t *data = device_map(worker->fd, &placed, drawn >> 43 & 1 ? MAP_SHARED : MAP_PRIVATE);
-        if (drawn >> 44 & 1)
+        if (drawn >> 44 & 1) { /* once: its number may be the other thread's a moment later */
             device_release(worker->fd, placed.reference);
+            placed.reference = 0;
+        }
         if (data != MAP_FAILED && !right(data, kind, placed.length))
             wrong("bytes", (int)kind);
         if (data != MAP_FAILED)
             munmap((void *)data, placed.length);
     }
-    if (drawn >> 45 & 1)
+    if (drawn >> 45 & 1 && placed.reference)
         device_release(worker->fd, placed.reference);
     if (drawn >> 46 & 1)
         device_unit(worker->fd, AGENTMEM_DISOWN, placed.id, 0);
