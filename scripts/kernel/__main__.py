@@ -86,7 +86,7 @@ def _machines(suite: Suite, options: argparse.Namespace) -> Iterator[tuple[str, 
     if options.part != "harsh":
         yield "plain", suite.plain
     if options.part != "plain":
-        yield "harsh", partial(suite.harsh, seed=options.seed, limit_s=3000 if options.tree else 1200)
+        yield "harsh", partial(suite.harsh, seed=options.seed)
 
 
 def _kernels(options: argparse.Namespace) -> Iterator[Kernel]:

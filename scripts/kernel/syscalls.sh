@@ -4,12 +4,12 @@
 #   --kasan   a kernel that also finds wrong accesses to memory (KASAN); takes about twice as long
 #   --help    print this
 #
-# Opt-in: no other target calls it. It downloads the kernel's source and builds it below build/kernel/syscalls;
+# Opt-in: no other target calls it. It downloads the kernel's source, builds it below build/kernel/syscalls;
 # a second run builds only what changed. It needs x86-64, gcc, make, patch, perl, bc, xz, python3,
 # qemu-system-x86_64 and Debian's apt, which fetches linux-source-6.1 and, where they are not installed,
 # flex, bison, m4 and libelf. These are unpacked there; nothing is installed. No root, no KVM.
 #
-# On stdout: TAP, one line a test program, one for /proc/agent_stats and one for the kernel's log. Exit status:
+# On stdout: TAP, one line a test program, one for /proc/agent_stats, one for the kernel's log. Exit status:
 # 0 all passed, 1 one of these failed, 2 the kernel could not be built or booted.
 set -euo pipefail
 usage() { sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"; }

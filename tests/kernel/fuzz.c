@@ -2,8 +2,9 @@
  * random numbers of calls, sizes, bytes of structs, pointers (none, the kernel's, unmapped in the middle,
  * read-only, being unmapped by another thread), offsets of mmap; some processes die in the middle. Usage:
  * fuzz SECONDS [SEED [PATIENCE]]; where the machine is slow, up to PATIENCE seconds more, until each kind of
- * call was made and has done what it says. It judges what no input may bring about: a number outside the interface, an address
- * of the kernel in an answer, something left when all are gone. The rest the kernel's log tells. */
+ * call was made and has done what it says. It judges what no input may bring about: a number outside the
+ * interface, an address of the kernel in an answer, something left when all are gone. The rest the kernel's log
+ * tells. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>

@@ -1,6 +1,7 @@
 /* Many processes, each with two threads on one client, publish, find, map, read, release and disown, while
  * their parent kills them with -9 at random moments and starts others. Usage: stress SECONDS PROCESSES
- * [SEED [PATIENCE]]; where the machine is slow, up to PATIENCE seconds, until enough was done. What is read must be what was published; when all are gone, nothing may be left. Knows no tiers. */
+ * [SEED [PATIENCE]]; where the machine is slow, up to PATIENCE seconds more, until enough was done. What is
+ * read must be what was published; when all are gone, nothing may be left. Knows no tiers. */
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>

@@ -50,7 +50,7 @@ def _text_of_a_broker(folder: Path) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(7200)
 def test_the_module_does_what_its_interface_says(suite: Suite, tmp_path: Path) -> None:
     outcome = suite.plain()
     _judge(outcome)
@@ -66,7 +66,7 @@ def test_the_module_does_what_its_interface_says(suite: Suite, tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(7200)
 def test_the_module_bears_stress_fuzzing_and_want_of_memory(suite: Suite) -> None:
     _judge(suite.harsh())
 

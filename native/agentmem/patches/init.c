@@ -2,8 +2,8 @@
  * the selftests in the order of /tests, and stops the machine.
  *
  * It does not know what they test. What it prints is TAP: one line a program, the program's own lines before
- * it, indented; then /proc/agent_stats as it is while there is an agent, itself. Invariant: "1..N" comes first, and a last line "# end" comes only when each of the N
- * has ended. */
+ * it, indented; then /proc/agent_stats as it is while there is an agent, itself. Invariant: "1..N" comes first,
+ * and a last line "# end" comes only when each of the N has ended. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
