@@ -20,6 +20,8 @@ from scripts.kernel.packages import need
 QEMU = "qemu-system-x86_64"
 # The least that has what kernels defend themselves with: a kernel that reads user memory directly is caught.
 PROCESSOR = "qemu64,+smap,+smep,+ssse3,+sse4.1,+sse4.2,+rdrand,+fsgsbase,+umip"
+# A busy host leaves a guest without a processor for long: the guest's kernel complains later than it would.
+PATIENCE = "rcupdate.rcu_cpu_stall_timeout=300 watchdog_thresh=60 sysctl.kernel.hung_task_timeout_secs=600"
 # Warnings and worse reach the serial line, where each letter costs; a kernel that is lost ends the machine.
 ARGUMENTS = "console=ttyS0 loglevel=5 panic=-1 nokaslr mitigations=off random.trust_cpu=on no_timer_check"
 _running: set[int] = set()  # processes of QEMU that nobody has waited for yet
@@ -66,7 +68,7 @@ def boot(
             "stdio",
         ]
         command += ["-no-reboot", "-kernel", str(image), "-initrd", archive.name]
-        command += ["-append", f"{ARGUMENTS} {append}".strip(), *extra]
+        command += ["-append", f"{ARGUMENTS} {PATIENCE} {append}".strip(), *extra]
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )

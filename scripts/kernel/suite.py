@@ -31,7 +31,7 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
 SELF_CHECKING = "slub_debug=FZPU"  # red zones, poison, owners: what a kernel of Debian can check
 # Nothing is judged by time: a step that takes longer than this hangs.
 HANGS_S = 900
-PATIENCE_S = 180  # what a guest waits until it has done enough on a slow machine
+PATIENCE_S = 900  # what a guest waits until it has done enough on a slow machine
 # Interrupts that come while a slow kernel sets the IO-APIC up are its death.
 SLOW = "kmemleak=on noapic"
 
