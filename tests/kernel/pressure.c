@@ -1,8 +1,9 @@
 /* When the kernel wants memory, conversations that nobody reads are compressed, droppable units go, and
  * nothing that is owned changes. Their agent is active: what idle ones have is compressed without want of
- * memory. For a machine with little memory: most of it is filled with units, then processes take the rest, one
- * after the other, until the kernel has asked and half of the units' bytes are compressed. Usage: pressure
- * [UNITS [SECONDS]], how many units at most, and after how long it gives up. Knows no limits of the module. */
+ * memory. For a machine with little memory: most of it is filled with units, then processes take the rest,
+ * one after the other, until the kernel has asked and half of the units' bytes are compressed. Usage:
+ * pressure [UNITS [SECONDS]], how many units at most, and after how long it gives up. Knows no limits of the
+ * module. */
 #include <signal.h>
 #include <sys/wait.h>
 
