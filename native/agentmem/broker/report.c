@@ -124,7 +124,8 @@ static void write_agents(FILE *to, const struct am_ask *ask)
     fputc('\n', to);
 }
 
-/* Like the files of /proc: a name, a colon, a number; one line an agent. */
+/* Like the files of /proc: a name and a number a line; one line an agent. The kernel's /proc/agent_stats has
+ * the same lines in the same order; the broker loses no unit to want of memory. */
 static void write_text(FILE *to, const struct am_ask *ask)
 {
     const struct am_server *server = ask->connection->server;
@@ -141,7 +142,8 @@ static void write_text(FILE *to, const struct am_ask *ask)
         {"UniqueBytes", unique}, {"StoredBytes", kept}, {"HotBytes", is.tier[AM_HOT].stored_bytes},
         {"WarmBytes", is.tier[AM_WARM].stored_bytes}, {"ColdBytes", is.tier[AM_COLD].stored_bytes},
         {"Publishes", is.publishes}, {"Found", is.found}, {"Acquires", is.acquires},
-        {"RestoresWarm", is.restores_warm}, {"RestoresCold", is.restores_cold}, {"Broken", is.broken}};
+        {"RestoresWarm", is.restores_warm}, {"RestoresCold", is.restores_cold}, {"Broken", is.broken},
+        {"Dropped", 0}, {"Shrinks", server->pressure->events}};
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
         fprintf(to, "%-14s %llu\n", figures[i].key, (unsigned long long)figures[i].value);
     fprintf(to, "%-14s %.2f\n", "Ratio", kept ? (double)logical / (double)kept : 1.0);
