@@ -110,7 +110,7 @@ class Suite:
         return Outcome(boot, report, problems)
 
     def plain(self) -> Outcome:
-        """As people have it: figures, conformance of the module and of libagentmem on it, unloading under use."""
+        """As people have it: figures, conformance of module and library, unloading under use."""
         steps = [
             Step("figures", "figures /tests/text", HANGS_S),
             Step("conformance", "conformance", HANGS_S),
