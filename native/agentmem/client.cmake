@@ -3,7 +3,8 @@
 add_library(nexus_am_client_objects OBJECT
     lib/client.c lib/client_acquire.c lib/client_agent.c lib/client_conversation.c lib/client_error.c
     lib/client_file.c lib/client_private.c lib/client_publish.c lib/client_share.c lib/client_slots.c
-    lib/client_view.c lib/client_wire.c)
+    lib/client_view.c lib/client_wire.c lib/kernel.c lib/kernel_agent.c lib/kernel_call.c lib/kernel_held.c
+    lib/kernel_unit.c)
 target_link_libraries(nexus_am_client_objects PUBLIC nexus_am_base)
 set_target_properties(nexus_am_client_objects PROPERTIES C_VISIBILITY_PRESET hidden)
 

@@ -15,10 +15,12 @@ import argparse
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
-from scripts.kernel import packages
+from scripts.kernel import machine, packages
 from scripts.kernel.build import BuildError
 from scripts.kernel.packages import META, Kernel, MissingError
 from scripts.kernel.serial import TAINT
@@ -40,25 +42,28 @@ def main() -> int:
     parser.add_argument("--part", choices=["plain", "harsh"], help="one of the two machines")
     parser.add_argument("--fuzz", type=int, metavar="SECONDS", help="the fuzzer alone")
     parser.add_argument("--seed", type=int, default=1, help="of the fuzzer and of the stress test")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="machines at a time (2)")
     parser.add_argument("--strict", action="store_true", help="what is missing is a failure")
     parser.add_argument("--verbose", action="store_true", help="show the serial line")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the machine goes too
+    signal.signal(signal.SIGTERM, _stop)
     started = time.monotonic()
     bad = 0
+    work: list[tuple[Kernel, str, Callable[[], Outcome]]] = []
     try:
         for kernel in _kernels(options):
             watch = (lambda line: print(f"  | {line}", flush=True)) if options.verbose else None
             suite = Suite(kernel, options.folder, options.source.resolve(), watch)
             suite.build()
-            if options.fuzz:
-                bad += _show(kernel, "fuzz", suite.fuzz(options.fuzz, options.seed))
-            else:
-                if options.part != "harsh":
-                    bad += _show(kernel, "plain", suite.plain(300 if options.tree else 100))
-                if options.part != "plain":
-                    limit = 900 if options.tree else 150
-                    bad += _show(kernel, "harsh", suite.harsh(seed=options.seed, limit_s=limit))
+            work += [(kernel, name, run) for name, run in _machines(suite, options)]
+        # Most of a boot is one processor's work: two machines at a time on two processors.
+        pool = ThreadPoolExecutor(max_workers=options.jobs)
+        try:
+            outcomes = [(kernel, name, pool.submit(run)) for kernel, name, run in work]
+            for kernel, name, outcome in outcomes:
+                bad += _show(kernel, name, outcome.result())
+        finally:
+            pool.shutdown(cancel_futures=True)
     except MissingError as error:
         print(f"test-kernel: skipped: {error}", flush=True)
         return 1 if options.strict or bad else 0
@@ -67,6 +72,21 @@ def main() -> int:
         return 1
     print(f"test-kernel: {'FAILED' if bad else 'ok'} after {time.monotonic() - started:.0f} s")
     return 1 if bad else 0
+
+
+def _stop(*_: object) -> None:
+    machine.end_all()
+    sys.exit(143)
+
+
+def _machines(suite: Suite, options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Outcome]]]:
+    if options.fuzz:
+        yield "fuzz", partial(suite.fuzz, options.fuzz, options.seed)
+        return
+    if options.part != "harsh":
+        yield "plain", suite.plain
+    if options.part != "plain":
+        yield "harsh", partial(suite.harsh, seed=options.seed)
 
 
 def _kernels(options: argparse.Namespace) -> Iterator[Kernel]:

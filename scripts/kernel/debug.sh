@@ -12,6 +12,10 @@ set -eu
 cd "$(dirname "$0")/../.."
 kind=${1:-kasan}
 jobs=${2:-$(nproc)}
+if [ "$kind" = --help ]; then sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0" && exit 0; fi
+for program in gcc make perl xz dpkg apt-get; do
+    command -v "$program" >/dev/null || { echo "debug.sh: $program is not installed" >&2 && exit 2; }
+done
 case $kind in
 kasan) checks="KASAN KASAN_VMALLOC PROVE_LOCKING DEBUG_ATOMIC_SLEEP DEBUG_KMEMLEAK" ;;
 kcsan) checks="KCSAN KCSAN_STRICT" ;;

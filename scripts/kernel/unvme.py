@@ -35,7 +35,7 @@ KEPT = re.compile(r"^kept (\d+)$")
 PULL = "pull it out"
 PROGRAMS = ("unvme-trial", "unvme-client", "agentmemd")
 FIRST = ("read_4k_kernel", "read_4k_polled", "log_append_sync")
-GNU = "-D_GNU_SOURCE"
+GNU = "_GNU_SOURCE"
 AT = "$(cat /tmp/address)"
 
 
@@ -59,15 +59,20 @@ class Trials:
         base = [*sorted((NATIVE / "unvme").glob("*.c")), *sorted((NATIVE / "lib").glob("log*.c"))]
         base += sorted((NATIVE / "lib").glob("blake3*.c"))
         trial = [*sorted(GUESTS.glob("trial*.c")), *base]
-        build.program(trial, self._program("unvme-trial"), include=include, libraries=[GNU])
+        self._compile(trial, "unvme-trial", include, [])
         base += [NATIVE / "lib" / f"{name}.c" for name in ("codec", "codec_zstd", "dictionary", "sketch")]
         base += sorted((NATIVE / "lib").glob("pack*.c"))
         client = [GUESTS / "client.c", *sorted((NATIVE / "lib").glob("client*.c")), *base]
-        libraries = [GNU, "-lzstd", "-lm"]
-        build.program(client, self._program("unvme-client"), include=include, libraries=libraries)
+        libraries = ["-lzstd", "-lm"]
+        self._compile(client, "unvme-client", include, libraries)
         broker = [*sorted((NATIVE / "broker").glob("*.c")), *sorted((NATIVE / "store").glob("*.c")), *base]
         include += [NATIVE / "broker", NATIVE / "store"]
-        build.program(broker, self._program("agentmemd"), include=include, libraries=libraries)
+        self._compile(broker, "agentmemd", include, libraries)
+
+    def _compile(
+        self, sources: Sequence[Path], name: str, include: Sequence[Path], libraries: Sequence[str]
+    ) -> None:
+        build.program(sources, self._program(name), include=include, define=[GNU], libraries=libraries)
 
     def disk(self, name: str) -> Path:
         """An empty disk."""

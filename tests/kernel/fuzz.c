@@ -1,8 +1,10 @@
 /* Random calls of /dev/agentmem from several processes of several threads, which share files and races:
  * random numbers of calls, sizes, bytes of structs, pointers (none, the kernel's, unmapped in the middle,
  * read-only, being unmapped by another thread), offsets of mmap; some processes die in the middle. Usage:
- * fuzz SECONDS [SEED]. It judges what no input may bring about: a number outside the interface, an address
- * of the kernel in an answer, something left when all are gone. The rest the kernel's log tells. */
+ * fuzz SECONDS [SEED [PATIENCE]]; where the machine is slow, up to PATIENCE seconds more, until each kind of
+ * call was made and has done what it says. It judges what no input may bring about: a number outside the
+ * interface, an address of the kernel in an answer, something left when all are gone. The rest the kernel's log
+ * tells. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
@@ -17,7 +19,8 @@
 #define THREADS 3
 #define FILES 4
 #define IDS 16
-#define ENOUGH 20000 /* calls, among which each kind has done what it says */
+#define KINDS 13     /* of calls */
+#define ENOUGH 10    /* of each kind */
 #define LARGEST 3072 /* more than any struct of the interface */
 
 struct counts {
@@ -126,7 +129,7 @@ static void one_call(uint64_t *seed)
 {
     _Alignas(8) uint8_t struct_[LARGEST] = {0}, asked[LARGEST];
     const uint64_t drawn = chance(seed);
-    const unsigned which = drawn % 13;
+    const unsigned which = drawn % KINDS;
     unsigned long call = calls[which];
     size_t bytes = _IOC_SIZE(call);
     struct agentmem_head *head = (void *)struct_;
@@ -296,8 +299,18 @@ static pid_t start(uint64_t seed)
     _exit(0);
 }
 
+/* Refused at the door, nothing is tested: each kind must have done what it says, a tenth of all something. */
+static bool enough(void)
+{
+    bool all = true;
+    for (int i = 0; i < KINDS; i++)
+        all = all && counts->by_number[i] > ENOUGH && counts->good[i] > 0;
+    return all && counts->done * 10 > counts->calls;
+}
+
 int main(int count, char **arguments)
 {
+    const double patience = count > 3 ? atof(arguments[3]) : 60;
     const double limit = count > 1 ? atof(arguments[1]) : 10;
     uint64_t seed = count > 2 ? strtoull(arguments[2], NULL, 0) : 1;
     pid_t children[PROCESSES];
@@ -307,8 +320,8 @@ int main(int count, char **arguments)
     for (int i = 0; i < PROCESSES; i++)
         children[i] = start(chance(&seed));
     double told = seconds();
-    /* A machine that is slow gets some seconds more. */
-    for (const double until = told + limit; seconds() < until + (counts->calls < ENOUGH ? 20 : 0);) {
+    const double until = told + limit;
+    while (seconds() < until || (!enough() && seconds() < until + patience)) {
         usleep(20000);
         const int i = (int)(chance(&seed) % PROCESSES);
         if (chance(&seed) % 32 == 0)
@@ -333,14 +346,10 @@ int main(int count, char **arguments)
         (unsigned long long)left.units, (unsigned long long)left.references, (unsigned long long)left.agents,
         (unsigned long long)left.readers);
     say(counts->wrong == 0, "fuzz-answers", "%llu wrong", (unsigned long long)counts->wrong);
-    bool all = true;
-    for (int i = 0; i < 13 && counts->calls >= ENOUGH; i++)
-        all = all && counts->by_number[i] > 10 && counts->good[i] > 0;
-    /* Refused at the door, nothing is tested: a tenth must do what they ask. */
-    say(all && counts->done * 10 > counts->calls, "fuzz-enough", "%llu of %llu calls did something",
+    say(enough(), "fuzz-enough", "%llu of %llu calls did something",
         (unsigned long long)counts->done, (unsigned long long)counts->calls);
     printf("fuzz: calls that did what they say, by number:");
-    for (int i = 0; i < 13; i++)
+    for (int i = 0; i < KINDS; i++)
         printf(" %llu/%llu", (unsigned long long)counts->good[i], (unsigned long long)counts->by_number[i]);
     printf("\nfuzz: errno:");
     for (int i = 1; i < 200; i++)

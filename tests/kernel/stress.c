@@ -1,6 +1,7 @@
 /* Many processes, each with two threads on one client, publish, find, map, read, release and disown, while
  * their parent kills them with -9 at random moments and starts others. Usage: stress SECONDS PROCESSES
- * [SEED] What is read must be what was published; when all are gone, nothing may be left. Knows no tiers. */
+ * [SEED [PATIENCE]]; where the machine is slow, up to PATIENCE seconds more, until enough was done. What is
+ * read must be what was published; when all are gone, nothing may be left. Knows no tiers. */
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -70,14 +71,16 @@ static void one_turn(struct worker *worker, uint8_t *bytes)
     }
     if (drawn >> 42 & 1) {
         const uint8_t *data = device_map(worker->fd, &placed, drawn >> 43 & 1 ? MAP_SHARED : MAP_PRIVATE);
-        if (drawn >> 44 & 1)
+        if (drawn >> 44 & 1) { /* once: its number may be the other thread's a moment later */
             device_release(worker->fd, placed.reference);
+            placed.reference = 0;
+        }
         if (data != MAP_FAILED && !right(data, kind, placed.length))
             wrong("bytes", (int)kind);
         if (data != MAP_FAILED)
             munmap((void *)data, placed.length);
     }
-    if (drawn >> 45 & 1)
+    if (drawn >> 45 & 1 && placed.reference)
         device_release(worker->fd, placed.reference);
     if (drawn >> 46 & 1)
         device_unit(worker->fd, AGENTMEM_DISOWN, placed.id, 0);
@@ -138,8 +141,12 @@ static pid_t start(uint64_t *seed)
     return child;
 }
 
+/* Work, not time. */
+static bool enough(uint64_t kills) { return counts->publishes > 100 && kills > 5; }
+
 int main(int count, char **arguments)
 {
+    const double patience = count > 4 ? atof(arguments[4]) : 60;
     const double limit = count > 1 ? atof(arguments[1]) : 5;
     const int processes = count > 2 ? atoi(arguments[2]) : 8;
     uint64_t seed = count > 3 ? strtoull(arguments[3], NULL, 0) : 1, kills = 0;
@@ -147,10 +154,10 @@ int main(int count, char **arguments)
     if (processes < 1 || processes > MOST)
         return EXIT_FAILURE;
     counts = mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    const double until = seconds() + limit;
+    const double until = seconds() + limit, last = until + patience;
     for (int i = 0; i < processes; i++)
         children[i] = start(&seed);
-    while (seconds() < until) {
+    while (seconds() < until || (!enough(kills) && seconds() < last)) {
         const uint64_t drawn = chance(&seed);
         const int i = (int)(drawn % (uint64_t)processes);
         usleep((useconds_t)(drawn >> 32) % 60000);
@@ -171,7 +178,7 @@ int main(int count, char **arguments)
         (unsigned long long)left.units, (unsigned long long)left.references, (unsigned long long)left.agents,
         (unsigned long long)left.readers);
     /* Few turns prove nothing. */
-    say(counts->publishes > 100 && kills > 5, "stress-enough", "%llu publishes, %llu kills",
+    say(enough(kills), "stress-enough", "%llu publishes, %llu kills",
         (unsigned long long)counts->publishes, (unsigned long long)kills);
     say_figure("stress-publishes", (double)counts->publishes, "calls");
     say_figure("stress-acquires", (double)counts->acquires, "calls");

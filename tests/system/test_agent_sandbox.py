@@ -16,6 +16,8 @@ from tests.running import Service
 from tests.system.scripted_model import Request, ScriptedModel
 from tests.system.test_claude_code import Agent, claude, claude_program, model, service
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["claude", "claude_program", "model", "service"]
 
 TASK = "Which day of the week was the median of these dates: 2024-02-29, 2023-07-14, 2025-12-24?"

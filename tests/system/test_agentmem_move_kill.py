@@ -18,6 +18,8 @@ from nexus.agentmem.errors import AgentMemError
 from nexus.agentmem.placing import STAGE
 from tests.agentmem_store import attach, running, wait_until
 
+pytestmark = pytest.mark.slow
+
 KILLS = 12
 UNITS = 3000
 IMPORT = """

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.system.browser import DashboardService, ask, opened, view
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 HARBOUR = """# Harbour guide
 

@@ -67,8 +67,9 @@ def _units(service: Service) -> dict[str, bytes]:
         broker = Path("/proc") / str(store.stats()["process"]["pid"]) / "fd"
     with suppress(PermissionError):  # of a process that hides its memory, for all but root
         for file in broker.iterdir():
-            if str(file.readlink()).startswith("/memfd:agentmem-unit"):
-                found[f"memfd {file.name}"] = _bytes(file)
+            with suppress(FileNotFoundError):  # closed meanwhile
+                if str(file.readlink()).startswith("/memfd:agentmem-unit"):
+                    found[f"memfd {file.name}"] = _bytes(file)
     return found
 
 

@@ -22,6 +22,8 @@ from nexus.service.tool_schemas import TOOLS
 from tests.running import Service, running
 from tests.system.scripted_model import ScriptedModel, call_once, scripted_model
 
+pytestmark = pytest.mark.slow
+
 SECRET = "AKIA" + "Q3EGRN7XJ2WLM5PD"
 FACT = "Remember: our staging database listens on port 6543"
 QUESTION = "Which port does the staging database listen on?"

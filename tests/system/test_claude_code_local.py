@@ -22,7 +22,7 @@ from tests.running import Service, running
 CLAUDE = os.environ.get("NEXUS_TEST_CLAUDE") or shutil.which("claude")
 CHAT_MODEL = os.environ.get("NEXUS_TEST_CHAT_MODEL", "")
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 class Claude:

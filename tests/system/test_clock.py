@@ -28,6 +28,8 @@ from tests.running import Service, running
 from tests.system.mixed_load import Load
 from tests.system.supervisor_socket import Heard, supervisor
 
+pytestmark = pytest.mark.slow
+
 JUMPS = (timedelta(hours=6), timedelta(hours=-8), timedelta(days=40), timedelta())
 ALIVE_SECONDS = 3.0
 # Longer than most of the service's own patience, which a sleeping machine must not use up.

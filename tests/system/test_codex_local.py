@@ -32,7 +32,7 @@ REQUESTS = (
     "List the files in this folder.",
 )
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 class Codex:

@@ -16,6 +16,8 @@ from nexus.core.errors import EngineError
 from nexus.engine.base import ChatMessage
 from tests.contract.local_engine import LONG, answer, ask, local_engine, long_talk, properties
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.timeout(600)
 def test_killed_at_any_moment_it_answers_as_with_a_fresh_store(

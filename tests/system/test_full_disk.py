@@ -27,6 +27,8 @@ from nexus.training.learner_settings import LearnerSettings
 from tests.contract.local_engine import LONG, answer, local_engine, wait_until_idle
 from tests.running import Service, running
 
+pytestmark = pytest.mark.slow
+
 
 class Disk:
     """A file system of its own that can be filled to the last byte."""

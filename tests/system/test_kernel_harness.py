@@ -12,7 +12,7 @@ from scripts.kernel.suite import GUESTS, ROOT
 
 # Read now: tests run without the variables of ours that the user has set.
 pytestmark = [
-    pytest.mark.timeout(600),  # the first test fetches a kernel and builds a module
+    pytest.mark.timeout(1800),  # the first test fetches a kernel and builds a module
     pytest.mark.skipif(
         os.environ.get("NEXUS_TEST_KERNEL") != "1", reason="boots kernels: NEXUS_TEST_KERNEL=1 runs it"
     ),
@@ -36,7 +36,7 @@ def selfcheck(kernel: Kernel) -> bytes:
 
 
 def _run(
-    kernel: Kernel, module: bytes, steps: list[Step], limit_s: float = 90
+    kernel: Kernel, module: bytes, steps: list[Step], limit_s: float = 600
 ) -> tuple[machine.Boot, list[str]]:
     archive = guest.initramfs(packages.busybox(FOLDER), [("selfcheck", module)], steps)
     boot = machine.boot(kernel.image, archive, limit_s=limit_s)
@@ -97,5 +97,5 @@ def test_a_panic_ends_the_machine_and_what_was_not_said_is_missed(kernel: Kernel
 def test_a_machine_that_does_not_end_is_ended(kernel: Kernel, selfcheck: bytes) -> None:
     boot, problems = _run(kernel, selfcheck, [Step("endless", "sleep 1000", 1000)], limit_s=20)
     assert boot.timed_out
-    assert boot.wall_s < 30
+    assert boot.wall_s < 120  # and not the guest's 1000
     assert "end: said nothing" in problems

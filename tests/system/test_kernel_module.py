@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from scripts.kernel import packages
+from scripts.kernel import packages, stats
 from scripts.kernel.packages import META, MissingError
 from scripts.kernel.suite import ROOT, Outcome, Suite
+
+from tests import agentmem_wire as wire
 
 FOLDER = ROOT / "build" / "kernel"
 # Read now: tests run without the variables of ours that the user has set.
@@ -39,11 +42,23 @@ def _judge(outcome: Outcome) -> None:
     assert outcome.problems == [], "\n".join(outcome.boot.lines[-80:])
 
 
+def _text_of_a_broker(folder: Path) -> str:
+    with wire.broker(folder) as running:
+        command = [str(wire.PROGRAM), "--stats", str(running.path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_the_module_does_what_its_interface_says(suite: Suite) -> None:
+@pytest.mark.timeout(7200)
+def test_the_module_does_what_its_interface_says(suite: Suite, tmp_path: Path) -> None:
     outcome = suite.plain()
     _judge(outcome)
+    # One parser reads the kernel's file and the broker's text: the same names in the same order.
+    seen = stats.parse(stats.marked(outcome.boot.lines))
+    assert list(seen.totals) == list(stats.parse(_text_of_a_broker(tmp_path)).totals)
+    assert (seen.totals["Agents"], len(seen.agents)) == (20, 20)
+    assert {agent.state for agent in seen.agents} == {"paused"}
     figures = {name: value for name, (value, _) in outcome.report.figures.items()}
     assert figures["dedup"] > 2
     assert figures["compression"] > 1.5
@@ -51,7 +66,7 @@ def test_the_module_does_what_its_interface_says(suite: Suite) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(7200)
 def test_the_module_bears_stress_fuzzing_and_want_of_memory(suite: Suite) -> None:
     _judge(suite.harsh())
 

@@ -9,6 +9,8 @@ import pytest
 from nexus.core.paths import Home
 from nexus.cortex.evaluation.kill_trial import Promised, kill_once, losses
 
+pytestmark = pytest.mark.slow
+
 KILLS = 200
 SEED = 20261120
 

@@ -25,6 +25,8 @@ from nexus.cortex.evaluation.product import default_embedders
 from tests.running import Service
 from tests.system.mixed_load import Load
 
+pytestmark = pytest.mark.slow
+
 KILLS = int(os.environ.get("NEXUS_STORM_KILLS", "20"))
 SEED = 20261121
 # Which processes of ours there are, by what stands in their command line.

@@ -13,6 +13,8 @@ import pytest
 
 from tests.running import free_port
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = "Left out: the sandbox for agents' code."
 

@@ -20,6 +20,8 @@ from mcp.shared._httpx_utils import create_mcp_http_client
 from nexus.service.tool_schemas import TOOLS
 from tests.running import Service, running
 
+pytestmark = pytest.mark.slow
+
 CLIENTS, RELAYS = 100, 5
 # What the service is handed at once: the clients are one process with two cores, and it is about them.
 AT_ONCE = 16

@@ -16,6 +16,8 @@ import pytest
 
 from tests.running import Service
 
+pytestmark = pytest.mark.slow
+
 AUDIT = Path(__file__).resolve().parents[1] / "audit"
 
 

@@ -170,7 +170,7 @@ def test_two_idle_agents_are_paused_by_the_service_and_a_key_wakes_each(home, mo
         for agent in after.values():
             assert 0 < agent["compressed_estimate_bytes"] < agent["swapped_bytes"]
         with service.client() as http:
-            wanted = {"running": 2, "paused": 2, "problem": ""}
+            wanted = {"running": 2, "paused": 2, "problem": "", "merging": ""}
             until(lambda: http.get("/api/status").json()["agents"] == wanted, "the status says it")
         table = nexus("agents")
         assert re.search(r"ada +\d+ +paused ", table)

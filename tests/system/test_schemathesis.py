@@ -35,7 +35,7 @@ LEFT_OUT = {
 LENGTHS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 EXAMPLES = 10
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

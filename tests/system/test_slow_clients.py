@@ -21,6 +21,8 @@ import pytest
 from tests.running import Service, running
 from tests.system.talking_model import WINDOW, TalkingModel, talking_model
 
+pytestmark = pytest.mark.slow
+
 ASK = [{"role": "user", "content": "Talk."}]
 _MIB = 2**20
 

@@ -16,6 +16,8 @@ import pytest
 
 from tests.running import Service, running
 
+pytestmark = pytest.mark.slow
+
 HOURS = int(os.environ.get("NEXUS_SOAK_HOURS", "12"))
 # Caches and pools fill first; what counts is what grows when they are full.
 WARM = HOURS // 3

@@ -20,6 +20,8 @@ from nexus.service.unit import NAME, unit_text
 from tests.running import free_port
 from tests.system.user_systemd import UserSystemd, user_systemd
 
+pytestmark = pytest.mark.slow
+
 _STRANGER = 4321
 
 

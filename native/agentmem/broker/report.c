@@ -16,11 +16,6 @@
 #define MFD_NOEXEC_SEAL 8u
 #endif
 
-static const char *const tiers[] = {NULL, "hot", "warm", "cold"};
-static const char *const types[] = {NULL,       "conversation", "system_prompt",
-                                    "tool_def", "tool_result",  "kv_page"};
-static const char *const states[] = {"none", "active", "idle", "paused", "killed"};
-
 static void measure(struct am_json *json, const char *key, const struct am_measure *measure)
 {
     am_json_open(json, key, '{');
@@ -86,55 +81,6 @@ static void serving(struct am_json *json, const struct am_server *server)
     am_json_close(json, '}');
 }
 
-static void tier(struct am_json *json, const char *key, const struct am_tier_figures *of)
-{
-    am_json_open(json, key, '{');
-    am_json_number(json, "units", of->units);
-    am_json_number(json, "raw_bytes", of->raw_bytes);
-    am_json_number(json, "stored_bytes", of->stored_bytes);
-    am_json_close(json, '}');
-}
-
-static void by_type(struct am_json *json, const struct am_type_figures *of)
-{
-    am_json_open(json, "types", '{');
-    for (int i = AM_CONVERSATION; i <= AM_KV_PAGE; i++) {
-        am_json_open(json, types[i], '{');
-        am_json_number(json, "units", of[i].units);
-        am_json_number(json, "logical_bytes", of[i].logical_bytes);
-        am_json_number(json, "unique_bytes", of[i].unique_bytes);
-        am_json_number(json, "stored_bytes", of[i].stored_bytes);
-        am_json_close(json, '}');
-    }
-    am_json_close(json, '}');
-}
-
-static void stored(struct am_json *json, const struct am_server *server)
-{
-    struct am_store_figures is;
-    am_store_figures(server->store, &is);
-    am_json_open(json, "tiers", '{');
-    for (int i = AM_HOT; i <= AM_COLD; i++)
-        tier(json, tiers[i], &is.tier[i]);
-    am_json_close(json, '}');
-    by_type(json, is.type);
-    const struct { const char *key; uint64_t value; } figures[] = {
-        {"table_bytes", is.table_bytes}, {"segment_bytes", is.segment_bytes}, {"warm_bytes", is.warm_bytes},
-        {"cold_bytes", is.cold_bytes}, {"retiring_bytes", is.retiring_bytes}, {"realms", is.realms},
-        {"agents", is.agents}, {"readers", is.readers}, {"units", is.units}, {"publishes", is.publishes},
-        {"found", is.found}, {"acquires", is.acquires}, {"restores_warm", is.restores_warm},
-        {"restores_cold", is.restores_cold}, {"evictions_warm", is.evictions_warm},
-        {"evictions_cold", is.evictions_cold}, {"freed", is.freed}, {"broken", is.broken}};
-    am_json_open(json, "store", '{');
-    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
-        am_json_number(json, figures[i].key, figures[i].value);
-    am_json_open(json, "restore_us", '[');
-    for (size_t i = 0; i < sizeof is.restore_us / sizeof *is.restore_us; i++)
-        am_json_number(json, NULL, is.restore_us[i]);
-    am_json_close(json, ']');
-    am_json_close(json, '}');
-}
-
 static void limits(struct am_json *json, const struct am_broker_options *options)
 {
     am_json_open(json, "limits", '{');
@@ -152,11 +98,14 @@ static void write_stats(FILE *to, const struct am_ask *ask)
 {
     const struct am_server *server = ask->connection->server;
     struct am_json json = {to, true};
+    struct am_store_figures is;
     am_json_open(&json, NULL, '{');
     am_json_number(&json, "format", 1);
+    am_json_text(&json, "backend", "broker");
     am_json_number(&json, "epoch", am_store_epoch(server->store));
     limits(&json, server->start->options);
-    stored(&json, server);
+    am_store_figures(server->store, &is);
+    am_json_store(&json, &is);
     serving(&json, server);
     process(&json, server);
     am_json_close(&json, '}');
@@ -169,32 +118,14 @@ static void write_agents(FILE *to, const struct am_ask *ask)
     struct am_json json = {to, true};
     struct am_agent_figures is;
     am_json_open(&json, NULL, '[');
-    for (size_t n = 0; am_agent_figures(server->store, n, &is); n++) {
-        am_json_open(&json, NULL, '{');
-        am_json_text(&json, "name", is.name);
-        am_json_text(&json, "realm", is.realm);
-        am_json_text(&json, "state", states[is.state >= 0 && is.state <= AM_KILLED ? is.state : 0]);
-        am_json_signed(&json, "pid", is.pid);
-        am_json_truth(&json, "durable", is.durable);
-        const struct { const char *key; uint64_t value; } figures[] = {
-            {"number", is.number}, {"space", is.space}, {"importance", is.importance},
-            {"connections", is.connections}, {"references", is.references}, {"units", is.units},
-            {"logical_bytes", is.logical_bytes}, {"shared_bytes", is.shared_bytes},
-            {"private_bytes", is.private_bytes}, {"opened_ms", is.opened_ms}, {"used_ms", is.used_ms}};
-        for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
-            am_json_number(&json, figures[i].key, figures[i].value);
-        am_json_open(&json, "tiers", '{');
-        for (int i = AM_HOT; i <= AM_COLD; i++)
-            tier(&json, tiers[i], &is.tier[i]);
-        am_json_close(&json, '}');
-        by_type(&json, is.type);
-        am_json_close(&json, '}');
-    }
+    for (size_t n = 0; am_agent_figures(server->store, n, &is); n++)
+        am_json_agent(&json, &is);
     am_json_close(&json, ']');
     fputc('\n', to);
 }
 
-/* Like the files of /proc: a name, a colon, a number; one line an agent. */
+/* Like the files of /proc: a name and a number a line; one line an agent. The kernel's /proc/agent_stats has
+ * the same lines in the same order; the broker loses no unit to want of memory. */
 static void write_text(FILE *to, const struct am_ask *ask)
 {
     const struct am_server *server = ask->connection->server;
@@ -211,7 +142,8 @@ static void write_text(FILE *to, const struct am_ask *ask)
         {"UniqueBytes", unique}, {"StoredBytes", kept}, {"HotBytes", is.tier[AM_HOT].stored_bytes},
         {"WarmBytes", is.tier[AM_WARM].stored_bytes}, {"ColdBytes", is.tier[AM_COLD].stored_bytes},
         {"Publishes", is.publishes}, {"Found", is.found}, {"Acquires", is.acquires},
-        {"RestoresWarm", is.restores_warm}, {"RestoresCold", is.restores_cold}, {"Broken", is.broken}};
+        {"RestoresWarm", is.restores_warm}, {"RestoresCold", is.restores_cold}, {"Broken", is.broken},
+        {"Dropped", 0}, {"Shrinks", server->pressure->events}};
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
         fprintf(to, "%-14s %llu\n", figures[i].key, (unsigned long long)figures[i].value);
     fprintf(to, "%-14s %.2f\n", "Ratio", kept ? (double)logical / (double)kept : 1.0);
@@ -220,7 +152,7 @@ static void write_text(FILE *to, const struct am_ask *ask)
     struct am_agent_figures of;
     for (size_t n = 0; am_agent_figures(server->store, n, &of); n++)
         fprintf(to, "%7d %-7s %10u %9llu %14llu %14llu %14llu  %s/%s\n", of.pid,
-                states[of.state >= 0 && of.state <= AM_KILLED ? of.state : 0], of.importance,
+                am_state_word(of.state), of.importance,
                 (unsigned long long)of.units, (unsigned long long)of.logical_bytes,
                 (unsigned long long)of.shared_bytes, (unsigned long long)of.private_bytes, of.realm, of.name);
 }

@@ -27,6 +27,12 @@
  * call then returns AM_EFORKED, and the bytes of its units are not mapped in the child. Signals: safe with
  * SA_RESTART; calls are restarted otherwise.
  *
+ * Backends. A broker serves a client, or the kernel module behind /dev/agentmem where that is named as the
+ * socket, or where no socket is named, none lies at its usual place and the device can be opened. A broker that
+ * is there wins: it also keeps ropes, heads, conversations, shared private units, durable agents and the
+ * inventory; of the module these calls are AM_EUNSUPPORTED. With the module an acquire and a release are two
+ * system calls each, am_buffer_publish copies, and no unit outlives the module.
+ *
  * Errors. Every function that can fail returns 0 or one of enum am_status (negative); am_error tells what
  * happened in words, with the value and the remedy. On failure out-parameters are unchanged.
  *
@@ -70,6 +76,7 @@ enum am_status {
     AM_EPROTOCOL = -13, /* the other side speaks another version or broke the rules */
     AM_EBUSY = -14,     /* the resource is in use or the broker is overloaded; try again */
     AM_EFILES = -15,    /* no file descriptors left, here or at the broker */
+    AM_EUNSUPPORTED = -16, /* what serves this client does not offer it (the kernel module: see Backends) */
 };
 
 enum am_type {
@@ -113,8 +120,9 @@ typedef struct {
 #define AM_MESSAGE_START 1u
 
 typedef struct {
-    const char *socket;     /* path; NULL: $NEXUS_AGENTMEM, else run/agentmem.sock in $NEXUS_HOME, else
-                             * $XDG_RUNTIME_DIR/nexus/agentmem.sock if it is there, else that of ~/.local/share/nexus */
+    const char *socket;     /* path, of a socket or of /dev/agentmem; NULL: $NEXUS_AGENTMEM, else
+                             * run/agentmem.sock in $NEXUS_HOME, else $XDG_RUNTIME_DIR/nexus/agentmem.sock if
+                             * it is there, else that of ~/.local/share/nexus, else the module (Backends) */
     const char *realm;      /* NULL: "default"; by custom the project's folder */
     const char *agent;      /* the agent's name; NULL: the program's name and pid */
     uint32_t importance;    /* 0 to 100; 50 when made by am_options_default */

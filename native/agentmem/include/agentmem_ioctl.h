@@ -33,8 +33,9 @@
  * offset) maps the unit's own pages, read-only for ever: PROT_WRITE, PROT_EXEC and mprotect to them
  * are refused (EACCES), children of a fork do not get the mapping. A unit's last page ends in
  * zeros. Any page-aligned part of a unit may be mapped, at offset + start; nothing beyond its last
- * page (EINVAL). A mapping holds the unit by itself: it stays as it is after RELEASE and after the
- * file is closed.
+ * page (EINVAL). An offset has the reference above its lowest 32 bits; those of a 32 bit program
+ * end at 44 bits, so it can map references below 4096. A mapping holds the unit by itself: it
+ * stays as it is after RELEASE and after the file is closed.
  *
  * Tiers. Only AM_HOT (pages) and AM_WARM (compressed in kernel memory). A unit without references
  * and mappings may become warm, text only: when its agents are idle or paused, or when the kernel

@@ -9,6 +9,7 @@
 
 #include <linux/cred.h>
 #include <linux/pid.h>
+#include <linux/pid_namespace.h>
 #include <linux/random.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -16,13 +17,14 @@
 
 LIST_HEAD(am_agents);
 u32 am_agent_count, am_readers;
-static u32 numbers;
+static u32 numbers; /* a number is a space too: none is given twice */
 
 /* The process whose end ends the agent: the caller's, or another one of the same user. Counted. */
 static struct pid *process(s32 number, kuid_t user)
 {
 	struct task_struct *task;
 	struct pid *pid;
+	bool own;
 
 	if (number < 0)
 		return NULL;
@@ -31,12 +33,12 @@ static struct pid *process(s32 number, kuid_t user)
 	pid = find_get_pid(number);
 	rcu_read_lock();
 	task = pid_task(pid, PIDTYPE_TGID);
-	if (!task || (!uid_eq(task_uid(task), user) && !capable(CAP_SYS_PTRACE))) {
-		put_pid(pid);
-		pid = NULL;
-	}
+	own = task && uid_eq(task_uid(task), user);
 	rcu_read_unlock();
-	return pid;
+	if (own || (task && capable(CAP_SYS_PTRACE)))
+		return pid;
+	put_pid(pid);
+	return NULL;
 }
 
 static struct am_agent *agent_new(struct pid *pid, const struct agentmem_attach *ask)
@@ -99,6 +101,7 @@ struct am_agent *am_agent_find(const struct am_realm *realm, const char *name)
 struct am_agent *am_agent_join(struct am_client *client, struct agentmem_attach *ask, int *status)
 {
 	struct am_realm *spare = am_realm_new(client->user, ask->realm), *realm = NULL;
+	const unsigned int most = READ_ONCE(am_agents_most);
 	struct pid *pid = process(ask->pid, client->user);
 	struct am_agent *fresh = pid ? agent_new(pid, ask) : NULL, *agent = NULL;
 
@@ -113,7 +116,7 @@ struct am_agent *am_agent_join(struct am_client *client, struct agentmem_attach 
 	if (agent && agent->state == AM_KILLED) {
 		*status = AM_EACCESS;
 		agent = NULL;
-	} else if (!agent && am_agents_most && am_agent_count >= am_agents_most) {
+	} else if (!agent && (numbers == U32_MAX || (most && am_agent_count >= most))) {
 		*status = AM_EBUSY;
 	} else if (!agent) {
 		agent = fresh;
@@ -122,12 +125,12 @@ struct am_agent *am_agent_join(struct am_client *client, struct agentmem_attach 
 		agent->realm = realm;
 		kref_get(&realm->refs);
 		list_add_tail(&agent->node, &am_agents);
-		am_agent_count++;
+		WRITE_ONCE(am_agent_count, am_agent_count + 1);
 	}
 	if (agent) {
 		kref_get(&agent->refs);
 		agent->connections++;
-		agent->importance = ask->importance;
+		WRITE_ONCE(agent->importance, ask->importance);
 		agent->used_ms = am_now_ms();
 		am_readers++;
 	}
@@ -153,7 +156,7 @@ void am_agent_leave(struct am_agent *agent)
 	last = !--agent->connections;
 	if (last) {
 		list_del_init(&agent->node);
-		am_agent_count--;
+		WRITE_ONCE(am_agent_count, am_agent_count - 1);
 	}
 	spin_unlock(&am_lock);
 	if (last) {
@@ -171,7 +174,7 @@ int am_agent_used(struct am_agent *agent)
 	spin_lock(&am_lock);
 	agent->used_ms = am_now_ms();
 	if (agent->state == AM_IDLE)
-		agent->state = AM_ACTIVE;
+		WRITE_ONCE(agent->state, AM_ACTIVE);
 	else if (agent->state == AM_KILLED)
 		status = AM_EACCESS;
 	spin_unlock(&am_lock);
@@ -185,10 +188,10 @@ void am_agent_state(struct am_agent *agent, u32 state, u32 importance)
 
 	spin_lock(&am_lock);
 	if (importance != AGENTMEM_LEAVE)
-		agent->importance = importance;
+		WRITE_ONCE(agent->importance, importance);
 	became = state != AGENTMEM_LEAVE && agent->state != AM_KILLED;
 	if (became)
-		agent->state = state;
+		WRITE_ONCE(agent->state, state);
 	if (became && state == AM_ACTIVE)
 		agent->used_ms = am_now_ms();
 	spin_unlock(&am_lock);
@@ -201,8 +204,8 @@ void am_agent_state(struct am_agent *agent, u32 state, u32 importance)
 		am_cool_agent(agent);
 }
 
-/* As the caller's namespace numbers it; 0: not there. */
-s32 am_agent_pid(const struct am_agent *agent)
+/* As a namespace numbers it; 0: not there. */
+s32 am_agent_pid(const struct am_agent *agent, struct pid_namespace *space)
 {
-	return pid_vnr(agent->pid);
+	return pid_nr_ns(agent->pid, space);
 }

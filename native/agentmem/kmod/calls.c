@@ -35,9 +35,9 @@ static int info(struct am_client *client, void *request)
 		return REFUSE(ask, spare, AM_EINVAL);
 	ask->epoch = am_epoch;
 	ask->largest_unit = AGENTMEM_LARGEST_UNIT;
-	ask->total_bytes = am_total_bytes;
-	ask->agent_bytes = am_agent_bytes;
-	ask->agent_units = am_agent_units;
+	ask->total_bytes = READ_ONCE(am_total_bytes);
+	ask->agent_bytes = READ_ONCE(am_agent_bytes);
+	ask->agent_units = READ_ONCE(am_agent_units);
 	ask->references = am_references_most;
 	ask->page_bytes = PAGE_SIZE;
 	return AM_OK;
@@ -314,6 +314,17 @@ static int agent(struct am_client *client, void *request)
 
 	return status ? REFUSE(ask, after, status) : AM_OK;
 }
+
+/*
+ * 32 bit programs, whose numbers of 64 bits are aligned to 4 bytes, have the same structs: each is
+ * as long as its fields together.
+ */
+static_assert(sizeof(struct agentmem_info) == 64 && sizeof(struct agentmem_attach) == 560);
+static_assert(sizeof(struct agentmem_placed) == 64 && sizeof(struct agentmem_publish) == 112);
+static_assert(sizeof(struct agentmem_identify) == 72 && sizeof(struct agentmem_acquire) == 112);
+static_assert(sizeof(struct agentmem_release) == 24 && sizeof(struct agentmem_unit) == 56);
+static_assert(sizeof(struct agentmem_state) == 280 && sizeof(struct agentmem_stats) == 480);
+static_assert(sizeof(struct agentmem_agent) == 904);
 
 const struct am_call am_calls[] = {
 #define CALL(number, answer, type, attached) [_IOC_NR(number)] = { answer, sizeof(type), attached }

@@ -40,7 +40,7 @@ void am_shelve(struct am_unit *unit)
 
 	lockdep_assert_held(&am_lock);
 	if (count)
-		*count += pages(unit);
+		WRITE_ONCE(*count, *count + pages(unit)); /* the shrinker counts without the lock */
 	list_add_tail(&unit->shelf, &shelves[home(unit)]);
 }
 
@@ -52,7 +52,7 @@ void am_unshelve(struct am_unit *unit)
 	if (list_empty(&unit->shelf))
 		return;
 	if (count)
-		*count -= pages(unit);
+		WRITE_ONCE(*count, *count - pages(unit));
 	list_del_init(&unit->shelf);
 }
 

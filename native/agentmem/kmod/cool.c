@@ -13,6 +13,7 @@
 
 /* A larger unit is compressed by the worker, not by who needs memory. */
 #define RECLAIM_MOST (4u << 20)
+#define STEPS 256 /* units of an agent looked at while the lock is held */
 
 /*
  * The pages that compressing this unit gave back; 0 when it is in use or does not become smaller;
@@ -63,31 +64,55 @@ long am_cool(struct am_unit *unit, gfp_t gfp)
 	return DIV_ROUND_UP(before - after, PAGE_SIZE);
 }
 
+/*
+ * The next of an agent's own text units that can be compressed, watched; NULL: none among the
+ * next few. Each one that was looked at goes to the end of the list, so that nobody begins anew:
+ * *left is how many are not looked at yet.
+ */
+static struct am_unit *next_of(struct am_agent *agent, u64 *left)
+{
+	struct am_unit *unit = NULL;
+	struct am_owner *owner;
+	unsigned int steps;
+
+	spin_lock(&am_lock);
+	for (steps = STEPS; steps && *left && !unit; steps--, --*left) {
+		owner = list_first_entry_or_null(&agent->owned, struct am_owner, in_agent);
+		if (!owner) {
+			*left = 0;
+			break;
+		}
+		list_move_tail(&owner->in_agent, &agent->owned);
+		if (owner->unit->space && owner->unit->hot && !owner->unit->pins &&
+		    !owner->unit->unfit && am_is_text(owner->unit)) {
+			unit = owner->unit;
+			kref_get(&unit->refs);
+		}
+	}
+	spin_unlock(&am_lock);
+	return unit;
+}
+
 /* The private text units of an agent that is paused, now. Ends: a unit is warm, unfit or in use. */
 void am_cool_agent(struct am_agent *agent)
 {
 	struct am_unit *unit;
-	struct am_owner *owner;
-	long gave;
+	long gave = 0;
+	u64 left;
 
-	do {
-		unit = NULL;
-		mutex_lock(&am_packer);
-		spin_lock(&am_lock);
-		list_for_each_entry(owner, &agent->owned, in_agent)
-			if (owner->unit->space && owner->unit->hot && !owner->unit->pins &&
-			    !owner->unit->unfit && am_is_text(owner->unit)) {
-				unit = owner->unit;
-				kref_get(&unit->refs);
-				break;
-			}
-		spin_unlock(&am_lock);
-		gave = unit ? am_cool(unit, GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY) : 0;
-		mutex_unlock(&am_packer);
-		if (unit)
+	spin_lock(&am_lock);
+	left = agent->units;
+	spin_unlock(&am_lock);
+	while (left && gave >= 0 && !signal_pending(current)) {
+		unit = next_of(agent, &left);
+		if (unit) {
+			mutex_lock(&am_packer);
+			gave = am_cool(unit, GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY);
+			mutex_unlock(&am_packer);
 			am_unit_unwatch(unit);
+		}
 		cond_resched();
-	} while (unit && gave >= 0 && !signal_pending(current));
+	}
 }
 
 static unsigned long each(bool drop, unsigned long pages, gfp_t gfp, bool reclaim)

@@ -6,6 +6,7 @@
 #include "inside.h"
 
 #include <linux/mm.h>
+#include <linux/pid_namespace.h>
 
 static u64 stored_bytes(const struct am_unit *unit)
 {
@@ -112,9 +113,9 @@ void am_figures(kuid_t viewer, bool all, struct agentmem_stats *out)
 	out->freed = counts.freed;
 	out->dropped = counts.dropped;
 	out->broken = counts.broken;
-	out->total_bytes = am_total_bytes;
-	out->agent_bytes = am_agent_bytes;
-	out->agent_units = am_agent_units;
+	out->total_bytes = READ_ONCE(am_total_bytes);
+	out->agent_bytes = READ_ONCE(am_agent_bytes);
+	out->agent_units = READ_ONCE(am_agent_units);
 }
 
 /*
@@ -150,7 +151,7 @@ int am_figures_agent(kuid_t viewer, bool all, struct agentmem_agent *out)
 		strscpy(out->agent, agent->name, sizeof(out->agent));
 		out->state = agent->state;
 		out->importance = agent->importance;
-		out->pid = am_agent_pid(agent);
+		out->pid = am_agent_pid(agent, task_active_pid_ns(current));
 		out->space = agent->number;
 		out->connections = agent->connections;
 		out->references = atomic_read(&agent->references);

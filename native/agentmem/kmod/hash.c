@@ -20,19 +20,31 @@ static void begin(struct blake2s_state *state, const u8 *key, u8 type)
 	blake2s_update(state, &type, 1);
 }
 
-void am_hash(const u8 *key, u8 type, const void *bytes, u64 length, u8 *id)
+/* The state has the key in it: it does not stay on the stack. */
+static int end(struct blake2s_state *state, int status, u8 *id)
+{
+	if (!status)
+		blake2s_final(state, id);
+	memzero_explicit(state, sizeof(*state));
+	return status;
+}
+
+int am_hash(const u8 *key, u8 type, const void *bytes, u64 length, u8 *id)
 {
 	struct blake2s_state state;
 	const u8 *at = bytes;
+	int status = AM_OK;
 	u64 step;
 
 	begin(&state, key, type);
-	for (; length; length -= step, at += step) {
+	for (; length && !status; length -= step, at += step) {
 		step = min_t(u64, length, STEP);
 		blake2s_update(&state, at, step);
+		if (fatal_signal_pending(current))
+			status = AM_INTERRUPTED;
 		cond_resched();
 	}
-	blake2s_final(&state, id);
+	return end(&state, status, id);
 }
 
 int am_hash_user(const u8 *key, u8 type, u64 address, u64 length, u8 *id)
@@ -56,7 +68,5 @@ int am_hash_user(const u8 *key, u8 type, u64 address, u64 length, u8 *id)
 		cond_resched();
 	}
 	kvfree(room);
-	if (!status)
-		blake2s_final(&state, id);
-	return status;
+	return end(&state, status, id);
 }

@@ -9,6 +9,7 @@
  *                               reclaim never takes it
  *   am_packer          (mutex)  the compressor's work space; reclaim only tries it
  *   am_unpacker        (mutex)  the decompressor's
+ *   client->references (spin)   the xarray's own: what it finds becomes a holder under it
  *   am_lock            (spin)   the table's writers, lists, tiers, pins, owners, agents, figures;
  *                               nothing under it sleeps or asks for memory that reclaim must find
  * Readers of the table look under RCU and become holders under am_lock, only above zero.
@@ -130,13 +131,13 @@ extern u32 am_agent_count, am_readers;
 extern u64 am_shrinks;
 extern struct workqueue_struct *am_queue;
 
-/* Module parameters (main.c). */
+/* Module parameters (main.c), which root may change at any time: to be read once. */
 extern unsigned long am_total_bytes, am_agent_bytes;
 extern unsigned int am_agent_units, am_agents_most, am_references_most, am_idle_after_ms;
 
 /* hash.c: bytes of user space or of the kernel to an id. */
 int am_hash_user(const u8 *key, u8 type, u64 address, u64 length, u8 *id);
-void am_hash(const u8 *key, u8 type, const void *bytes, u64 length, u8 *id);
+int am_hash(const u8 *key, u8 type, const void *bytes, u64 length, u8 *id);
 
 /* realm.c */
 struct am_realm *am_realm_get(kuid_t user, const char *name, struct am_realm *spare);
@@ -211,7 +212,7 @@ struct am_agent *am_agent_find(const struct am_realm *realm, const char *name);
 void am_agent_put(struct am_agent *agent);
 void am_agent_state(struct am_agent *agent, u32 state, u32 importance);
 int am_agent_used(struct am_agent *agent);
-s32 am_agent_pid(const struct am_agent *agent);
+s32 am_agent_pid(const struct am_agent *agent, struct pid_namespace *space);
 
 /* figures.c; the caller holds am_lock for all but am_figures */
 void am_tally(struct am_unit *unit, int sign);

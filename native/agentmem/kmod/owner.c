@@ -27,14 +27,23 @@ static void cut(struct am_owner *owner)
 	kfree(owner);
 }
 
+static bool quota_allows(const struct am_agent *agent, u64 length)
+{
+	const unsigned int units = READ_ONCE(am_agent_units);
+	const u64 bytes = READ_ONCE(am_agent_bytes);
+
+	lockdep_assert_held(&am_lock);
+	if (units && agent->units >= units)
+		return false;
+	return !bytes || (length <= bytes && agent->logical <= bytes - length);
+}
+
 bool am_quota_left(struct am_agent *agent, u64 length)
 {
 	bool left;
 
 	spin_lock(&am_lock);
-	left = (!am_agent_units || agent->units < am_agent_units) &&
-	       (!am_agent_bytes ||
-		(length <= am_agent_bytes && agent->logical <= am_agent_bytes - length));
+	left = quota_allows(agent, length);
 	spin_unlock(&am_lock);
 	return left;
 }
@@ -51,9 +60,7 @@ int am_own(struct am_agent *agent, struct am_unit *unit, bool droppable)
 		status = AM_EACCESS;
 	else if (link_of(unit, agent))
 		;
-	else if ((am_agent_units && agent->units >= am_agent_units) ||
-		 (am_agent_bytes && (unit->length > am_agent_bytes ||
-				     agent->logical > am_agent_bytes - unit->length)))
+	else if (!quota_allows(agent, unit->length))
 		status = AM_EQUOTA;
 	else {
 		owner->unit = unit;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /proc/agent_stats: the text that nexus-agentmemd --stats prints, with the lines Dropped and
- * Shrinks before Ratio. Knows nothing of how it is counted. A reader sees its own user's agents and
- * units, all of them with CAP_SYS_ADMIN.
+ * /proc/agent_stats: the text that nexus-agentmemd --stats prints, in the same order; what there
+ * is not here (a disk) is 0. Knows nothing of how it is counted. A reader sees its own user's
+ * agents and units, all of them with CAP_SYS_ADMIN; pids are those of the namespace of this /proc.
  */
 #include "inside.h"
 
 #include <linux/cred.h>
+#include <linux/pid_namespace.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -18,7 +19,7 @@ static const char *const states[] = { "none", "active", "idle", "paused", "kille
 
 static void totals(struct seq_file *to, const struct agentmem_stats *is)
 {
-	u64 logical = 0, unique = 0, kept = 0, ratio, rest;
+	u64 logical = 0, unique = 0, kept = 0, ratio;
 	int i;
 
 	for (i = AM_CONVERSATION; i < AM_TYPES; i++) {
@@ -39,7 +40,7 @@ static void totals(struct seq_file *to, const struct agentmem_stats *is)
 
 	for (i = 0; i < ARRAY_SIZE(figures); i++)
 		seq_printf(to, "%-14s %llu\n", figures[i].key, figures[i].value);
-	ratio = kept ? div64_u64_rem(logical * 100 + kept / 2, kept, &rest) : 100;
+	ratio = kept ? div64_u64(logical * 100 + kept / 2, kept) : 100;
 	seq_printf(to, "%-14s %llu.%02u\n", "Ratio", div_u64(ratio, 100),
 		   (unsigned int)(ratio - div_u64(ratio, 100) * 100));
 }
@@ -49,6 +50,7 @@ static int show(struct seq_file *to, void *unused)
 	const kuid_t viewer = to->file->f_cred->euid;
 	const bool all = file_ns_capable(to->file, &init_user_ns, CAP_SYS_ADMIN);
 	struct agentmem_stats *is = kzalloc(sizeof(*is), GFP_KERNEL);
+	struct pid_namespace *space = proc_pid_ns(file_inode(to->file)->i_sb);
 	const struct am_agent *agent;
 
 	if (!is)
@@ -62,7 +64,7 @@ static int show(struct seq_file *to, void *unused)
 	list_for_each_entry(agent, &am_agents, node)
 		if (am_may_see(agent->realm->user, viewer, all))
 			seq_printf(to, "%7d %-7s %10u %9llu %14llu %14llu %14llu  %s/%s\n",
-				   am_agent_pid(agent), states[agent->state], agent->importance,
+				   am_agent_pid(agent, space), states[agent->state], agent->importance,
 				   agent->units, agent->logical, agent->logical - agent->own,
 				   agent->own, agent->realm->name, agent->name);
 	spin_unlock(&am_lock);

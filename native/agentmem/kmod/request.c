@@ -6,6 +6,7 @@
  */
 #include "inside.h"
 
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -42,7 +43,8 @@ static int answer(struct am_client *client, unsigned int number, struct agentmem
 
 long am_request(struct am_client *client, unsigned int command, void __user *to)
 {
-	const unsigned int number = _IOC_NR(command), theirs = _IOC_SIZE(command);
+	const unsigned int theirs = _IOC_SIZE(command);
+	unsigned int number = _IOC_NR(command);
 	struct agentmem_head *head;
 	size_t ours, back;
 	long error;
@@ -50,6 +52,7 @@ long am_request(struct am_client *client, unsigned int command, void __user *to)
 	if (_IOC_TYPE(command) != AGENTMEM_MAGIC || _IOC_DIR(command) != (_IOC_READ | _IOC_WRITE) ||
 	    number >= am_calls_count)
 		return -ENOTTY;
+	number = array_index_nospec(number, am_calls_count);
 	ours = am_calls[number].bytes;
 	if (theirs < ours)
 		return -EINVAL;

@@ -33,9 +33,10 @@ bool am_is_text(const struct am_unit *unit)
 
 static bool take(u64 bytes)
 {
+	const u64 most = READ_ONCE(am_total_bytes);
 	u64 now = atomic64_add_return(bytes, &stored);
 
-	if (!am_total_bytes || now <= am_total_bytes)
+	if (!most || now <= most)
 		return true;
 	atomic64_sub(bytes, &stored);
 	return false;
@@ -44,9 +45,11 @@ static bool take(u64 bytes)
 /* Room below the limit of all, made by compressing and dropping if there is none. */
 int am_reserve(u64 bytes)
 {
+	const u64 most = READ_ONCE(am_total_bytes);
+
 	if (take(bytes))
 		return AM_OK;
-	if (am_total_bytes && bytes > am_total_bytes)
+	if (most && bytes > most)
 		return AM_EQUOTA;
 	am_give_back(bytes >> PAGE_SHIFT, false);
 	return take(bytes) ? AM_OK : AM_EQUOTA;
@@ -109,10 +112,11 @@ struct am_unit *am_unit_new(struct am_agent *agent, const struct agentmem_publis
 		*status = AM_ENOMEM;
 	else
 		*status = copy_in(unit, ask->data);
+	if (!*status)
+		*status = am_hash(own_space ? agent->key : agent->realm->key, unit->type, unit->hot,
+				  unit->length, unit->id);
 	if (*status)
 		goto no_bytes;
-	am_hash(own_space ? agent->key : agent->realm->key, unit->type, unit->hot, unit->length,
-		unit->id);
 	unit->realm = agent->realm;
 	kref_get(&unit->realm->refs);
 	return unit;
@@ -121,6 +125,7 @@ no_bytes:
 	vfree(unit->hot);
 	am_unreserve(am_hot_bytes(unit));
 no_room:
+	mutex_destroy(&unit->restoring);
 	kfree(unit);
 	return NULL;
 }

@@ -21,7 +21,8 @@ static bool process_ended(struct pid *pid)
 
 	rcu_read_lock();
 	task = pid_task(pid, PIDTYPE_TGID);
-	ended = !task || (READ_ONCE(task->exit_state) && thread_group_empty(task));
+	/* Whoever has ended stays so: what the lock of tasks would tell now, the next turn tells. */
+	ended = !task || data_race(READ_ONCE(task->exit_state) && thread_group_empty(task));
 	rcu_read_unlock();
 	return ended;
 }
@@ -30,15 +31,16 @@ static bool process_ended(struct pid *pid)
 static struct am_agent *look(void)
 {
 	struct am_agent *agent, *dead = NULL;
+	const unsigned int idle_after = READ_ONCE(am_idle_after_ms);
 	u64 now = am_now_ms();
 
 	spin_lock(&am_lock);
 	list_for_each_entry(agent, &am_agents, node) {
 		if (agent->state == AM_KILLED)
 			continue;
-		if (agent->state == AM_ACTIVE && am_idle_after_ms &&
-		    now - min(now, agent->used_ms) >= am_idle_after_ms)
-			agent->state = AM_IDLE;
+		if (agent->state == AM_ACTIVE && idle_after &&
+		    now - min(now, agent->used_ms) >= idle_after)
+			WRITE_ONCE(agent->state, AM_IDLE);
 		if (!dead && process_ended(agent->pid)) {
 			dead = agent;
 			kref_get(&dead->refs);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "kernel.h"
 
 static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
 static struct am_client *registered;
@@ -100,6 +101,8 @@ void am_close(am_client *client)
             break;
         }
     pthread_mutex_unlock(&registry);
+    if (client->kernel != NULL)
+        am_kernel_close(client, in_child);
     am_wire_gone(client);
     for (struct am_view *view = client->views, *older; view != NULL; view = older) {
         older = view->older;
@@ -153,6 +156,20 @@ static int find_socket(char *path, size_t room)
     return copy_name(path, room, found, "socket's path");
 }
 
+/* Whether the module is to serve: where its device is named, and where nothing is named, nothing lies at the
+ * socket's place and the device can be opened. A socket that is there wins although nobody may answer: what its
+ * agents keep is not in the module. */
+static bool wants_kernel(struct am_client *client)
+{
+    const char *named = getenv("NEXUS_AGENTMEM");
+    if (client->options.socket != NULL || (named != NULL && named[0] != '\0'))
+        return am_kernel_is_device(client->socket);
+    if (client->options.durable || access(client->socket, F_OK) == 0 || !am_kernel_offered())
+        return false;
+    strcpy(client->socket, AGENTMEM_DEVICE);
+    return true;
+}
+
 static int take_options(struct am_client *client, const am_options *options)
 {
     am_options plain;
@@ -192,10 +209,22 @@ static int open_view(struct am_client *client, struct am_view **view)
     return status;
 }
 
+/* Attach to a broker. Lock: wire. */
+static int enter_broker(struct am_client *client)
+{
+    struct am_view *view;
+    int status = open_view(client, &view);
+    if (status == 0) {
+        pthread_mutex_lock(&client->local);
+        am_view_enter(client, view);
+        pthread_mutex_unlock(&client->local);
+    }
+    return status;
+}
+
 int am_connect(const am_options *options, am_client **client)
 {
     struct am_client *made;
-    struct am_view *view;
     if (client == NULL)
         return am_client_fail(AM_EINVAL, "am_connect needs a place for the client");
     int status = am_client_create(&made);
@@ -204,12 +233,7 @@ int am_connect(const am_options *options, am_client **client)
     pthread_mutex_lock(&made->wire);
     status = take_options(made, options);
     if (status == 0)
-        status = open_view(made, &view);
-    if (status == 0) {
-        pthread_mutex_lock(&made->local);
-        am_view_enter(made, view);
-        pthread_mutex_unlock(&made->local);
-    }
+        status = wants_kernel(made) ? am_kernel_connect(made) : enter_broker(made);
     pthread_mutex_unlock(&made->wire);
     if (status != 0)
         am_close(made);
@@ -254,6 +278,8 @@ int am_reconnect(am_client *client)
     if (atomic_load(&client->forked))
         return am_client_fail(AM_EFORKED,
                               "this client was made in the parent of a fork; connect again in the child");
+    if (client->kernel != NULL)
+        return am_kernel_reconnect(client);
     struct am_view *view, *before;
     pthread_mutex_lock(&client->wire);
     /* The old connection is closed last: an agent that is not durable would end with it. */

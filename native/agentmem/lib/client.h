@@ -56,8 +56,11 @@ struct am_view {
 
 #define AM_SLOTS_CLOSED 0xffffffffu
 
+struct am_kernel;
+
 struct am_client {
     struct am_view *_Atomic view; /* NULL in a forked child */
+    struct am_kernel *kernel;     /* the module serves this client (kernel.h); NULL: a broker does */
     _Atomic uint64_t free;  /* change << 32 | first free slot; 0: none; AM_SLOTS_CLOSED: am_reconnect works */
     _Atomic uint64_t *hold; /* AM_REFERENCES */
     _Atomic uint32_t *next; /* AM_REFERENCES: the free slot behind this one */
@@ -69,7 +72,7 @@ struct am_client {
     pthread_mutex_t wire, local;
     struct am_view *views;        /* newest first; the first is the current one */
     struct am_client *registered; /* the next client of this process */
-    int fd;                       /* -1: no broker */
+    int fd;                       /* the socket, or the device; -1: no broker */
     uint64_t sequence;
     am_options options; /* its strings are the arrays below */
     char socket[108], realm[AM_NAME_BYTES], agent[AM_NAME_BYTES];

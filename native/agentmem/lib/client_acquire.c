@@ -7,6 +7,7 @@
 #include <sched.h>
 
 #include "client.h"
+#include "kernel.h"
 
 #define SPINS 200 /* the broker holds a version odd for about a microsecond */
 
@@ -225,6 +226,8 @@ int am_acquire(am_client *client, const am_id *id, am_unit *unit)
 {
     if (client == NULL || id == NULL || unit == NULL)
         return am_client_fail(AM_EINVAL, "am_acquire takes a client, an id and a unit; one of them is NULL");
+    if (client->kernel != NULL)
+        return am_kernel_acquire(client, id, unit);
     return am_acquire_hot(client, id, unit) ? 0 : am_acquire_asking(client, id, unit);
 }
 
@@ -235,6 +238,10 @@ void am_release(am_client *client, am_unit *unit)
     uint32_t slot = unit->reference;
     unit->reference = 0;
     unit->data = NULL;
+    if (client->kernel != NULL) {
+        am_kernel_release(client, slot);
+        return;
+    }
     if (slot >= AM_REFERENCES || atomic_load_explicit(&client->forked, memory_order_relaxed))
         return;
     uint64_t hold = atomic_load_explicit(&client->hold[slot], memory_order_relaxed);

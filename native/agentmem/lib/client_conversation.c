@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "client.h"
+#include "kernel.h"
 
 #define LEAVES 256u
 #define DEEPEST 8 /* 256^4 leaves are more than a piece can count */
@@ -86,6 +87,8 @@ int am_conversation_open(am_client *client, const char *name, am_conversation **
     if (name[0] == '\0' || strlen(name) >= AM_NAME_BYTES)
         return am_client_fail(AM_EINVAL, "a conversation's name has 1 to %d bytes, this has %zu",
                               AM_NAME_BYTES - 1, strlen(name));
+    if (client->kernel != NULL)
+        return am_kernel_lacks("conversations");
     struct am_conversation *made = calloc(1, sizeof *made);
     if (made == NULL)
         return am_client_fail(AM_ENOMEM, "no memory for a conversation");

@@ -37,7 +37,7 @@ const char *am_status_name(int status)
     static const char *const names[] = {
         "ok",         "invalid value",   "not found",    "wrong type",    "wrong size", "not sealed",
         "over quota", "no memory",       "disk failing", "corrupt",       "no access",  "no broker",
-        "forked",     "protocol broken", "busy",         "no files left",
+        "forked",     "protocol broken", "busy",         "no files left", "not offered",
     };
     if (status > 0 || status <= -(int)(sizeof names / sizeof *names))
         return "unknown status";

@@ -9,8 +9,24 @@
 
 #include "client.h"
 
+/* The module maps nothing writable, not even privately: a copy. */
+static int copy(const am_unit *unit, struct am_private *private_map)
+{
+    void *at = unit->reference != 0 && unit->data != NULL
+                   ? mmap(NULL, unit->length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                   : MAP_FAILED;
+    if (at == MAP_FAILED)
+        return am_client_fail(AM_ENOMEM, "no memory for a copy of a unit of %llu bytes",
+                              (unsigned long long)unit->length);
+    memcpy(at, unit->data, unit->length);
+    *private_map = (struct am_private){.at = at, .length = unit->length, .data = at};
+    return 0;
+}
+
 int am_private_map(struct am_client *client, const am_unit *unit, struct am_private *private_map)
 {
+    if (client->kernel != NULL)
+        return copy(unit, private_map);
     pthread_mutex_lock(&client->wire);
     uint64_t hold = unit->reference != 0 ? atomic_load(&client->hold[unit->reference]) : 0;
     struct am_view *view = client->views;

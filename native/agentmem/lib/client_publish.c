@@ -10,6 +10,7 @@
 
 #include "blake3.h"
 #include "client.h"
+#include "kernel.h"
 
 int am_client_key(const struct am_client *client, bool private_space, uint8_t key[32])
 {
@@ -17,6 +18,8 @@ int am_client_key(const struct am_client *client, bool private_space, uint8_t ke
     if (atomic_load(&own->forked))
         return am_client_fail(AM_EFORKED,
                               "this client was made in the parent of a fork; connect again in the child");
+    if (client->kernel != NULL)
+        return am_kernel_lacks("keys for its clients to name units with");
     pthread_mutex_lock(&own->local);
     const struct am_welcome *welcome = &own->views->welcome;
     memcpy(key, private_space ? welcome->space_key : welcome->realm_key, 32);
@@ -50,6 +53,9 @@ int am_identify(const am_client *client, int type, const void *data, uint64_t le
     int status = check(client, type, data, length);
     if (status == 0 && id == NULL)
         status = am_client_fail(AM_EINVAL, "am_identify needs a place for the id");
+    if (status == 0 && client->kernel != NULL)
+        return am_kernel_identify((struct am_client *)(uintptr_t)client, type, data, length, private_space,
+                                  id);
     if (status == 0)
         status = am_client_key(client, private_space, key);
     if (status == 0)
@@ -164,7 +170,10 @@ int am_publish(am_client *client, int type, const void *data, uint64_t length, u
         status = am_client_fail(AM_EINVAL, "am_publish needs a place for the unit");
     if (status == 0 && flags & AM_PRIVATE && flags & AM_SHARED)
         status = am_client_fail(AM_EINVAL, "a unit is either private or shared, and both were asked for");
-    return status != 0 ? status : publish(client, type, AM_RAW, data, length, flags, unit);
+    if (status != 0)
+        return status;
+    return client->kernel != NULL ? am_kernel_publish(client, type, data, length, flags, unit)
+                                  : publish(client, type, AM_RAW, data, length, flags, unit);
 }
 
 int am_rope(am_client *client, int type, const am_piece *pieces, size_t count, uint32_t flags, am_unit *rope)
@@ -172,6 +181,8 @@ int am_rope(am_client *client, int type, const am_piece *pieces, size_t count, u
     int status = check(client, type, pieces, count * sizeof *pieces);
     if (status == 0 && rope == NULL)
         status = am_client_fail(AM_EINVAL, "am_rope needs a place for the unit");
+    if (status == 0 && client->kernel != NULL)
+        return am_kernel_lacks("ropes");
     return status != 0 ? status : publish(client, type, AM_ROPE, pieces, count * sizeof *pieces, flags, rope);
 }
 
@@ -218,6 +229,12 @@ int am_buffer_publish(am_client *client, int type, am_buffer *buffer, uint32_t f
                                    .private_space = is_private(type, flags)};
     am_unit got = {0};
     int status = check(client, type, buffer->data, buffer->length);
+    if (status == 0 && client->kernel != NULL) {
+        status = am_kernel_publish(client, type, buffer->data, buffer->length, flags, unit);
+        if (status == 0)
+            am_buffer_discard(buffer); /* the module has copied it */
+        return status;
+    }
     if (status == 0)
         status = am_client_key(client, body.private_space, key);
     if (status != 0)

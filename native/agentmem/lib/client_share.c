@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "client.h"
+#include "kernel.h"
 
 #define DEEPEST 8
 
@@ -88,6 +89,8 @@ int am_share(am_client *client, const am_id *id, const char *agent, am_id *share
     if (agent != NULL && strlen(agent) >= AM_NAME_BYTES)
         return am_client_fail(AM_EINVAL, "the agent's name has %zu bytes, the longest allowed is %d",
                               strlen(agent), AM_NAME_BYTES - 1);
+    if (client->kernel != NULL)
+        return am_kernel_lacks("sharing of private units");
     am_unit unit;
     int status = am_acquire(client, id, &unit);
     if (status != 0)

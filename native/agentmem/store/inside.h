@@ -275,6 +275,7 @@ int am_space_take(struct am_realm *realm, uint32_t space, uint64_t length, uint3
                   uint64_t *offset, uint8_t **bytes); /* room to write into, then am_record_place */
 int am_space_adopt_fd(struct am_realm *realm, uint32_t space, int fd, uint64_t length, uint32_t *segment);
 void am_space_give(struct am_realm *realm, uint32_t segment, uint64_t length);
+#define AM_CLEAN_BYTES (8u << 20) /* moved in one go: a millisecond or two */
 size_t am_space_clean(struct am_realm *realm,
                       size_t most); /* empties segments that are mostly dead; bytes moved */
 int am_segment_restore(struct am_realm *realm, uint32_t number, uint32_t generation, int fd);

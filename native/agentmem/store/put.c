@@ -17,15 +17,24 @@ static int quota(struct am_store *store, const struct am_agent *agent, uint64_t 
     return 0;
 }
 
-/* Is there room for this many more raw bytes? A quarter above the limit is for what is on its way down. */
+static bool fits(const struct am_store *store, uint64_t length, uint64_t most) {
+    return store->hot_bytes + length <= most;
+}
+
+/* Is there room for this many more raw bytes? A quarter above the limit is for what is on its way down. Who is told to
+ * try again finds that something went since: what is gone leaves holes in a segment until that one is cleaned. */
 static int room(struct am_store *store, uint64_t length) {
-    uint64_t hard = store->options.hot_bytes + store->options.hot_bytes / 4;
-    if (store->hot_bytes + length <= store->options.hot_bytes)
+    const uint64_t limit = store->options.hot_bytes, hard = limit + limit / 4;
+    const uint64_t before = store->counted.evictions_warm;
+    if (fits(store, length, limit))
         return 0;
-    am_cool(store, store->hot_bytes + length - store->options.hot_bytes, am_now(store), 1);
-    if (store->hot_bytes + length <= hard)
+    am_cool(store, store->hot_bytes + length - limit, am_now(store), 1);
+    bool going = store->cooling_bytes || store->counted.evictions_warm != before;
+    for (uint32_t i = 0; i < AM_REALMS && !going && !fits(store, length, hard); i++)
+        going = store->realm[i] && am_space_clean(store->realm[i], AM_CLEAN_BYTES) > 0;
+    if (fits(store, length, hard))
         return 0;
-    if (store->cooling_bytes)
+    if (going)
         return am_fail(store, AM_EBUSY, "memory is being freed for %llu bytes; try again",
                        (unsigned long long)length);
     return am_fail(

@@ -18,6 +18,7 @@
 #define AM_STORE_H
 
 #include "agentmem.h"
+#include "figures.h"
 #include "wire.h"
 #include "pool.h"
 
@@ -149,34 +150,7 @@ uint32_t am_store_tick(struct am_store *store, int pressure);
 /* Free what nobody needs now, before it is counted: what a conversation leaves behind counts several times. */
 void am_store_settle(struct am_store *store);
 
-/* Figures. Bytes are logical (what owners see, each owner counted, and each rope that holds a piece), unique
- * (each unit once, ropes too), stored (what it takes). */
-struct am_tier_figures {
-    uint64_t units, raw_bytes, stored_bytes;
-};
-struct am_type_figures {
-    uint64_t units, logical_bytes, unique_bytes, stored_bytes;
-};
-struct am_store_figures {
-    struct am_tier_figures tier[4]; /* by enum am_tier */
-    struct am_type_figures type[6]; /* by enum am_type */
-    uint64_t table_bytes, segment_bytes, warm_bytes, cold_bytes,
-        retiring_bytes; /* what memory and disk really take */
-    uint64_t realms, agents, readers, units, publishes, found, acquires, restores_warm, restores_cold,
-        evictions_warm, evictions_cold, freed, broken;
-    uint64_t restore_us[24]; /* histogram: bucket n counts restores of less than 2^n microseconds */
-};
 void am_store_figures(const struct am_store *store, struct am_store_figures *figures);
-struct am_agent_figures {
-    const char *name, *realm;
-    uint32_t number, space, importance, connections, references;
-    int32_t pid;
-    int state;
-    bool durable;
-    uint64_t units, logical_bytes, shared_bytes, private_bytes, opened_ms, used_ms;
-    struct am_tier_figures tier[4];
-    struct am_type_figures type[6]; /* logical: owned, or held by its ropes; the rest: of what is its own */
-};
 /* The n-th agent there is, in order of number; false when there are no more. */
 bool am_agent_figures(const struct am_store *store, size_t n, struct am_agent_figures *figures);
 /* Check every invariant; prints what does not hold to the file (a FILE *). The number of violations. */

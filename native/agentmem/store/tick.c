@@ -8,7 +8,6 @@
 #define AM_TICK_MS 1000u
 #define AM_IDLE_TICK_MS 5000u
 #define AM_FLUSH_MS 2000u
-#define AM_CLEAN_BYTES (8u << 20)
 
 /* Is this process still the one that it was? Start times tell a number that is used again. */
 static bool alive(int32_t pid, uint64_t start) {

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         SizeError,
         TypeMismatchError,
         UnitNotFoundError,
+        UnsupportedError,
     )
     from nexus.agentmem.socket_path import find_socket
     from nexus.agentmem.store import Store
@@ -62,6 +63,7 @@ __all__ = [
     "Unit",
     "UnitNotFoundError",
     "UnitType",
+    "UnsupportedError",
     "find_socket",
 ]
 
@@ -91,6 +93,7 @@ _WHERE = {
     "Unit": "unit",
     "UnitNotFoundError": "errors",
     "UnitType": "unit_type",
+    "UnsupportedError": "errors",
     "find_socket": "socket_path",
 }
 

@@ -143,6 +143,15 @@ class FilesError(AgentMemError):
     status = -15
 
 
+class UnsupportedError(AgentMemError):
+    """The kernel module serves this store, and only the broker has that: ropes, heads and more."""
+
+    code = "agentmem_unsupported"
+    exit_status = 2
+    http_status = 501
+    status = -16
+
+
 BY_STATUS: dict[int, type[AgentMemError]] = {
     kind.status: kind for kind in AgentMemError.__subclasses__() if kind.status
 }

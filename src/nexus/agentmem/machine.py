@@ -48,6 +48,13 @@ class Machine:
         chosen = re.search(r"\[(\S+)\]", text)
         return chosen[1] if chosen else text
 
+    def read_bytes(self, name: str) -> bytes:
+        """A file's bytes; none where it is not there or may not be read."""
+        try:
+            return self.path(name).read_bytes()
+        except OSError:
+            return b""
+
     def has(self, name: str) -> bool:
         """Whether the file is there."""
         return self.path(name).exists()

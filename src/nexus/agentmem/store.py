@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from nexus.agentmem.agent import Agent
 from nexus.agentmem.conversation import Conversation
 from nexus.agentmem.native import native
-from nexus.agentmem.socket_path import find_socket
+from nexus.agentmem.socket_path import DEVICE, find_socket
 from nexus.agentmem.unit_type import UnitType
 
 if TYPE_CHECKING:
@@ -76,7 +76,9 @@ class Store:
         pid: int = 0,
         timeout: float = 30.0,
     ) -> Store:
-        """Attach to the broker at `socket` (where `find_socket` looks unless given).
+        """Attach to the broker at `socket` (where `find_socket` looks unless given), or to the kernel module
+        where it is /dev/agentmem: then ropes, heads, conversations, sharing and inventory raise
+        `UnsupportedError`.
 
         `realm` is a domain of trust, by custom the project's folder. `agent` is this agent's name (the
         process's otherwise). What a `durable` agent owns outlives the connection and the machine's power.
@@ -84,7 +86,7 @@ class Store:
         seconds. Raises `BrokerGoneError` when none answers, `MissingPartError` when the compiled part is
         missing.
         """
-        place = Path(socket) if socket is not None else find_socket()
+        place = Path(socket) if socket is not None else find_socket(device=None if durable else DEVICE)
         name = agent if agent is not None else f"python-{os.getpid()}"
         client: Client = native().Client(
             socket=os.fspath(place),

@@ -11,45 +11,39 @@ from __future__ import annotations
 import json
 import os
 import struct
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nexus.agentmem import swap_file
+from nexus.agentmem import ksm_trial, swap_file, zswap_sample, zswap_trial
+from nexus.agentmem.ksm import FOLDER as _KSM
+from nexus.agentmem.ksm import Ksm
+from nexus.agentmem.ksm_state import KsmState, TurnedOn
 from nexus.agentmem.machine import Machine
+from nexus.agentmem.switch import Switch, not_in_this_kernel
+from nexus.agentmem.zswap_trial import FOLDER as _ZSWAP
 from nexus.core import atomic
 from nexus.core.errors import InvalidInputError, NexusError
 
 NAMES = ("swap", "zswap", "ksm", "thp", "rights")
 FOLDER = "/var/lib/nexusos"
-_ZSWAP = "/sys/module/zswap/parameters"
-_KSM = "/sys/kernel/mm/ksm"
 _SHMEM = "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
-# The best ratio first, of those that decompress a page in a few microseconds.
-_COMPRESSORS = ("zstd", "lzo-rle", "lz4")
-_POOL_PERCENT = "40"
-_PAGES_TO_SCAN = "1000"
+_SHOWN = 8
+_SAMPLE_BYTES = 32 * 2**20
 _CAPABILITY = "security.capability"
 # struct vfs_cap_data, revision 2, effective: CAP_SYS_NICE (23) and no other.
 _SYS_NICE = struct.pack("<5I", 0x02000001, 1 << 23, 0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
-    """One switch as it is now, and what turning it would bring."""
-
-    name: str
-    now: str
-    good: bool  # it is as agents need it
-    brings: str
-    commands: tuple[str, ...] = ()  # exactly what `apply` does, as a shell would
-    cannot: str = ""  # why it cannot be turned here
-
-
 class Tune:
-    """All switches of one machine. `program` is nexus-pageout, where it is built."""
+    """All switches of one machine. `program` is nexus-pageout, where it is built.
+
+    `trial` is how many seconds each setting of KSM is tried for, 0: nothing is measured; `agents` are the
+    processes whose pages compressors are tried on, `owner` is the user whose service may turn KSM off.
+    """
 
     def __init__(
         self,
@@ -58,10 +52,15 @@ class Tune:
         *,
         swap_folder: Path | None = None,
         swap_bytes: int | None = None,
+        trial: float = 0.0,
+        agents: Sequence[int] = (),
+        owner: int | None = None,
     ) -> None:
         self._machine, self._program = machine, program
         self._swap = (swap_folder or machine.path(FOLDER)) / "nexus.swap"
         self._swap_bytes = swap_bytes
+        self._trial, self._agents, self._owner = trial, agents, owner
+        self.told: dict[str, list[str]] = {}  # by switch: what was measured when it was turned
         self._record = machine.path(FOLDER) / "tune.json"
 
     def switches(self) -> list[Switch]:
@@ -152,7 +151,7 @@ class Tune:
         machine = self._machine
         brings = "swapped memory stays in RAM, compressed about three times: agents wake without the disk"
         if not machine.has(f"{_ZSWAP}/enabled"):
-            return _not_in_this_kernel("zswap", brings)
+            return not_in_this_kernel("zswap", brings)
         on = machine.read(f"{_ZSWAP}/enabled") == "Y"
         compressor, percent = machine.read(f"{_ZSWAP}/compressor"), machine.read(f"{_ZSWAP}/max_pool_percent")
         found = machine.meminfo()
@@ -161,27 +160,53 @@ class Tune:
         now = f"{'on' if on else 'off'}, {compressor}, at most {percent} % of RAM{ratio}"
         commands = (
             f"echo Y >{_ZSWAP}/enabled",
-            f"echo {_POOL_PERCENT} >{_ZSWAP}/max_pool_percent",
+            f"echo {zswap_trial.USUAL_PERCENT} >{_ZSWAP}/max_pool_percent  # or as measured",
             *([f"echo Y >{_ZSWAP}/shrinker_enabled"] if machine.has(f"{_ZSWAP}/shrinker_enabled") else []),
-            f"for name in {' '.join(_COMPRESSORS)}; do echo $name >{_ZSWAP}/compressor && break; done",
+            f"for name in {' '.join(zswap_trial.USUAL)}; do echo $name >{_ZSWAP}/compressor && break; done"
+            "  # or the best that was measured",
         )
         return Switch("zswap", now, on, brings, () if on else commands)
 
     def _ksm(self) -> Switch:
         machine = self._machine
-        brings = "one copy of equal pages of agents started with --merge (a quarter was measured); costs CPU"
+        brings = "one copy of equal pages that agents have marked (a quarter was measured); costs CPU"
         if not machine.has(f"{_KSM}/run"):
-            return _not_in_this_kernel("ksm", brings)
-        on = machine.read(f"{_KSM}/run") == "1"
-        profit = machine.read(f"{_KSM}/general_profit")
-        saved = f", saves {int(profit) >> 20} MB" if profit.lstrip("-").isdigit() and on else ""
-        commands = (f"echo {_PAGES_TO_SCAN} >{_KSM}/pages_to_scan", f"echo 1 >{_KSM}/run")
-        return Switch("ksm", f"{'on' if on else 'off'}{saved}", on, brings, () if on else commands)
+            return not_in_this_kernel("ksm", brings)
+        on, ksm = machine.read(f"{_KSM}/run") == "1", Ksm(machine)
+        now = "on" if on else "off"
+        if on or ksm.figures().sharing:
+            begun, cpu = KsmState(machine).turned_on(), ksm.cpu()
+            if begun and cpu is not None and begun.cpu >= 0:
+                cpu -= begun.cpu
+            now += f", saves {ksm.profit() / 2**20:.0f} MB" + (
+                "" if cpu is None else f", ksmd took {cpu:.1f} s"
+            )
+        usual = ksm_trial.settings(machine, advisor=False)[ksm_trial.USUAL]
+        commands = (
+            *(f"echo {value} >{_KSM}/{name}  # or as measured" for name, value in usual.values),
+            f"echo 1 >{_KSM}/run",
+        )
+        return Switch("ksm", now, on, brings, () if on else commands, notes=tuple(self._ksm_notes(ksm)))
+
+    def _ksm_notes(self, ksm: Ksm) -> list[str]:
+        state = KsmState(self._machine)
+        on, off = state.turned_on(), state.turned_off()
+        notes = [off.words] if off else []
+        if on and on.tried:
+            notes += on.tried.splitlines()
+        marked = ksm.marked()
+        # The kernel looks at all that anybody marks; a virtual machine's memory often is.
+        notes += [f"marked: {one.bytes >> 20} MB of {one.program} ({one.pid})" for one in marked[:_SHOWN]]
+        if len(marked) > _SHOWN:
+            notes.append(
+                f"marked: {sum(one.bytes for one in marked[_SHOWN:]) >> 20} MB of {len(marked) - _SHOWN} more"
+            )
+        return notes
 
     def _thp(self) -> Switch:
         brings = "large pages for what agents share: made and mapped six times cheaper"
         if not self._machine.has(_SHMEM):
-            return _not_in_this_kernel("thp", brings)
+            return not_in_this_kernel("thp", brings)
         now = self._machine.read(_SHMEM)
         good = now in ("advise", "within_size", "always")
         return Switch("thp", f"shmem {now}", good, brings, () if good else (f"echo advise >{_SHMEM}",))
@@ -211,20 +236,34 @@ class Tune:
         self._remember(entry, *(f"{_ZSWAP}/{name}" for name in names))
         # First of all: as long as zswap was never on, the kernel takes any compressor and finds out later.
         self._machine.write(f"{_ZSWAP}/enabled", "Y")
-        self._machine.write(f"{_ZSWAP}/max_pool_percent", _POOL_PERCENT)
         if shrinks:  # where memory is short, what was asked for longest ago goes on to the disk
             self._machine.write(f"{_ZSWAP}/shrinker_enabled", "Y")
-        for name in _COMPRESSORS:
-            try:
-                self._machine.write(f"{_ZSWAP}/compressor", name)
-                break
-            except NexusError:
-                continue  # not in this kernel; where none is, the one that was there stays
+        pages, words = b"", "not asked for"
+        if self._trial > 0:
+            pids = self._agents or [os.getpid()]
+            pages = zswap_sample.sample(self._machine, pids, _SAMPLE_BYTES)
+            whose = f"{len(pids)} process(es) of agents" if self._agents else "this command: no agent runs"
+            words = f"{len(pages) >> 20} MB of the memory of {whose}"
+            found = zswap_trial.trial(self._machine, pages, words)
+        else:
+            found = zswap_trial.unmeasured(self._machine, words)
+        self._machine.write(f"{_ZSWAP}/max_pool_percent", str(found.percent))
+        self.told["zswap"] = found.lines()
 
     def _turn_ksm(self, entry: dict[str, Any]) -> None:
-        self._remember(entry, f"{_KSM}/pages_to_scan", f"{_KSM}/run")
-        self._machine.write(f"{_KSM}/pages_to_scan", _PAGES_TO_SCAN)
-        self._machine.write(f"{_KSM}/run", "1")
+        machine, state, ksm = self._machine, KsmState(self._machine), Ksm(self._machine)
+        run = f"{_KSM}/run"
+        more = {"merged": ksm.figures().sharing, "owner": machine.path(run).stat().st_uid}
+        self._remember(entry | more, *ksm_trial.touched(machine))
+        cpu = ksm.cpu()
+        on = TurnedOn(machine.boot, time.time(), -1.0 if cpu is None else cpu, "")
+        # Before anything runs, so that it is looked after even where this ends half-way.
+        state.note_on(on, self._owner)
+        found = ksm_trial.trial(machine, self._trial)
+        self.told["ksm"] = found.lines()
+        state.note_on(replace(on, at=time.time(), tried="\n".join(found.lines())), self._owner)
+        if self._owner is not None:
+            os.chown(machine.path(run), self._owner, -1)
 
     def _turn_thp(self, entry: dict[str, Any]) -> None:
         self._remember(entry, _SHMEM)
@@ -251,13 +290,20 @@ class Tune:
                 os.setxattr(path, _CAPABILITY, had)
             elif _capability_of(Path(path)):
                 os.removexattr(path, _CAPABILITY)
+        if entry["name"] == "ksm":
+            KsmState(self._machine).clear()
         if not same_boot:
             return  # the kernel has begun anew with its own values
+        advisor = f"{_KSM}/advisor_mode"
+        if advisor in entry["before"] and self._machine.read(advisor) != "none":
+            self._machine.write(advisor, "none")  # as long as it advises, nobody else sets the pages
         for name, value in reversed(entry["before"].items()):
-            if name == f"{_KSM}/run" and value == "0":
+            if name == f"{_KSM}/run" and value == "0" and not entry.get("merged"):
                 self._machine.write(name, "2")  # pages that are merged now get copies of their own again
             if self._machine.read(name) != value:
                 self._machine.write(name, value)
+        if "owner" in entry and self._machine.path(f"{_KSM}/run").stat().st_uid != entry["owner"]:
+            os.chown(self._machine.path(f"{_KSM}/run"), entry["owner"], -1)
 
     def _size(self) -> int:
         return self._swap_bytes or swap_file.default_bytes(self._machine, self._swap.parent)
@@ -276,7 +322,13 @@ class Tune:
                 "the machine was started anew since the last --apply", hint="nexus tune --revert first"
             )
         record["boot"] = self._machine.boot
-        record["turned"].append(entry)
+        known = next((one for one in record["turned"] if one["name"] == entry["name"]), None)
+        if (
+            known and entry["before"]
+        ):  # turned again, after somebody turned it off: the first values are what was
+            known["before"] = {**entry["before"], **known["before"]}
+        else:
+            record["turned"].append(entry)
         self._record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._write(record)
 
@@ -295,10 +347,6 @@ class Tune:
 
     def _write(self, record: dict[str, Any]) -> None:
         atomic.write_text(self._record, json.dumps(record, indent=2) + "\n")
-
-
-def _not_in_this_kernel(name: str, brings: str) -> Switch:
-    return Switch(name, "not in this kernel", False, brings, cannot="the kernel was built without it")
 
 
 def _capability_of(path: Path) -> bytes:

@@ -20,6 +20,7 @@ from typing import Any
 from nexus.agentmem import freezer
 from nexus.agentmem.activity import Idleness, observe, quiet
 from nexus.agentmem.guard import Guard
+from nexus.agentmem.ksm_governor import KsmGovernor
 from nexus.agentmem.pause import members, pause, resume
 from nexus.agentmem.process_tree import Process, processes, tree
 from nexus.agentmem.registration import Registration
@@ -48,9 +49,16 @@ class Candidate:
 class AgentWatcher:
     """Starts with `start`, ends with `stop`; `look` is one round."""
 
-    def __init__(self, home: Home, settings: AgentsSettings, proc: Path = Path("/proc")) -> None:
+    def __init__(
+        self,
+        home: Home,
+        settings: AgentsSettings,
+        proc: Path = Path("/proc"),
+        governor: KsmGovernor | None = None,
+    ) -> None:
         self._registry = Registry(home)
         self._settings, self._proc = settings, proc
+        self._governor = governor or KsmGovernor(settings)
         self._idleness = Idleness()
         self._guard = Guard()
         self._waking: Waking | None = None
@@ -78,7 +86,12 @@ class AgentWatcher:
 
     def as_dict(self) -> dict[str, Any]:
         """`agents` of `/api/status`, as of the last look."""
-        return {"running": self._running, "paused": self._paused, "problem": self.problem}
+        return {
+            "running": self._running,
+            "paused": self._paused,
+            "problem": self.problem,
+            "merging": self._governor.says,
+        }
 
     def _run(self) -> None:
         wait = 0.0
@@ -89,6 +102,10 @@ class AgentWatcher:
             except Exception:
                 # Pausing saves memory and is nothing that anyone waits for.
                 _log.exception("looking after agents failed")
+            try:
+                self._governor.look()
+            except Exception:
+                _log.exception("looking after merging failed")
         self._registry.end_watch()
 
     def look(self) -> float:

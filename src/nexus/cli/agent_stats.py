@@ -11,6 +11,8 @@ from typing import Any
 from nexus.cli import output
 from nexus.core.errors import InvalidInputError, NexusError, StorageError
 
+_KERNEL_STATS = Path("/proc/agent_stats")
+
 
 def show(socket: Path | None, *, text: bool, folded: bool, flamegraph: Path | None, as_json: bool) -> None:
     """Ask the broker and print. Raises `BrokerGoneError`, `MissingPartError`, `StorageError`."""
@@ -40,7 +42,12 @@ def show(socket: Path | None, *, text: bool, folded: bool, flamegraph: Path | No
 
 
 def _text(place: Path) -> None:
-    """The broker's own words, by its own program."""
+    """The broker's own words, by its own program; the kernel module's are a file."""
+    if place.is_char_device():
+        try:
+            return output.data(_KERNEL_STATS.read_text(encoding="utf-8").rstrip("\n"))
+        except OSError as error:
+            raise StorageError.from_os(error, _KERNEL_STATS) from error
     from nexus.agentmem.broker import find_broker
 
     done = subprocess.run([str(find_broker()), "--stats", str(place)], capture_output=True, text=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nexus.cli import output
 from nexus.core.errors import InvalidInputError, NexusError
+
+if TYPE_CHECKING:
+    from nexus.core.paths import Home
 
 
 def register(app: typer.Typer) -> None:
@@ -56,6 +59,10 @@ def tune(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     swap_size: Annotated[int | None, typer.Option(min=64, help="Size of the swap file in MiB.")] = None,
     swap_folder: Annotated[Path | None, typer.Option(help="Where the swap file is to lie.")] = None,
+    trial: Annotated[
+        float,
+        typer.Option(min=0, max=60, help="Seconds for each setting of KSM that is tried; 0: measure none."),
+    ] = 2.0,
     as_json: output.JsonFlag = False,
 ) -> None:
     """Show what of this machine's settings would make paused agents smaller; change it only when asked."""
@@ -75,6 +82,9 @@ def tune(
         program(),
         swap_folder=swap_folder,
         swap_bytes=swap_size * 2**20 if swap_size else None,
+        trial=trial if apply else 0.0,
+        agents=_agents() if apply else (),
+        owner=_asker(),
     )
     switches = tuning.switches()
     if as_json and not (apply or revert):
@@ -90,6 +100,8 @@ def tune(
                     output.data(f"             cannot be turned: {switch.cannot}")
                 for command in switch.commands:
                     output.data(f"             # {command}")
+                for note in switch.notes:
+                    output.data(f"             {output.harmless(note)}")
         for name, value in tuning.others().items():
             output.data(f"     {name} {value}")
     if not (apply or revert):
@@ -105,8 +117,56 @@ def tune(
     due = [switch.name for switch in switches if switch.name in names and switch.commands]
     if due and not yes and not typer.confirm(f"Change {', '.join(due)} for the whole machine?", err=True):
         raise typer.Abort
+    if trial and {"ksm", "zswap"} & set(due):
+        output.talk("measuring; this takes some seconds")
     turned = tuning.apply(names)
+    for name, lines in tuning.told.items():
+        for line in lines:
+            output.data(f"{name}: {line}")
     output.data(
         f"turned: {', '.join(turned)}; undo with: nexus tune --revert" if turned else "nothing to turn"
     )
     output.talk("it holds until the machine is started anew")
+
+
+def _asker() -> int | None:
+    """Who has said sudo: that user's service may turn KSM off again."""
+    word = os.environ.get("SUDO_UID", "")
+    return int(word) if os.geteuid() == 0 and word.isdigit() and int(word) else None
+
+
+def _agents() -> list[int]:
+    """The processes of the agents that run here; of those whose user said sudo, only that user's."""
+    from nexus.agentmem import registration
+    from nexus.agentmem.process_tree import processes, tree
+    from nexus.core.paths import Home
+
+    home, asker = Home.from_env(), _asker()
+    if asker is not None and "NEXUS_HOME" not in os.environ:
+        home = _home_of(asker) or home
+    everything, found = processes(), set()
+    # Only read: this is root, in a folder that is somebody else's.
+    for path in sorted(registration.agents_folder(home).glob("*.json")):
+        agent = registration.read(path)
+        if agent and agent.pid in everything and everything[agent.pid].start == agent.start:
+            found |= {process.pid for process in tree(agent.pid, everything, agent.group)}
+    return sorted(pid for pid in found if asker is None or _user_of(pid) == asker)
+
+
+def _home_of(user: int) -> Home | None:
+    from pwd import getpwuid
+
+    from nexus.core.paths import Home
+
+    try:
+        folder = getpwuid(user).pw_dir
+    except KeyError:
+        return None
+    return Home(Path(folder) / ".local" / "share" / "nexus")
+
+
+def _user_of(pid: int) -> int:
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return -1

@@ -282,6 +282,15 @@ class AgentsSettings(Section):
     never: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="names or programs of agents that are never paused"
     )
+    merge_least_mb: float = Field(
+        default=2,
+        ge=0,
+        le=100_000,
+        description="KSM goes off again when it saves fewer MB for each second of CPU; 0: never",
+    )
+    merge_window_minutes: float = Field(
+        default=10, ge=0.02, le=10_000, description="over how long that is looked at"
+    )
 
     @field_validator("never", mode="before")
     @classmethod

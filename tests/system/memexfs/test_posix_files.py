@@ -19,8 +19,6 @@ import pytest
 
 from tests.memex_posix import KINDS, OTHER, USER, make, moved, outcome, user
 
-pytestmark = pytest.mark.slow
-
 FOLLOWED = tuple(kind for kind in KINDS if kind != "link")
 PUNCH, KEEP_SIZE, ZERO = 2, 1, 16
 

@@ -17,8 +17,6 @@ import pytest
 
 from tests.memex_posix import KINDS, inside, kind_of, make, mode, moved, names, outcome
 
-pytestmark = pytest.mark.slow
-
 PLAIN = tuple(kind for kind in KINDS if kind != "folder")
 NOREPLACE, EXCHANGE, WHITEOUT = 1, 2, 4
 

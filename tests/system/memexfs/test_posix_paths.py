@@ -24,8 +24,6 @@ from tests.memex_posix import (
     user,
 )
 
-pytestmark = pytest.mark.slow
-
 Call = Callable[[str], object]
 
 

@@ -18,7 +18,7 @@ from tests.memex_corpus import QUESTIONS, write
 from tests.memex_mounts import needs_fuse, take_away
 from tests.running import Service, running
 
-pytestmark = [pytest.mark.slow, needs_fuse]
+pytestmark = [needs_fuse]
 _REFUNDS = "how we handle refunds"
 _PATIENCE = 600.0
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from scripts.kernel import stats as kernel_stats
 
 from tests import agentmem_wire as wire
 from tests.agentmem_wire import Broker, broker
@@ -225,10 +226,10 @@ def test_the_text_has_a_line_for_each_agent(running: Broker) -> None:
         shown = subprocess.run(
             [wire.PROGRAM, "--stats", running.path], capture_output=True, text=True, check=True
         )
-    assert "realm/one of them" in shown.stdout
-    figures = dict(line.split() for line in shown.stdout.split("\n\n")[0].splitlines())
-    assert int(figures["Agents"]) >= 1
-    assert float(figures["Ratio"]) >= 0
+    assert kernel_stats.differences(shown.stdout) == []  # the same as /proc/agent_stats
+    figures = kernel_stats.parse(shown.stdout)
+    assert "realm/one of them" in [agent.name for agent in figures.agents]
+    assert figures.totals["Agents"] == len(figures.agents)
 
 
 def test_wrong_arguments_are_named(tmp_path: Path) -> None:

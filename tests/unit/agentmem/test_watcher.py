@@ -7,7 +7,9 @@ import os
 import pytest
 
 from nexus.agentmem import pageout
+from nexus.agentmem.ksm_governor import KsmGovernor
 from nexus.agentmem.listing import listing
+from nexus.agentmem.machine import Machine
 from nexus.agentmem.registration import Registration
 from nexus.agentmem.registry import Registry
 from nexus.agentmem.watcher import AgentWatcher, Candidate, pressure
@@ -72,7 +74,7 @@ def test_without_swap_it_says_why_and_the_agent_goes_on(home, sleeper):
     try:
         until(lambda: watcher.problem, "it has tried")
         assert "no swap" in watcher.problem
-        assert watcher.as_dict() == {"running": 1, "paused": 0, "problem": watcher.problem}
+        assert watcher.as_dict() == {"running": 1, "paused": 0, "problem": watcher.problem, "merging": ""}
         # The next look says so to `nexus agents`.
         until(lambda: (watch := Registry(home).watch()) and watch.problem == watcher.problem, "it is told")
         found = listing(Registry(home))
@@ -97,3 +99,22 @@ def test_a_second_watcher_leaves_the_agents_to_the_first(home, sleeper, start):
     path.write_text(text)
     AgentWatcher(home, AgentsSettings()).look()
     assert path.read_text() == text
+
+
+def test_merging_is_looked_after_at_every_round_and_when_that_fails_agents_still_are(home, tmp_path):
+    class Broken(KsmGovernor):
+        looks = 0
+
+        def look(self) -> None:
+            self.looks += 1
+            raise OSError("no /proc")
+
+    governor = Broken(AgentsSettings(), Machine(tmp_path))
+    watcher = AgentWatcher(home, AgentsSettings(), governor=governor)
+    watcher.start()
+    try:
+        until(lambda: governor.looks, "it has looked")
+        assert watcher._threads[0].is_alive()
+        assert watcher.look() > 0
+    finally:
+        watcher.stop()

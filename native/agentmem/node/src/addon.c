@@ -23,7 +23,8 @@ napi_value raise(napi_env env, int status)
     static const char *const codes[] = {"AM_OK",      "AM_EINVAL",    "AM_ENOTFOUND", "AM_ETYPE",
                                         "AM_ESIZE",   "AM_ESEALS",    "AM_EQUOTA",    "AM_ENOMEM",
                                         "AM_EDISK",   "AM_ECORRUPT",  "AM_EACCESS",   "AM_EBROKER",
-                                        "AM_EFORKED", "AM_EPROTOCOL", "AM_EBUSY",     "AM_EFILES"};
+                                        "AM_EFORKED", "AM_EPROTOCOL", "AM_EBUSY",     "AM_EFILES",
+                                        "AM_EUNSUPPORTED"};
     bool known = status <= 0 && (size_t)-status < sizeof codes / sizeof *codes;
     return raise_text(env, known ? codes[-status] : "AM_UNKNOWN", am_error());
 }
