@@ -35,7 +35,6 @@ KEPT = re.compile(r"^kept (\d+)$")
 PULL = "pull it out"
 PROGRAMS = ("unvme-trial", "unvme-client", "agentmemd")
 FIRST = ("read_4k_kernel", "read_4k_polled", "log_append_sync")
-GNU = "_GNU_SOURCE"
 AT = "$(cat /tmp/address)"
 
 
@@ -53,26 +52,24 @@ class Trials:
         self.bad = 0
 
     def build(self) -> None:
-        """The guest's program, and the broker: static both."""
+        """The guest's programs: the trials, an agent, and the broker."""
         packages.need(machine.QEMU, "qemu-system-x86")
-        include = [NATIVE / "include", NATIVE / "lib", NATIVE / "unvme"]
-        base = [*sorted((NATIVE / "unvme").glob("*.c")), *sorted((NATIVE / "lib").glob("log*.c"))]
-        base += sorted((NATIVE / "lib").glob("blake3*.c"))
-        trial = [*sorted(GUESTS.glob("trial*.c")), *base]
-        self._compile(trial, "unvme-trial", include, [])
-        base += [NATIVE / "lib" / f"{name}.c" for name in ("codec", "codec_zstd", "dictionary", "sketch")]
-        base += sorted((NATIVE / "lib").glob("pack*.c"))
-        client = [GUESTS / "client.c", *sorted((NATIVE / "lib").glob("client*.c")), *base]
-        libraries = ["-lzstd", "-lm"]
-        self._compile(client, "unvme-client", include, libraries)
-        broker = [*sorted((NATIVE / "broker").glob("*.c")), *sorted((NATIVE / "store").glob("*.c")), *base]
-        include += [NATIVE / "broker", NATIVE / "store"]
-        self._compile(broker, "agentmemd", include, libraries)
+        library = sorted((NATIVE / "lib").glob("*.c"))
+        agents = [path for path in library if path.name.startswith(("client", "kernel"))]
+        base = [path for path in library if path not in agents] + sorted((NATIVE / "unvme").glob("*.c"))
+        self._compile("unvme-trial", [*GUESTS.glob("trial*.c"), *base])
+        self._compile("unvme-client", [GUESTS / "client.c", *agents, *base])
+        self._compile("agentmemd", [*NATIVE.glob("broker/*.c"), *NATIVE.glob("store/*.c"), *base])
 
-    def _compile(
-        self, sources: Sequence[Path], name: str, include: Sequence[Path], libraries: Sequence[str]
-    ) -> None:
-        build.program(sources, self._program(name), include=include, define=[GNU], libraries=libraries)
+    def _compile(self, name: str, sources: Sequence[Path]) -> None:
+        include = [NATIVE / folder for folder in ("include", "lib", "unvme", "broker", "store")]
+        build.program(
+            sources,
+            self._program(name),
+            include=include,
+            define=["_GNU_SOURCE"],
+            libraries=["-lzstd", "-lm"],
+        )
 
     def disk(self, name: str) -> Path:
         """An empty disk."""
@@ -242,7 +239,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the machine goes too
     started = time.monotonic()
     try:
-        kernel = packages.debian_kernel(options.series, options.folder, "")  # cloud kernels have no uio
+        kernel = packages.debian_kernel(options.series, options.folder)
         trials = Trials(kernel, options.folder, verbose=options.verbose)
         trials.build()
     except MissingError as error:
