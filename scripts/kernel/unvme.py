@@ -31,6 +31,7 @@ MODULES = ("nvme", "uio_pci_generic", "vfio_iommu_type1", "vfio_pci")
 DISK_BYTES = 256 << 20
 LIMIT_S = 900  # of a machine that hangs; a busy one takes minutes
 IOMMU = ("-machine", "q35", "-device", "intel-iommu")
+BAD_AT = 200 << 20  # of the disk: a block that cannot be read, and 1 MiB on one that cannot be written to
 KEPT = re.compile(r"^kept (\d+)$")
 PULL = "pull it out"
 PROGRAMS = ("unvme-trial", "unvme-client", "agentmemd")
@@ -132,7 +133,15 @@ class Trials:
         programs |= {f"tests/{name}": GUESTS / name for name in ("bind.sh", "broker.sh")}
         modules = build.with_needed(self.kernel, MODULES)
         archive = guest.initramfs(packages.busybox(self.folder), modules, steps, programs)
-        extra = [*(IOMMU if iommu else ()), "-drive", f"if=none,id=d,file={disk},format=raw"]
+        bad = [("read", BAD_AT), ("write", BAD_AT + (1 << 20))]
+        rules = [
+            f"file.inject-error.{number}.{rule}"
+            for number, (kind, at) in enumerate(bad)
+            for rule in ("event=none", f"iotype={kind}", f"sector={at // 512}")
+        ]
+        drive = [*("if=none", "id=d", "driver=raw", "file.driver=blkdebug"), *rules]
+        drive += ["file.image.driver=file", f"file.image.filename={disk}"]
+        extra = [*(IOMMU if iommu else ()), "-drive", ",".join(drive)]
         extra += ["-device", f"nvme,drive=d,id=disk,serial=trial{device}"]
         append = "intel_iommu=on" if iommu else ""
         with tempfile.TemporaryDirectory() as scratch:
@@ -214,6 +223,7 @@ def whole(driver: str) -> list[Step]:
         *bound(driver),
         Step("stranger", f"unvme-trial stranger nvme:{AT}"),
         Step("data", f"unvme-trial data {AT}", 240),
+        Step("bad", f"unvme-trial bad {AT} {BAD_AT}"),
         Step("broker", "broker.sh", 400),
         Step("wipe", f"unvme-trial wipe {AT}", 240),
         Step("errors", f"unvme-trial errors {AT}", 240),

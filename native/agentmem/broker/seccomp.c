@@ -64,6 +64,7 @@ static const uint16_t allowed[] = {
     SYS_statfs,
     SYS_faccessat,
     SYS_faccessat2,
+    SYS_readlinkat,
     SYS_fchmod,
     SYS_readahead,
     SYS_fadvise64,

@@ -49,27 +49,41 @@ static uint32_t count_of(uint64_t disk_bytes, uint64_t slot_bytes)
     return (uint32_t)(count < COUNT_MOST ? count : COUNT_MOST);
 }
 
-/* Heads of an earlier log: the new secret believes none of them, but they would look like damage. */
-static int empty(struct am_blocks *blocks, const uint8_t *zeros, uint64_t slot_bytes, bool ends)
+static bool zeros(const uint8_t *bytes, uint64_t count)
+{
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0;
+}
+
+/* The places of all heads, AHEAD at a time: are made zeros, or must be (EEXIST). room: AHEAD blocks, zeros to
+ * write. */
+static int heads(struct am_blocks *blocks, uint8_t *room, uint64_t slot_bytes, bool write)
 {
     const uint32_t count = count_of(blocks->bytes, slot_bytes);
-    int status = 0;
-    for (uint32_t from = 0; status == 0 && from < count; from += AHEAD) {
+    for (uint32_t from = 0; from < count; from += AHEAD) {
         struct am_io ios[AHEAD];
         uint32_t many = 0;
         for (; many < AHEAD && from + many < count; many++)
-            ios[many] = (struct am_io){.fd = -1, .write = true, .bytes = (uint8_t *)(uintptr_t)zeros,
+            ios[many] = (struct am_io){.fd = -1, .write = write, .bytes = room + many * AM_BLOCK,
                                        .length = AM_BLOCK,
                                        .offset = (from + many + UINT64_C(1)) * slot_bytes};
         blocks->run(blocks, ios, many);
-        for (uint32_t i = 0; i < many && status == 0; i++)
-            if (ios[i].error != 0 || ios[i].moved != AM_BLOCK) {
-                errno = ios[i].error != 0 ? ios[i].error : EIO;
-                status = AM_EDISK;
+        for (uint32_t i = 0; i < many; i++) {
+            const int error = ios[i].error != 0 ? ios[i].error : ios[i].moved != AM_BLOCK ? EIO : 0;
+            if (error != 0 || !zeros(ios[i].bytes, AM_BLOCK)) {
+                errno = error != 0 ? error : EEXIST;
+                return AM_EDISK;
             }
+        }
     }
+    return 0;
+}
+
+/* Heads of an earlier log: the new secret believes none of them, but they would look like damage. */
+static int empty(struct am_blocks *blocks, uint8_t *room, uint64_t slot_bytes)
+{
+    int status = heads(blocks, room, slot_bytes, true);
     const uint64_t places[] = {0, blocks->bytes - AM_SLOT_LEAST};
-    for (size_t i = 0; status == 0 && ends && i < 2; i++) {
+    for (size_t i = 0; status == 0 && i < 2; i++) {
         const int error = blocks->zero(blocks, places[i], AM_SLOT_LEAST);
         errno = error;
         status = error == 0 ? 0 : AM_EDISK;
@@ -80,7 +94,7 @@ static int empty(struct am_blocks *blocks, const uint8_t *zeros, uint64_t slot_b
 int am_slots_make(struct am_blocks *blocks, uint64_t slot_bytes, bool erase)
 {
     struct am_sheet sheet = {.slot_bytes = slot_bytes};
-    uint8_t *zeros;
+    uint8_t *room;
     if (blocks->bytes / 4 < slot_bytes) {
         errno = ENOSPC;
         return AM_EDISK;
@@ -88,15 +102,15 @@ int am_slots_make(struct am_blocks *blocks, uint64_t slot_bytes, bool erase)
     int status = erase ? 0 : am_sheet_stranger(blocks);
     if (status != 0)
         return status;
-    if (posix_memalign((void **)&zeros, AM_BLOCK, AM_BLOCK) != 0)
+    if (posix_memalign((void **)&room, AM_BLOCK, AHEAD * AM_BLOCK) != 0)
         return AM_ENOMEM;
-    memset(zeros, 0, AM_BLOCK);
-    status = empty(blocks, zeros, slot_bytes, erase);
+    memset(room, 0, AHEAD * AM_BLOCK);
+    status = erase ? empty(blocks, room, slot_bytes) : heads(blocks, room, slot_bytes, false);
     if (status == 0)
         status = am_sheet_write(blocks, &sheet);
     const int error = errno;
     explicit_bzero(&sheet, sizeof sheet);
-    free(zeros);
+    free(room);
     errno = error;
     return status;
 }
@@ -163,11 +177,6 @@ static void look_ahead(struct am_slots *slots, uint32_t slot)
     slots->blocks->run(slots->blocks, ios, slots->known);
     for (uint32_t i = 0; i < slots->known; i++)
         slots->errors[i] = ios[i].error != 0 ? ios[i].error : ios[i].moved != AM_BLOCK ? EIO : 0;
-}
-
-static bool zeros(const uint8_t *bytes, uint64_t count)
-{
-    return bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0;
 }
 
 int am_slots_look(struct am_slots *slots, uint32_t slot, struct am_slot_head *out)
@@ -260,7 +269,9 @@ int am_slots_take(struct am_slots *slots, uint64_t bytes, struct am_slot_head *h
         status = write_head(slots, *base, head);
     if (status != 0) {
         const int before = error != 0 ? error : errno;
-        if (clear_head(slots, *base) == 0) /* else a head may lie there: the slots stay taken */
+        /* Else a head may lie there; or it is a bad place, which would be the next choice again: the slots
+         * stay taken until the next open. */
+        if (clear_head(slots, *base) == 0 && before != EIO)
             am_slots_give(slots, *base, wanted * size);
         errno = before;
     }

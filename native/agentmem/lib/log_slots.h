@@ -20,7 +20,8 @@ struct am_slot_head {
 };
 
 struct am_slots;
-/* Writes the sheet and empties the place of every head. AM_EDISK and errno: ENOSPC: no room for three slots;
+/* Writes the sheet; of a disk that is erased, first zeros to both ends and the place of every head, else these
+ * must be zeros: nothing is written over that was not looked at. AM_EDISK and errno: ENOSPC: no room for three slots;
  * EEXIST, ENOTUNIQ, EALREADY: the disk holds something, a partition table, a cold log, and `erase` is false;
  * then nothing was written. AM_ENOMEM, AM_EBUSY. The blocks stay the caller's. */
 int am_slots_make(struct am_blocks *blocks, uint64_t slot_bytes, bool erase);

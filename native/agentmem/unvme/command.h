@@ -19,7 +19,8 @@ enum am_nvme_register {
     AM_NVME_ACQ = 0x30,
     AM_NVME_BELLS = 0x1000,
 };
-enum { AM_NVME_CC_ON = 1, AM_NVME_CC_SHUT = 1 << 14, AM_NVME_CC_SIZES = 6 << 16 | 4 << 20 };
+enum { AM_NVME_CC_ON = 1, AM_NVME_CC_SHUT = 1 << 14, AM_NVME_CC_SHUT_MASK = 3 << 14,
+       AM_NVME_CC_SIZES = 6 << 16 | 4 << 20 };
 enum { AM_NVME_READY = 1, AM_NVME_FATAL = 2, AM_NVME_SHUT_MASK = 3 << 2, AM_NVME_SHUT_DONE = 2 << 2 };
 
 enum am_nvme_admin { /* opcodes of the admin queue */

@@ -78,7 +78,8 @@ static int switch_off(struct am_nvme *nvme)
         return AM_NVME_GONE;
     if ((get(nvme, AM_NVME_CC) & AM_NVME_CC_ON) != 0) /* on its way up it must not be told to go down */
         wait_state(nvme, AM_NVME_READY, AM_NVME_READY, patience_ms(nvme));
-    put(nvme, AM_NVME_CC, 0);
+    /* The other fields may change only once it is off. */
+    put(nvme, AM_NVME_CC, get(nvme, AM_NVME_CC) & ~(uint32_t)(AM_NVME_CC_SHUT_MASK | AM_NVME_CC_ON));
     return wait_state(nvme, AM_NVME_READY, 0, patience_ms(nvme));
 }
 
@@ -155,6 +156,7 @@ int am_nvme_reset(struct am_nvme *nvme)
     put(nvme, AM_NVME_AQA, (ADMIN_DEPTH - 1) << 16 | (ADMIN_DEPTH - 1));
     put_address(nvme, AM_NVME_ASQ, nvme->admin.submissions);
     put_address(nvme, AM_NVME_ACQ, (const void *)(uintptr_t)nvme->admin.completions);
+    put(nvme, AM_NVME_CC, AM_NVME_CC_SIZES);
     put(nvme, AM_NVME_CC, AM_NVME_CC_SIZES | AM_NVME_CC_ON);
     status = wait_state(nvme, AM_NVME_READY, AM_NVME_READY, patience_ms(nvme));
     if (status == 0)

@@ -7,14 +7,26 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define HUGE_2M (21 << 26) /* MAP_HUGE_2MB, whatever size the machine prefers */
+#define HUGE_2M (21u << 26) /* MFD_HUGE_2MB, whatever size the machine prefers */
 #define FIRST_ADDRESS (UINT64_C(1) << 28) /* what a device behind an IOMMU calls the first byte */
 
-static void *pages(int flags)
+static bool pages(struct am_dma *dma, unsigned huge)
 {
-    void *at = mmap(NULL, AM_DMA_BYTES, PROT_READ | PROT_WRITE,
-                    MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE | flags, -1, 0);
-    return at == MAP_FAILED ? NULL : at;
+    dma->file = memfd_create("nvme", MFD_CLOEXEC | huge);
+    if (dma->file < 0)
+        return false;
+    void *at = ftruncate(dma->file, AM_DMA_BYTES) != 0
+                   ? MAP_FAILED
+                   : mmap(NULL, AM_DMA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, dma->file, 0);
+    if (at != MAP_FAILED) {
+        dma->bytes = at;
+        return true;
+    }
+    const int error = errno;
+    close(dma->file);
+    dma->file = -1;
+    errno = error;
+    return false;
 }
 
 /* Where a page lies in the machine; 0 when the kernel does not tell. */
@@ -47,10 +59,7 @@ int am_dma_make(struct am_pci *pci, struct am_dma *dma, char why[AM_NVME_WHY])
     int status = 0;
     if (sysconf(_SC_PAGESIZE) != AM_DMA_PAGE)
         return am_nvme_because(why, AM_NVME_REFUSED, "this kernel's pages are not of %u bytes", AM_DMA_PAGE);
-    dma->bytes = pages(MAP_HUGETLB | HUGE_2M);
-    if (dma->bytes == NULL && pci->iommu)
-        dma->bytes = pages(0);
-    if (dma->bytes == NULL)
+    if (!pages(dma, MFD_HUGETLB | HUGE_2M) && !(pci->iommu && pages(dma, 0)))
         return am_nvme_because(why, AM_NVME_MEMORY,
                                "no huge pages: echo %u > /proc/sys/vm/nr_hugepages (%s)", AM_DMA_HUGES,
                                strerror(errno));
@@ -74,7 +83,9 @@ int am_dma_make(struct am_pci *pci, struct am_dma *dma, char why[AM_NVME_WHY])
 
 void am_dma_free(struct am_dma *dma)
 {
-    if (dma->bytes != NULL)
-        munmap(dma->bytes, AM_DMA_BYTES);
+    if (dma->bytes == NULL)
+        return;
+    munmap(dma->bytes, AM_DMA_BYTES);
+    close(dma->file);
     dma->bytes = NULL;
 }

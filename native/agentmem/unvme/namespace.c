@@ -187,14 +187,23 @@ static void rest(unsigned *spins)
 
 /* From here on: without the lock. */
 
+/* 0, or why no command may be made of it. The controller would refuse what lies behind the end, but only
+ * command by command: the others of a long write would be done. */
+static int wrong(const struct am_namespace *space, uint64_t offset, uint64_t length)
+{
+    const uint64_t bytes = space->blocks << space->shift;
+    if (((length | offset) & ((UINT64_C(1) << space->shift) - 1)) != 0)
+        return AM_NVME_ALIGNMENT;
+    return offset > bytes || length > bytes - offset ? AM_NVME_OUT_OF_RANGE : 0;
+}
+
 void am_namespace_run(struct am_namespace *space, struct am_nvme_io *ios, size_t count)
 {
-    const uint64_t odd = (UINT64_C(1) << space->shift) - 1;
     struct batch batch = {0};
     size_t next = 0;
     unsigned spins = 0;
     for (size_t i = 0; i < count; i++) {
-        ios[i].status = ((ios[i].length | ios[i].offset) & odd) != 0 ? AM_NVME_ALIGNMENT : 0;
+        ios[i].status = wrong(space, ios[i].offset, ios[i].length);
         ios[i].begun = 0;
     }
     while (next < count || batch.flying > 0) {
@@ -256,8 +265,8 @@ int am_namespace_flush(struct am_namespace *space)
     pthread_mutex_lock(&space->lock);
     if (status == 0 && space->lost)
         status = AM_NVME_LOST;
-    else if (status == 0)
-        space->flushed = covered;
+    else if (status == 0) /* another thread's may have covered more meanwhile */
+        space->flushed = covered > space->flushed ? covered : space->flushed;
     else
         space->lost = space->lost || (space->nvme->cache && covered != space->flushed);
     pthread_mutex_unlock(&space->lock);
@@ -288,9 +297,7 @@ static int write_zeros(struct am_namespace *space, uint64_t offset, uint64_t byt
 
 int am_namespace_zero(struct am_namespace *space, uint64_t offset, uint64_t bytes)
 {
-    if (((offset | bytes) & ((UINT64_C(1) << space->shift) - 1)) != 0)
-        return AM_NVME_ALIGNMENT;
-    int status = 0;
+    int status = wrong(space, offset, bytes);
     uint64_t most = UINT64_C(65536) << space->shift;
     most = most < ZEROES_BYTES ? most : ZEROES_BYTES;
     while (space->nvme->write_zeroes && bytes > 0 && status == 0) {

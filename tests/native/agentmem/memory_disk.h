@@ -20,6 +20,7 @@ struct memory_disk {
     uint8_t *seen, *safe, *dirty; /* dirty: one byte for each sector */
     uint64_t random, operations, cut_at; /* cut_at: the operation that finds the power gone; 0: none */
     uint64_t bad_from, bad_to; /* reads of these bytes fail */
+    uint64_t hard_from, hard_to; /* writes of these bytes fail, and change nothing */
     int mute; /* what all reads say, as if the disk did not answer; 0: they do */
     bool open, off;
 };
@@ -36,6 +37,8 @@ static inline int memory_disk_put(struct memory_disk *disk, uint64_t offset, con
 {
     if (offset % AM_BLOCK != 0 || length % AM_BLOCK != 0 || offset + length > disk->blocks.bytes)
         return EINVAL;
+    if (offset < disk->hard_to && offset + length > disk->hard_from)
+        return EIO;
     if (memory_disk_gone(disk)) { /* as many sectors as it came to */
         disk->random = disk->random * 6364136223846793005u + 1442695040888963407u;
         length = disk->cut_at == disk->operations ? (disk->random >> 33) % (length / SECTOR + 1) * SECTOR : 0;

@@ -38,6 +38,10 @@ static void strangers(void)
         refused(EEXIST, EEXIST, "something");
         memory_disk_free(disk);
     }
+    disk = memory_disk_new(DISK, 1);
+    disk->seen[5 * MIB] = 1; /* where nobody looks but who would write there */
+    refused(ENODATA, EEXIST, "something where a slot's head would lie");
+    memory_disk_free(disk);
     for (int gpt = 0; gpt < 3; gpt++) {
         static const uint64_t at[] = {510, 512, 4096};
         disk = memory_disk_new(DISK, 1);
@@ -224,6 +228,31 @@ static void bad_block(void)
     memory_disk_free(disk);
 }
 
+/* A place that cannot be written to is named once, and the next segment goes elsewhere. */
+static void hard_block(void)
+{
+    const struct am_log_head head = {.payload_bytes = 3000, .kind = AM_RECORD_UNIT, .realm = 1};
+    for (uint64_t at = 0; at < MIB; at += MIB / 2) { /* in the head's block, and in the middle */
+        uint64_t address;
+        struct seen seen = {0};
+        disk = memory_disk_new(DISK, 1);
+        EXPECT(model, am_log_take_blocks(&disk->blocks, 0, false) == 0 && open_log(&model->log) == 0, "open");
+        disk->hard_from = MIB + at;
+        disk->hard_to = MIB + at + 1;
+        EXPECT(model, am_log_append(model->log, &head, model->bytes, &address) == AM_EDISK && errno == EIO,
+               "written to a bad place: errno %d", errno);
+        EXPECT(model, am_log_append(model->log, &head, model->bytes, &address) == 0, "the next place");
+        EXPECT(model, am_log_sync(model->log) == 0, "sync");
+        am_log_close(model->log);
+        EXPECT(model, open_log(&model->log) == 0, "open again");
+        EXPECT(model, am_log_scan(model->log, count, count_broken, &seen) == 0 && seen.records == 1
+                   && seen.broken == 0, "%llu records, %llu broken", (unsigned long long)seen.records,
+               (unsigned long long)seen.broken);
+        am_log_close(model->log);
+        memory_disk_free(disk);
+    }
+}
+
 static bool no_move(void *context, const struct am_log_head *head, uint64_t from, uint64_t to)
 {
     (void)context, (void)head, (void)from, (void)to;
@@ -276,6 +305,7 @@ int main(void)
     damaged_heads();
     damaged_sheet();
     bad_block();
+    hard_block();
     large();
     return model_free(model) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

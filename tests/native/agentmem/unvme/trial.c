@@ -12,6 +12,8 @@ int main(int argc, char **argv)
         trial_data(where);
     else if (strcmp(what, "errors") == 0)
         trial_errors(where);
+    else if (strcmp(what, "bad") == 0)
+        trial_bad(where, count);
     else if (strcmp(what, "wipe") == 0)
         trial_wipe(where);
     else if (strcmp(what, "pulled") == 0)
@@ -27,6 +29,6 @@ int main(int argc, char **argv)
     else if (strcmp(what, "stranger") == 0)
         trial_stranger(where);
     else
-        EXPECT(false, "data, wipe, errors, pulled, latency, kernel, log, replay or stranger?");
+        EXPECT(false, "data, bad, wipe, errors, pulled, latency, kernel, log, replay or stranger?");
     return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -49,6 +49,7 @@ void trial_data(const char *address);    /* writes and reads of many sizes, thre
 void trial_wipe(const char *address);    /* an empty disk, as far as anybody looks */
 /* trial_errors.c */
 void trial_errors(const char *address);  /* every error by its name, and the way back from it */
+void trial_bad(const char *address, uint64_t place); /* no read there, and 1 MiB on no write */
 void trial_pulled(const char *address);  /* the disk is taken out of the machine meanwhile */
 /* trial_latency.c */
 void trial_latency(const char *address); /* reads of 4 KiB, one after another, polled */

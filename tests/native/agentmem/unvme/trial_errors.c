@@ -171,6 +171,25 @@ void trial_errors(const char *address)
     }
 }
 
+/* The disk has a block that cannot be read, and one that cannot be written to: an error of what touches them
+ * alone. move's operations are two blocks long. */
+void trial_bad(const char *address, uint64_t place)
+{
+    enum { READ_ERROR = 0x281, WRITE_FAULT = 0x280, FAR = 1 << 20 };
+    if (!open_it(address))
+        return;
+    said(move(false, place - 8192), 0, "a read before the bad block");
+    said(move(false, place - 4096), READ_ERROR, "a read across it");
+    said(move(false, place), READ_ERROR, "a read of it");
+    said(move(false, place + 4096), 0, "a read behind it");
+    said(move(true, place + FAR - 8192), 0, "a write before the other one");
+    said(move(true, place + FAR - 4096), WRITE_FAULT, "a write across it");
+    said(move(true, place + FAR + 4096), 0, "a write behind it");
+    said(am_namespace_flush(space), 0, "a flush");
+    EXPECT(resets() == 0, "a bad block reset the controller");
+    am_namespace_close(space);
+}
+
 /* The machine takes the disk out when it reads the line; from then on nothing but that it is gone. */
 void trial_pulled(const char *address)
 {
