@@ -212,18 +212,18 @@ def cuts(trials: Trials, count: int, seed: int) -> None:
 
 def bound(driver: str, *steps: Step) -> list[Step]:
     """The disk bound to a driver, then the steps."""
-    return [Step("bind", f"bind.sh {driver}"), *steps]
+    return [Step("bind", f"bind.sh {driver}", 120), *steps]
 
 
 def whole(driver: str) -> list[Step]:
     """All that is tried with one way in. The kernel's own driver comes first, for its figures."""
     return [
         Step("kernel", "unvme-trial kernel /dev/nvme0n1", 240),
-        Step("other", "dd if=/dev/urandom of=/dev/nvme0n1 bs=4096 seek=3 count=1 2>/dev/null && sync"),
+        Step("other", "dd if=/dev/urandom of=/dev/nvme0n1 bs=4096 seek=3 count=1 2>/dev/null && sync", 120),
         *bound(driver),
-        Step("stranger", f"unvme-trial stranger nvme:{AT}"),
+        Step("stranger", f"unvme-trial stranger nvme:{AT}", 120),
         Step("data", f"unvme-trial data {AT}", 240),
-        Step("bad", f"unvme-trial bad {AT} {BAD_AT}"),
+        Step("bad", f"unvme-trial bad {AT} {BAD_AT}", 240),
         Step("broker", "broker.sh", 400),
         Step("wipe", f"unvme-trial wipe {AT}", 240),
         Step("errors", f"unvme-trial errors {AT}", 240),

@@ -15,9 +15,9 @@ static bool pages(struct am_dma *dma, unsigned huge)
     dma->file = memfd_create("nvme", MFD_CLOEXEC | huge);
     if (dma->file < 0)
         return false;
-    void *at = ftruncate(dma->file, AM_DMA_BYTES) != 0
-                   ? MAP_FAILED
-                   : mmap(NULL, AM_DMA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, dma->file, 0);
+    void *at = MAP_FAILED;
+    if (ftruncate(dma->file, AM_DMA_BYTES) == 0)
+        at = mmap(NULL, AM_DMA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, dma->file, 0);
     if (at != MAP_FAILED) {
         dma->bytes = at;
         return true;

@@ -1,5 +1,5 @@
-/* See nvme_model.h. The thread's functions are hidden from the thread sanitizer, as a device is: it judges the
- * driver's threads among each other. */
+/* See nvme_model.h. The thread's functions are hidden from the thread sanitizer, as a device is: it judges
+ * the driver's threads among each other. */
 #include "nvme_model.h"
 
 #include <pthread.h>
@@ -32,11 +32,7 @@ static pthread_t thread;
 
 DEVICE uint32_t get(uint32_t at) { return *(volatile uint32_t *)(registers + at); }
 DEVICE void put(uint32_t at, uint32_t value) { *(volatile uint32_t *)(registers + at) = value; }
-
-DEVICE uint32_t bell(unsigned ring, unsigned up)
-{
-    return AM_NVME_BELLS + (2 * ring + up) * (4u << on->stride);
-}
+DEVICE uint32_t bell(unsigned i, unsigned up) { return AM_NVME_BELLS + (2 * i + up) * (4u << on->stride); }
 
 DEVICE void copy(uint8_t *to, const uint8_t *from, uint64_t bytes)
 {
@@ -82,11 +78,6 @@ DEVICE void answer(unsigned number, const struct am_nvme_command *command, int s
         ring->tail = 0;
         ring->phase ^= 1;
     }
-}
-
-DEVICE bool is_full(const struct ring *ring, unsigned number)
-{
-    return (ring->tail + 1) % ring->depth_up == get(bell(number, 1));
 }
 
 DEVICE bool fetch(unsigned number, struct am_nvme_command *command)
@@ -182,7 +173,8 @@ DEVICE void move(const struct am_nvme_command *command, uint8_t *disk, uint64_t 
 DEVICE int io(const struct am_nvme_command *command)
 {
     const uint64_t block = command->word10 | (uint64_t)command->word11 << 32;
-    const uint64_t count = (command->word12 & 0xffff) + 1, at = block << on->shift, bytes = count << on->shift;
+    const uint64_t count = (command->word12 & 0xffff) + 1, at = block << on->shift;
+    const uint64_t bytes = count << on->shift;
     const bool write = command->opcode == AM_NVME_WRITE, data = write || command->opcode == AM_NVME_READ;
     if (command->name_space != 1 || command->flags != 0 || command->word12 >> 16 != 0)
         WRONG("opcode %x, namespace %u, flags %x", command->opcode, command->name_space, command->flags);
@@ -236,13 +228,14 @@ DEVICE void take_in(const struct am_nvme_command *command)
 DEVICE void work(void)
 {
     struct am_nvme_command command;
+    const struct ring *up = &rings[1];
     while (fetch(0, &command))
         answer(0, &command, admin(&command));
     if (!rings[1].has_down)
         return;
     while (!failed && flying < PENDING && fetch(1, &command))
         take_in(&command);
-    for (unsigned i = 0; i < 8 && flying > 0 && !failed && !is_full(&rings[1], 1); i++) {
+    for (unsigned i = 0; i < 8 && flying > 0 && !failed && (up->tail + 1) % up->depth_up != get(bell(1, 1)); i++) {
         random_state ^= random_state << 13;
         random_state ^= random_state >> 7;
         random_state ^= random_state << 17;

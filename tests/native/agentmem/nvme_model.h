@@ -1,9 +1,10 @@
 /* An NVMe controller in memory, in the place of a device: for the driver in native/agentmem/unvme.
  *
- * A thread does what the specification wants of a controller: comes up and goes down by its registers, fetches
- * commands, moves data along PRP lists, answers in any order; and it names what it finds wrong with what the
- * driver did. It stands in for pci.c and dma.c, of which a program with this one has none. Invariant: it touches
- * the driver's memory only while it is switched on and may master the bus. One at a time.
+ * A thread does what the specification wants of a controller: comes up and goes down by its registers,
+ * fetches commands, moves data along PRP lists, answers in any order; and it names what it finds wrong with
+ * what the driver did. It stands in for pci.c and dma.c, of which a program with this one has none.
+ * Invariant: it touches the driver's memory only while it is switched on and may master the bus. One at a
+ * time.
  */
 #ifndef NVME_MODEL_H
 #define NVME_MODEL_H
@@ -19,7 +20,8 @@ struct nvme_model {
     /* What it is; before the open. */
     uint32_t shift, metadata; /* of a block */
     uint64_t blocks, cap;     /* cap: beyond depth and stride */
-    uint32_t most_depth, stride, most_pages; /* most_pages: of a transfer, a power of two from 2 on; 0: no limit */
+    uint32_t most_depth, stride;
+    uint32_t most_pages;      /* of a transfer, a power of two from 2 on; 0: no limit */
     bool cache, zeroes;       /* a volatile write cache; the command Write Zeroes */
     bool refuses_zeroes;      /* and says that a field of it is invalid */
     bool forgets;             /* a reset loses what the cache held */

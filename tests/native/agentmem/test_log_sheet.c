@@ -112,7 +112,7 @@ static void damaged_heads(void)
     fill_log(800);
     uint8_t *image = malloc(DISK);
     memcpy(image, disk->seen, DISK);
-    for (uint64_t at = MIB; at < MIB + 48; at += 12) {
+    for (uint64_t at = MIB; at < MIB + 48; at += 20) {
         disk->seen[at] ^= 4;
         EXPECT(model, open_log(&model->log) == 0, "a damaged slot: open");
         am_log_stats(model->log, &stats);
