@@ -231,11 +231,11 @@ DEVICE void work(void)
     const struct ring *up = &rings[1];
     while (fetch(0, &command))
         answer(0, &command, admin(&command));
-    if (!rings[1].has_down)
-        return;
-    while (!failed && flying < PENDING && fetch(1, &command))
+    while (up->has_down && !failed && flying < PENDING && fetch(1, &command))
         take_in(&command);
-    for (unsigned i = 0; i < 8 && flying > 0 && !failed && (up->tail + 1) % up->depth_up != get(bell(1, 1)); i++) {
+    for (unsigned i = 0; i < 8 && flying > 0 && !failed; i++) {
+        if ((up->tail + 1) % up->depth_up == get(bell(1, 1)))
+            return; /* no room for an answer */
         random_state ^= random_state << 13;
         random_state ^= random_state >> 7;
         random_state ^= random_state << 17;

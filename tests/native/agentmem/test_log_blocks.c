@@ -170,14 +170,14 @@ static int readers(void)
     struct am_log *log;
     disk = memory_disk_new(DISK, 1);
     const int failed = am_log_take_blocks(&disk->blocks, 0, false) != 0
-                       || am_log_open_blocks(&disk->blocks, 0, &log) != 0 || readers_beside(log, 500);
+                       || am_log_open_blocks(&disk->blocks, 0, &log) != 0 || readers_beside(log, 200);
     memory_disk_free(disk);
     return failed;
 }
 
 int main(void)
 {
-    int failed = random_operations(1, 700) + random_operations(2, 700);
+    int failed = random_operations(1, 700);
     failed += power_cuts(3, 20) + power_cuts(4, 20);
     failed += readers();
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -140,7 +140,7 @@ static void damaged_sheet(void)
 {
     struct am_log *log;
     fill_log(50);
-    for (size_t at = 0; at < 64; at += 5) {
+    for (size_t at = 0; at < 64; at += 9) {
         disk->operations = 0;
         disk->seen[COPY + at] ^= 1; /* the first copy is enough */
         EXPECT(model, open_log(&model->log) == 0, "byte %zu of the second copy", at);
