@@ -49,9 +49,14 @@ def module(kernel: Kernel, sources: Sequence[Path], folder: Path, *, make_in: st
 
 
 def program(
-    sources: Sequence[Path], target: Path, *, include: Sequence[Path] = (), define: Sequence[str] = ()
+    sources: Sequence[Path],
+    target: Path,
+    *,
+    include: Sequence[Path] = (),
+    define: Sequence[str] = (),
+    libraries: Sequence[str] = (),
 ) -> Path:
-    """A static program of C for the guest."""
+    """A static program of C for the guest. `libraries` are the compiler's last words, such as -lzstd."""
     compiler = need("gcc", "gcc")
     headers = [
         path for folder in (*include, *{path.parent for path in sources}) for path in folder.glob("*.h")
@@ -61,7 +66,7 @@ def program(
     target.parent.mkdir(parents=True, exist_ok=True)
     flags = ["-std=gnu11", "-O2", "-g0", "-Wall", "-Wextra", "-Werror", "-static", "-pthread"]
     flags += [*(f"-I{path}" for path in include), *(f"-D{name}" for name in define)]
-    _run([compiler, *flags, "-o", str(target), *map(str, sources)])
+    _run([compiler, *flags, "-o", str(target), *map(str, sources), *libraries])
     return target
 
 

@@ -1,0 +1,149 @@
+/* One backend of libagentmem, measured: `compare BACKEND TURN PART TEXTS [...]`, NEXUS_AGENTMEM naming it.
+ *
+ *   calls TEXTS             what calls cost
+ *   set TEXTS PLAN [ropes]  what 40 agents' units take; `ropes`: what they say goes to conversations
+ *   kill TEXTS              how long a killed client's references and units stay
+ *   short TEXTS MIB RATE    what happens when another process takes memory, RATE MiB a second
+ *
+ * Prints what scripts/kernel/serial.py reads. Judges that all bytes are right, and no time.
+ */
+#include "compare.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "say.h"
+
+const char *backend;
+unsigned turn;
+
+void check(int status, const char *what)
+{
+    if (status == 0)
+        return;
+    say(false, what, "%s: %s", am_status_name(status), am_error());
+    exit(EXIT_FAILURE);
+}
+
+void figure(const char *name, double value, const char *unit)
+{
+    char whole[100];
+    snprintf(whole, sizeof whole, "%s.%s.%u", backend, name, turn);
+    say_figure(whole, value, unit);
+}
+
+am_client *client_of(const char *agent)
+{
+    am_options options;
+    am_client *client;
+    am_options_default(&options);
+    options.realm = "compare";
+    options.agent = agent;
+    check(am_connect(&options, &client), "connect");
+    return client;
+}
+
+/* The number behind `keys`, each searched for after the one before. */
+static double number(const char *json, const char *const *keys)
+{
+    for (; *keys; keys++) {
+        json = strstr(json, *keys);
+        if (!json) {
+            say(false, "figures", "no %s", *keys);
+            exit(EXIT_FAILURE);
+        }
+        json += strlen(*keys);
+    }
+    return strtod(json + 1, NULL);
+}
+
+struct held held_now(am_client *client)
+{
+    char *json;
+    check(am_stats(client, &json), "stats");
+#define AT(...) number(json, (const char *const[]){__VA_ARGS__, NULL})
+    const struct held held = {.hot = AT("\"tiers\"", "\"hot\"", "\"stored_bytes\""),
+                              .warm = AT("\"tiers\"", "\"warm\"", "\"stored_bytes\""),
+                              .cold = AT("\"tiers\"", "\"cold\"", "\"stored_bytes\""),
+                              .units = AT("\"readers\"", "\"units\"")};
+#undef AT
+    free(json);
+    return held;
+}
+
+bool empties(am_client *client, double within_s)
+{
+    const double until = seconds() + within_s;
+    while (held_now(client).units > 0) {
+        if (seconds() > until)
+            return say(false, "empties", "%.0f units are left", held_now(client).units);
+        usleep(1000);
+    }
+    return true;
+}
+
+double machine_has_now(const char *line)
+{
+    FILE *file = fopen("/proc/meminfo", "r");
+    char read[128];
+    double kib = -1;
+    while (file && fgets(read, sizeof read, file))
+        if (strncmp(read, line, strlen(line)) == 0 && read[strlen(line)] == ':')
+            kib = strtod(read + strlen(line) + 1, NULL);
+    if (file)
+        fclose(file);
+    return kib / 1024;
+}
+
+double machine_has(const char *line)
+{
+    /* The page cache alone: with slabs the kernel would ask the module too. */
+    FILE *file = fopen("/proc/sys/vm/drop_caches", "w");
+    if (file) {
+        fputs("1\n", file);
+        fclose(file);
+    }
+    return machine_has_now(line);
+}
+
+struct text text_of(const char *path)
+{
+    struct stat is;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &is) != 0) {
+        say(false, "texts", "%s cannot be read", path);
+        exit(EXIT_FAILURE);
+    }
+    struct text text = {.length = (size_t)is.st_size};
+    void *at = mmap(NULL, text.length, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    check(at == MAP_FAILED ? AM_ENOMEM : 0, "texts");
+    text.bytes = at;
+    return text;
+}
+
+int main(int count, char **argument)
+{
+    if (count < 5) {
+        fprintf(stderr, "usage: compare BACKEND TURN calls|set|kill|short TEXTS [...]\n");
+        return EXIT_FAILURE;
+    }
+    backend = argument[1];
+    turn = (unsigned)atoi(argument[2]);
+    const char *part = argument[3];
+    const struct text text = text_of(argument[4]);
+    if (strcmp(part, "calls") == 0)
+        return calls(text);
+    if (strcmp(part, "set") == 0 && count >= 6)
+        return set(text, argument[5], count > 6);
+    if (strcmp(part, "kill") == 0)
+        return killed(text);
+    if (strcmp(part, "short") == 0 && count == 7)
+        return shortage(text, atof(argument[5]), atof(argument[6]));
+    return EXIT_FAILURE;
+}
