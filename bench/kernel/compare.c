@@ -1,7 +1,7 @@
 /* One backend of libagentmem, measured: `compare BACKEND TURN PART TEXTS [...]`, NEXUS_AGENTMEM naming it.
  *
  *   calls TEXTS             what calls cost
- *   set TEXTS PLAN [ropes]  what 40 agents' units take; `ropes`: what they say goes to conversations
+ *   set TEXTS PLAN [ropes]  what 16 agents' units take; `ropes`: what they say goes to conversations
  *   kill TEXTS              how long a killed client's references and units stay
  *   short TEXTS MIB RATE    what happens when another process takes memory, RATE MiB a second
  *
@@ -87,7 +87,7 @@ bool empties(am_client *client, double within_s)
     return true;
 }
 
-double machine_has_now(const char *line)
+double machine_has(const char *line)
 {
     FILE *file = fopen("/proc/meminfo", "r");
     char read[128];
@@ -100,15 +100,23 @@ double machine_has_now(const char *line)
     return kib / 1024;
 }
 
-double machine_has(const char *line)
+double machine_free(void)
 {
-    /* The page cache alone: with slabs the kernel would ask the module too. */
+    /* The page cache goes first, and it alone: with slabs the kernel would ask the module too. */
     FILE *file = fopen("/proc/sys/vm/drop_caches", "w");
+    char read[128];
+    double pages = 0, count;
     if (file) {
         fputs("1\n", file);
         fclose(file);
     }
-    return machine_has_now(line);
+    file = fopen("/proc/zoneinfo", "r");
+    while (file && fgets(read, sizeof read, file))
+        if (sscanf(read, " count: %lf", &count) == 1)
+            pages += count;
+    if (file)
+        fclose(file);
+    return machine_has("MemFree") + pages / 256;
 }
 
 struct text text_of(const char *path)

@@ -23,8 +23,8 @@ struct held { double hot, warm, cold, units; };
 struct held held_now(am_client *client);    /* bytes as they are stored */
 bool empties(am_client *client, double within_s);
 
-double machine_has(const char *line); /* of /proc/meminfo, in MiB; the page cache is let go of before */
-double machine_has_now(const char *line);
+double machine_has(const char *line); /* of /proc/meminfo, in MiB */
+double machine_free(void); /* in MiB, without the page cache; with the pages that processors keep for themselves */
 
 struct text { const char *bytes; size_t length; };
 struct text text_of(const char *path); /* mapped */

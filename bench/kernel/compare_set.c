@@ -1,8 +1,8 @@
-/* What the same agents' units take: 40 agents' prompts, tools, files and talk, as the plan says.
+/* What the same agents' units take: 16 agents' prompts, tools, files and talk, as the plan says.
  *
  * The plan is a line a block: agent, type, offset, length, talk (a piece of the agent's conversation), starts
- * (of a message). Without `ropes` each piece of talk is a unit by itself: the module has no conversations. Memory is what the machine has
- * less: whatever it is used for, by whichever process.
+ * (of a message). Without `ropes` each piece of talk is a unit by itself: the module has no conversations.
+ * Memory is what the machine has less: whatever it is used for, by whichever process.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +27,14 @@ static am_client *clients[AGENTS];
 static am_conversation *talks[AGENTS];
 static int count;
 static unsigned agents;
+static const char *kind; /* "set", or "talk" with ropes */
+
+static void figure_of(const char *name, double value, const char *unit)
+{
+    char whole[80];
+    snprintf(whole, sizeof whole, "%s-%s", kind, name);
+    figure(whole, value, unit);
+}
 
 static void read_plan(const char *path, struct text text)
 {
@@ -81,13 +89,13 @@ static void tell(const char *when, am_client *watch, double free_before)
 {
     char name[64];
     const struct held held = held_now(watch);
-    const double now = machine_has("MemFree");
-    snprintf(name, sizeof name, "set-%s-memory", when);
-    figure(name, free_before - now, "MiB");
-    snprintf(name, sizeof name, "set-%s-hot", when);
-    figure(name, held.hot / 1048576, "MiB");
-    snprintf(name, sizeof name, "set-%s-stored", when);
-    figure(name, (held.hot + held.warm + held.cold) / 1048576, "MiB");
+    const double now = machine_free();
+    snprintf(name, sizeof name, "%s-memory", when);
+    figure_of(name, free_before - now, "MiB");
+    snprintf(name, sizeof name, "%s-hot", when);
+    figure_of(name, held.hot / 1048576, "MiB");
+    snprintf(name, sizeof name, "%s-stored", when);
+    figure_of(name, (held.hot + held.warm + held.cold) / 1048576, "MiB");
 }
 
 /* Agent 0 comes back and reads all that it has. */
@@ -104,35 +112,36 @@ static void come_back(struct text text)
         bytes += (double)unit.length;
         am_release(clients[0], &unit);
     }
-    figure("set-resume-all", (seconds() - started) * 1e3, "ms");
-    figure("set-resume-bytes", bytes / 1048576, "MiB");
+    figure_of("resume-all", (seconds() - started) * 1e3, "ms");
+    figure_of("resume-bytes", bytes / 1048576, "MiB");
     say(wrong == 0, "set-bytes", "%d units differ", wrong);
 }
 
 int set(struct text text, const char *plan, bool ropes)
 {
     double logical = 0;
+    kind = ropes ? "talk" : "set";
     read_plan(plan, text);
     am_client *watch = client_of("watch");
-    const double before_clients = machine_has("MemFree");
+    const double before_clients = machine_free();
     for (unsigned i = 0; i < agents; i++) {
         char name[16];
         snprintf(name, sizeof name, "agent-%u", i);
         clients[i] = client_of(name);
     }
-    const double before = machine_has("MemFree"), started = seconds();
-    figure("set-client-memory", (before_clients - before) * 1024 / agents, "KiB");
+    const double before = machine_free(), started = seconds();
+    figure_of("client-memory", (before_clients - before) * 1024 / agents, "KiB");
     play(text, ropes);
-    figure("set-publish-all", (seconds() - started) * 1e3, "ms");
+    figure_of("publish-all", (seconds() - started) * 1e3, "ms");
     for (int i = 0; i < count; i++)
         logical += (double)blocks[i].length;
-    figure("set-logical", logical / 1048576, "MiB");
-    figure("set-units", held_now(watch).units, "units");
+    figure_of("logical", logical / 1048576, "MiB");
+    figure_of("units", held_now(watch).units, "units");
     tell("active", watch, before);
     const double paused = seconds();
     for (unsigned i = 0; i < agents; i++)
         check(am_agent_state(clients[i], NULL, AM_PAUSED), "pause");
-    figure("set-pause-calls", (seconds() - paused) * 1e3, "ms");
+    figure_of("pause-calls", (seconds() - paused) * 1e3, "ms");
     settled(watch);
     tell("paused", watch, before);
     if (!ropes)

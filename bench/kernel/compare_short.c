@@ -109,7 +109,7 @@ int shortage(struct text text, double mib, double mib_a_second)
     fill(clients, text, count);
     struct taken *taken =
         mmap(NULL, sizeof *taken, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    const double tenth = machine_has_now("MemTotal") / 10, start = machine_has("MemAvailable");
+    const double tenth = machine_has("MemTotal") / 10, start = machine_has("MemAvailable");
     const struct held before = held_now(watch);
     const double killed_before = oom_kills();
     const double started = seconds();
@@ -122,7 +122,7 @@ int shortage(struct text text, double mib, double mib_a_second)
     /* Three seconds longer than the taker: who gives back in the background shows it. */
     for (double until = 0; !until || seconds() < until;) {
         usleep(10000);
-        const double now = machine_has_now("MemAvailable");
+        const double now = machine_has("MemAvailable");
         const struct held held = held_now(watch);
         left = now < left ? now : left;
         if (!low && now < tenth)

@@ -4,9 +4,9 @@
     python3 -m scripts.kernel.compare --series 6.12 --json FILE
     python3 -m scripts.kernel.compare --host                 the broker alone, on this machine
 
-One static client program (bench/kernel) runs on both, turn by turn, A B A B; NEXUS_AGENTMEM chooses. The guest's
-processor is emulated: its times say something as ratios alone. Ends with 0 when every byte was right or
-something is missing, which it says; with --strict the latter is 1.
+One static client program (bench/kernel) runs on both, turn by turn, A B A B; NEXUS_AGENTMEM chooses. The
+guest's processor is emulated: its times say something as ratios alone. Ends with 0 when every byte was right
+or something is missing, which it says; with --strict the latter is 1.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ ROOT = Path(__file__).resolve().parents[2]
 NATIVE = ROOT / "native" / "agentmem"
 CLIENT = ("client*.c", "kernel*.c", "blake3*.c", "figures.c", "json.c")
 SHARED = ("log*.c", "blake3*.c", "codec*.c", "dictionary.c", "figures.c", "json.c", "pack*.c", "sketch.c")
-AGENTS = 40
+AGENTS = 16
 BACKENDS = ("module", "broker")
-PLACE = {"module": "/dev/agentmem", "broker": "/tmp/b/socket"}
+PLACE = {"module": "/dev/agentmem", "broker": "/run/socket"}
 NAMED = re.compile(r"(?P<backend>module|broker)\.(?P<name>[\w-]+)\.(?P<turn>\d+)")
 LIMIT_S = 900
 PLENTY_MB, SCARCE_MB = 768, 320
@@ -68,7 +68,12 @@ class Guests:
             disk.truncate(512 << 20)
             make = [packages.need("mke2fs", "e2fsprogs"), "-q", "-t", "ext4", disk.name]
             subprocess.run(make, check=True, capture_output=True)
-            extra = ["-drive", f"if=none,id=d,file={disk.name},format=raw", "-device", "nvme,drive=d,serial=d"]
+            extra = [
+                "-drive",
+                f"if=none,id=d,file={disk.name},format=raw",
+                "-device",
+                "nvme,drive=d,serial=d",
+            ]
             boot = machine.boot(
                 self.kernel.image,
                 archive,
@@ -99,19 +104,15 @@ def compare(kernel: Kernel, options: argparse.Namespace) -> Guests:
     made = build.module(kernel, [NATIVE / "kmod", NATIVE / "include"], place, make_in="kmod")
     module = next(path for path in made if path.stem == MODULE).read_bytes()
     guests = Guests(kernel, options.folder, options.verbose, module)
-    turns = range(1, options.turns + 1)
+    turns, sets = range(1, options.turns + 1), range(1, options.sets + 1)
     plenty = [
         *prepared("--hot 256M --warm 128M"),
         *(turn(backend, n, "calls", "") for n in turns for backend in BACKENDS),
-        *(turn(backend, n, "set", "/tests/plan") for n in turns[:3] for backend in BACKENDS),
-        turn("broker", 101, "set", "/tests/plan ropes"),
-        *(turn(backend, n, "kill", "") for n in turns[:3] for backend in BACKENDS),
+        *(turn(backend, n, "set", "/tests/plan") for n in sets for backend in BACKENDS),
+        turn("broker", 1, "set", "/tests/plan ropes"),
+        *(turn(backend, n, "kill", "") for n in sets for backend in BACKENDS),
     ]
     guests.run(plenty, PLENTY_MB)
-    conversations = {name: row["broker"].pop() for name, row in guests.rows.items() if name in ROPES}
-    for name, value in conversations.items():
-        guests.rows[f"{name}-conversations"]["broker"] = [value]
-        guests.units[f"{name}-conversations"] = guests.units[name]
     for rate in RATES:
         for _ in range(options.short):
             for backend in BACKENDS:
@@ -120,28 +121,32 @@ def compare(kernel: Kernel, options: argparse.Namespace) -> Guests:
     return guests
 
 
-ROPES = ("set-publish-all", "set-units", *(f"set-{a}-{b}" for a in ("active", "paused") for b in ("memory", "hot", "stored")))  # fmt: skip
-
-
 def prepared(limits: str) -> Iterator[Step]:
     """A disk, a broker that keeps its cold tier there, and a module; each may hold all there is."""
     half = f"echo 268435456 >/sys/module/{MODULE}/parameters/total_bytes"
-    yield Step("disk", "mkdir /disk && mount -t ext4 /dev/nvme0n1 /disk && mkdir -m 700 /disk/b /tmp/b", 60)
+    yield Step("disk", "mkdir /disk && mount -t ext4 /dev/nvme0n1 /disk && mkdir -m 700 /disk/b /run", 60)
     yield Step("limits", half)
     wait = f"until [ -S {PLACE['broker']} ]; do sleep 0.1; done"
-    start = f"agentmemd --foreground --socket {PLACE['broker']} --folder /disk/b {limits} >/tmp/b/said 2>&1 &"
+    start = f"agentmemd --foreground --socket {PLACE['broker']} --folder /disk/b {limits} >/disk/said 2>&1 &"
     yield Step("broker", f"{start} {wait}", 60)
 
 
 def turn(backend: str, number: int, part: str, more: str) -> Step:
     """One turn of one backend."""
     program = f"NEXUS_AGENTMEM={PLACE[backend]} compare {backend} {number} {part} /tests/texts {more}"
-    return Step(f"{part}-{backend}-{number}", program, LIMIT_S)
+    name = f"{part}-{backend}-{number}" + ("-ropes" if "ropes" in more else "")
+    return Step(name, program, LIMIT_S)
 
 
 def programs(folder: Path) -> None:
     """The client and the broker, static both, and what the agents say."""
-    include = [NATIVE / "include", NATIVE / "lib", ROOT / "tests" / "kernel", NATIVE / "broker", NATIVE / "store"]
+    include = [
+        NATIVE / "include",
+        NATIVE / "lib",
+        ROOT / "tests" / "kernel",
+        NATIVE / "broker",
+        NATIVE / "store",
+    ]
     client = [*sorted((ROOT / "bench" / "kernel").glob("*.c")), *_of(CLIENT)]
     guests = folder / "guests"
     build.program(client, guests / "compare", include=include, define=["_GNU_SOURCE"])
@@ -182,7 +187,7 @@ def on_host(folder: Path, turns: int) -> tuple[Rows, dict[str, str]]:
     guests = (folder / "guests").resolve()
     with tempfile.TemporaryDirectory(prefix="compare-") as scratch:
         address = f"{scratch}/socket"
-        order = [guests / "agentmemd", "--foreground", "--socket", address, "--folder", f"{scratch}/b"]
+        order = [str(guests / "agentmemd"), "--foreground", "--socket", address, "--folder", f"{scratch}/b"]
         broker = subprocess.Popen([*order, "--hot", "256M", "--warm", "128M"], stderr=subprocess.DEVNULL)
         try:
             deadline = time.monotonic() + 30
@@ -211,7 +216,12 @@ def summary(rows: Rows, units: Mapping[str, str]) -> dict[str, Any]:
         for backend, values in sorted(row.items()):
             if values:
                 middle = statistics.median(values)
-                made[name][backend] = {"min": min(values), "median": middle, "max": max(values), "turns": len(values)}
+                made[name][backend] = {
+                    "min": min(values),
+                    "median": middle,
+                    "max": max(values),
+                    "turns": len(values),
+                }
         if all(made[name].get(backend, {}).get("median") for backend in BACKENDS):
             ratio = made[name]["module"]["median"] / made[name]["broker"]["median"]
             made[name]["module_to_broker"] = float(f"{ratio:.3g}")
@@ -222,23 +232,28 @@ def show(title: str, table: Mapping[str, Any]) -> None:
     """Print it, a line a figure."""
     print(f"== {title}")
     for name, row in table.items():
-        cells = [
-            f"{backend} {row[backend]['median']:,.3g} ({row[backend]['min']:,.3g} to {row[backend]['max']:,.3g})"
-            for backend in BACKENDS
-            if backend in row
-        ]
+        cells = [f"{backend} {_words(row[backend])}" for backend in BACKENDS if backend in row]
         ratio = f"  module/broker {row['module_to_broker']}" if "module_to_broker" in row else ""
         print(f"   {name:36} {row['unit']:6} {'  '.join(cells)}{ratio}")
     sys.stdout.flush()
+
+
+def _words(values: Mapping[str, float]) -> str:
+    return f"{values['median']:,.4g} ({values['min']:,.4g} to {values['max']:,.4g})"
 
 
 def main() -> int:
     """Run what was asked for; the exit status."""
     parser = argparse.ArgumentParser(prog="compare", description="module and broker, measured in one guest")
     parser.add_argument("--series", action="append", choices=META, help="a kernel of Debian; both without")
-    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "kernel", help="where things are made")
+    parser.add_argument(
+        "--folder", type=Path, default=ROOT / "build" / "kernel", help="where things are made"
+    )
     parser.add_argument("--turns", type=int, default=5, help="of each backend, for calls")
-    parser.add_argument("--short", type=int, default=2, help="machines of each backend that run out of memory")
+    parser.add_argument("--sets", type=int, default=3, help="turns of each, for units in common and kills")
+    parser.add_argument(
+        "--short", type=int, default=2, help="machines of each backend that run out of memory"
+    )
     parser.add_argument("--host", action="store_true", help="the broker alone, on this machine")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--strict", action="store_true", help="what is missing is a failure")
