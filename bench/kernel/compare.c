@@ -2,6 +2,7 @@
  *
  *   calls TEXTS             what calls cost
  *   set TEXTS PLAN [ropes]  what 16 agents' units take; `ropes`: what they say goes to conversations
+ *   free TEXTS              prints the machine's free memory, for set's COMPARE_FREE: before the backend began
  *   kill TEXTS              how long a killed client's references and units stay
  *   short TEXTS MIB RATE    what happens when another process takes memory, RATE MiB a second
  *
@@ -138,7 +139,7 @@ struct text text_of(const char *path)
 int main(int count, char **argument)
 {
     if (count < 5) {
-        fprintf(stderr, "usage: compare BACKEND TURN calls|set|kill|short TEXTS [...]\n");
+        fprintf(stderr, "usage: compare BACKEND TURN calls|set|free|kill|short TEXTS [...]\n");
         return EXIT_FAILURE;
     }
     backend = argument[1];
@@ -149,6 +150,8 @@ int main(int count, char **argument)
         return calls(text);
     if (strcmp(part, "set") == 0 && count >= 6)
         return set(text, argument[5], count > 6);
+    if (strcmp(part, "free") == 0)
+        return printf("%.3f\n", machine_free()) > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     if (strcmp(part, "kill") == 0)
         return killed(text);
     if (strcmp(part, "short") == 0 && count == 7)

@@ -1,4 +1,5 @@
-/* What the parts of compare share: clients of whichever backend NEXUS_AGENTMEM names, its figures, the machine's.
+/* What the parts of compare share: clients of whichever backend NEXUS_AGENTMEM names, its figures and those
+ * of the machine.
  *
  * Knows neither broker nor module: libagentmem alone. Invariant: whatever fails ends the program with a
  * result that is no pass.
@@ -24,7 +25,7 @@ struct held held_now(am_client *client);    /* bytes as they are stored */
 bool empties(am_client *client, double within_s);
 
 double machine_has(const char *line); /* of /proc/meminfo, in MiB */
-double machine_free(void); /* in MiB, without the page cache; with the pages that processors keep for themselves */
+double machine_free(void); /* in MiB: the page cache let go of; with the pages that processors keep */
 
 struct text { const char *bytes; size_t length; };
 struct text text_of(const char *path); /* mapped */

@@ -2,7 +2,8 @@
  *
  * The plan is a line a block: agent, type, offset, length, talk (a piece of the agent's conversation), starts
  * (of a message). Without `ropes` each piece of talk is a unit by itself: the module has no conversations.
- * Memory is what the machine has less: whatever it is used for, by whichever process.
+ * Memory is what the machine has less: whatever it is used for, by whichever process. Times are told for
+ * the whole of it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,8 +45,10 @@ static void read_plan(const char *path, struct text text)
         struct block *of = &blocks[count];
         int talk, starts;
         const int words =
-            sscanf(line, "%u %d %zu %zu %d %d", &of->agent, &of->type, &of->offset, &of->length, &talk, &starts);
-        check(words == 6 && of->agent < AGENTS && of->offset + of->length <= text.length ? 0 : AM_EINVAL, "plan");
+            sscanf(line, "%u %d %zu %zu %d %d", &of->agent, &of->type, &of->offset, &of->length, &talk,
+                   &starts);
+        const bool good = words == 6 && of->agent < AGENTS && of->offset + of->length <= text.length;
+        check(good ? 0 : AM_EINVAL, "plan");
         of->talk = talk, of->starts = starts;
         agents = of->agent + 1 > agents ? of->agent + 1 : agents;
     }
@@ -62,7 +65,8 @@ static void play(struct text text, bool ropes)
         if (ropes && of->talk) {
             if (!talks[of->agent])
                 check(am_conversation_open(clients[of->agent], "main", &talks[of->agent]), "conversation");
-            check(am_conversation_append(talks[of->agent], of->type, bytes, of->length, of->starts), "append");
+            check(am_conversation_append(talks[of->agent], of->type, bytes, of->length, of->starts),
+                  "append");
             continue;
         }
         check(am_publish(clients[of->agent], of->type, bytes, of->length, AM_NO_REFERENCE, &unit), "publish");
@@ -130,6 +134,9 @@ int set(struct text text, const char *plan, bool ropes)
         clients[i] = client_of(name);
     }
     const double before = machine_free(), started = seconds();
+    const char *without = getenv("COMPARE_FREE");
+    if (without)
+        figure_of("empty-memory", strtod(without, NULL) - before_clients, "MiB");
     figure_of("client-memory", (before_clients - before) * 1024 / agents, "KiB");
     play(text, ropes);
     figure_of("publish-all", (seconds() - started) * 1e3, "ms");

@@ -39,6 +39,14 @@ AGENTS = 16
 BACKENDS = ("module", "broker")
 PLACE = {"module": "/dev/agentmem", "broker": "/run/socket"}
 NAMED = re.compile(r"(?P<backend>module|broker)\.(?P<name>[\w-]+)\.(?P<turn>\d+)")
+LIMITS = ("--hot", "256M", "--warm", "128M")
+START = {
+    "module": f"insmod /modules/{MODULE}.ko total_bytes=268435456",
+    "broker": f"rm -rf /disk/b {PLACE['broker']} && mkdir -m 700 /disk/b && "
+    f"{{ agentmemd --foreground --socket {PLACE['broker']} --folder /disk/b {' '.join(LIMITS)} "
+    f">/disk/said 2>&1 & }} && until [ -S {PLACE['broker']} ]; do sleep 0.1; done",
+}
+END = {"module": f"rmmod {MODULE}", "broker": "killall agentmemd; while pidof agentmemd; do sleep 0.1; done"}
 LIMIT_S = 900
 PLENTY_MB, SCARCE_MB = 768, 320
 UNITS_MIB = 96  # held when memory gets short, of SCARCE_MB
@@ -106,36 +114,36 @@ def compare(kernel: Kernel, options: argparse.Namespace) -> Guests:
     guests = Guests(kernel, options.folder, options.verbose, module)
     turns, sets = range(1, options.turns + 1), range(1, options.sets + 1)
     plenty = [
-        *prepared("--hot 256M --warm 128M"),
-        *(turn(backend, n, "calls", "") for n in turns for backend in BACKENDS),
+        *prepared(),
+        *(turn(backend, n, "calls") for n in turns for backend in BACKENDS),
         *(turn(backend, n, "set", "/tests/plan") for n in sets for backend in BACKENDS),
         turn("broker", 1, "set", "/tests/plan ropes"),
-        *(turn(backend, n, "kill", "") for n in sets for backend in BACKENDS),
+        *(turn(backend, n, "kill") for n in sets for backend in BACKENDS),
     ]
     guests.run(plenty, PLENTY_MB)
     for rate in RATES:
         for _ in range(options.short):
             for backend in BACKENDS:
                 step = turn(backend, 1, "short", f"{UNITS_MIB} {rate}")
-                guests.run([*prepared("--hot 256M --warm 128M"), step], SCARCE_MB, f"-at-{rate}")
+                guests.run([*prepared(), step], SCARCE_MB, f"-at-{rate}")
     return guests
 
 
-def prepared(limits: str) -> Iterator[Step]:
+def prepared() -> Iterator[Step]:
     """A disk, a broker that keeps its cold tier there, and a module; each may hold all there is."""
-    half = f"echo 268435456 >/sys/module/{MODULE}/parameters/total_bytes"
-    yield Step("disk", "mkdir /disk && mount -t ext4 /dev/nvme0n1 /disk && mkdir -m 700 /disk/b /run", 60)
-    yield Step("limits", half)
-    wait = f"until [ -S {PLACE['broker']} ]; do sleep 0.1; done"
-    start = f"agentmemd --foreground --socket {PLACE['broker']} --folder /disk/b {limits} >/disk/said 2>&1 &"
-    yield Step("broker", f"{start} {wait}", 60)
+    yield Step("disk", "mkdir /disk /run && mount -t ext4 /dev/nvme0n1 /disk", 60)
+    yield Step("limits", f"echo 268435456 >/sys/module/{MODULE}/parameters/total_bytes")
+    yield Step("broker", START["broker"], 60)
 
 
-def turn(backend: str, number: int, part: str, more: str) -> Step:
-    """One turn of one backend."""
-    program = f"NEXUS_AGENTMEM={PLACE[backend]} compare {backend} {number} {part} /tests/texts {more}"
-    name = f"{part}-{backend}-{number}" + ("-ropes" if "ropes" in more else "")
-    return Step(name, program, LIMIT_S)
+def turn(backend: str, number: int, part: str, more: str = "") -> Step:
+    """One turn of one backend. For `set` it is started anew: what it took for earlier turns is not in it."""
+    program = f"compare {backend} {number} {part} /tests/texts {more}"
+    order = f"NEXUS_AGENTMEM={PLACE[backend]} {program}"
+    if part == "set":
+        free = f"COMPARE_FREE=$(compare {backend} {number} free /tests/texts)"
+        order = f"{END[backend]}; {free}; {START[backend]} && COMPARE_FREE=$COMPARE_FREE {order}"
+    return Step(f"{part}-{backend}-{number}{'-ropes' if 'ropes' in more else ''}", order, LIMIT_S)
 
 
 def programs(folder: Path) -> None:
@@ -188,7 +196,7 @@ def on_host(folder: Path, turns: int) -> tuple[Rows, dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="compare-") as scratch:
         address = f"{scratch}/socket"
         order = [str(guests / "agentmemd"), "--foreground", "--socket", address, "--folder", f"{scratch}/b"]
-        broker = subprocess.Popen([*order, "--hot", "256M", "--warm", "128M"], stderr=subprocess.DEVNULL)
+        broker = subprocess.Popen([*order, *LIMITS], stderr=subprocess.DEVNULL)
         try:
             deadline = time.monotonic() + 30
             while not Path(address).exists() and time.monotonic() < deadline:
