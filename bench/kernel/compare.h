@@ -20,8 +20,9 @@ void check(int status, const char *what);
 void figure(const char *name, double value, const char *unit); /* BACKEND.NAME.TURN */
 am_client *client_of(const char *agent);
 
-struct held { double hot, warm, cold, units; };
-struct held held_now(am_client *client);    /* bytes as they are stored */
+struct held { double hot, warm, cold, units, taken; };
+/* Bytes as they are stored, and what the backend says that it takes for them. */
+struct held held_now(am_client *client);
 bool empties(am_client *client, double within_s);
 
 double machine_has(const char *line); /* of /proc/meminfo, in MiB */

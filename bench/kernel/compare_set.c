@@ -100,6 +100,8 @@ static void tell(const char *when, am_client *watch, double free_before)
     figure_of(name, held.hot / 1048576, "MiB");
     snprintf(name, sizeof name, "%s-stored", when);
     figure_of(name, (held.hot + held.warm + held.cold) / 1048576, "MiB");
+    snprintf(name, sizeof name, "%s-taken", when);
+    figure_of(name, held.taken / 1048576, "MiB");
 }
 
 /* Agent 0 comes back and reads all that it has. */

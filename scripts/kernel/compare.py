@@ -117,11 +117,11 @@ def compare(kernel: Kernel, options: argparse.Namespace) -> Guests:
         *prepared(),
         *(turn(backend, n, "calls") for n in turns for backend in BACKENDS),
         *(turn(backend, n, "set", "/tests/plan") for n in sets for backend in BACKENDS),
-        turn("broker", 1, "set", "/tests/plan ropes"),
         *(turn(backend, n, "kill") for n in sets for backend in BACKENDS),
     ]
-    guests.run(plenty, PLENTY_MB)
-    for rate in RATES:
+    if options.part != "short":
+        guests.run(plenty, PLENTY_MB)
+    for rate in RATES if options.part != "plenty" else ():
         for _ in range(options.short):
             for backend in BACKENDS:
                 step = turn(backend, 1, "short", f"{UNITS_MIB} {rate}")
@@ -141,9 +141,9 @@ def turn(backend: str, number: int, part: str, more: str = "") -> Step:
     program = f"compare {backend} {number} {part} /tests/texts {more}"
     order = f"NEXUS_AGENTMEM={PLACE[backend]} {program}"
     if part == "set":
-        free = f"COMPARE_FREE=$(compare {backend} {number} free /tests/texts)"
+        free = f"COMPARE_FREE=$(COMPARE_FREE=0 compare {backend} {number} free /tests/texts)"
         order = f"{END[backend]}; {free}; {START[backend]} && COMPARE_FREE=$COMPARE_FREE {order}"
-    return Step(f"{part}-{backend}-{number}{'-ropes' if 'ropes' in more else ''}", order, LIMIT_S)
+    return Step(f"{part}-{backend}-{number}", order, LIMIT_S)
 
 
 def programs(folder: Path) -> None:
@@ -201,15 +201,17 @@ def on_host(folder: Path, turns: int) -> tuple[Rows, dict[str, str]]:
             deadline = time.monotonic() + 30
             while not Path(address).exists() and time.monotonic() < deadline:
                 time.sleep(0.05)
-            for part in ("calls", "kill"):
+            plan = str(guests / "plan")
+            for what, *more in (["calls"], ["kill"], ["set", plan], ["set", plan, "ropes"]):
                 for number in range(1, turns + 1):
-                    command = [str(guests / "compare"), "broker", str(number), part, str(guests / "texts")]
+                    command = [str(guests / "compare"), "broker", str(number), what, str(guests / "texts")]
                     environment = {**os.environ, "NEXUS_AGENTMEM": address}
                     done = subprocess.run(
-                        command, env=environment, stdout=subprocess.PIPE, text=True, check=True
+                        [*command, *more], env=environment, stdout=subprocess.PIPE, text=True, check=True
                     )
                     for name, (value, unit) in serial.read(done.stdout.splitlines()).figures.items():
-                        take(rows, units, name, value, unit)
+                        if not name.split(".")[1].endswith("-memory"):  # others use this machine too
+                            take(rows, units, name, value, unit)
         finally:
             broker.terminate()
             broker.wait()
@@ -261,6 +263,9 @@ def main() -> int:
     parser.add_argument("--sets", type=int, default=3, help="turns of each, for units in common and kills")
     parser.add_argument(
         "--short", type=int, default=2, help="machines of each backend that run out of memory"
+    )
+    parser.add_argument(
+        "--part", choices=["plenty", "short"], help="only the machines with memory, or without"
     )
     parser.add_argument("--host", action="store_true", help="the broker alone, on this machine")
     parser.add_argument("--json", type=Path, help="write the figures here")
