@@ -2,7 +2,7 @@
  *
  *   calls TEXTS             what calls cost
  *   set TEXTS PLAN [ropes]  what 16 agents' units take; `ropes`: what they say goes to conversations
- *   free TEXTS              prints the machine's free memory, for set's COMPARE_FREE: before the backend began
+ *   free TEXTS              prints the free memory of the machine, for COMPARE_FREE of `set`
  *   kill TEXTS              how long a killed client's references and units stay
  *   short TEXTS MIB RATE    what happens when another process takes memory, RATE MiB a second
  *
@@ -45,6 +45,7 @@ am_client *client_of(const char *agent)
     am_options_default(&options);
     options.realm = "compare";
     options.agent = agent;
+    options.timeout_ms = 600000; /* an emulated processor on a busy machine */
     check(am_connect(&options, &client), "connect");
     return client;
 }
