@@ -44,7 +44,8 @@ START = {
     "module": f"insmod /modules/{MODULE}.ko total_bytes=268435456",
     "broker": f"rm -rf /disk/b {PLACE['broker']} && mkdir -m 700 /disk/b && "
     f"{{ agentmemd --foreground --socket {PLACE['broker']} --folder /disk/b {' '.join(LIMITS)} "
-    f">/disk/said 2>&1 & }} && until [ -S {PLACE['broker']} ]; do sleep 0.1; done",
+    f">/disk/said 2>&1 & }} && until [ -S {PLACE['broker']} ]; do "
+    "kill -0 $! || { cat /disk/said; exit 1; }; sleep 0.1; done",
 }
 END = {"module": f"rmmod {MODULE}", "broker": "killall agentmemd; while pidof agentmemd; do sleep 0.1; done"}
 LIMIT_S = 900
@@ -131,7 +132,7 @@ def compare(kernel: Kernel, options: argparse.Namespace) -> Guests:
 
 def prepared() -> Iterator[Step]:
     """A disk, a broker that keeps its cold tier there, and a module; each may hold all there is."""
-    yield Step("disk", "mkdir /disk /run && mount -t ext4 /dev/nvme0n1 /disk", 60)
+    yield Step("disk", "mkdir -m 700 /disk /run && mount -t ext4 /dev/nvme0n1 /disk", 60)
     yield Step("limits", f"echo 268435456 >/sys/module/{MODULE}/parameters/total_bytes")
     yield Step("broker", START["broker"], 60)
 
