@@ -35,7 +35,7 @@ LIBRARY_SOURCES = ("client*.c", "kernel*.c", "blake3*.c", "figures.c", "json.c")
 SELF_CHECKING = "slub_debug=FZPU"  # red zones, poison, owners: what a kernel of Debian can check
 # What the library's suite wants an agent's quota to be, and what the module has without.
 PARAMETERS = f"/sys/module/{MODULE}/parameters"
-QUOTA = f"echo 64 >{PARAMETERS}/agent_units && echo 16777216 >{PARAMETERS}/agent_bytes"
+QUOTA = f"echo 64 >{PARAMETERS}/agent_units && echo 6291456 >{PARAMETERS}/agent_bytes"
 NO_QUOTA = f"echo 65536 >{PARAMETERS}/agent_units; echo 0 >{PARAMETERS}/agent_bytes"
 LIBRARY_STEP = f"{QUOTA} && {LIBRARY} /dev/agentmem; s=$?; {NO_QUOTA}; exit $s"
 # Nothing is judged by time: a step that takes longer than this hangs.

@@ -65,9 +65,9 @@ static bool look_at_offers(void)
     return known;
 }
 
-static bool left_nothing(am_client *client)
+bool alone(am_client *client)
 {
-    for (int tries = 0; tries < 200; tries++, usleep(20000))
+    for (int tries = 0; tries < 500; tries++, usleep(10000))
         if (stat_of(client, "store.units") == 0 && stat_of(client, "store.readers") == 1)
             return true;
     return false;
@@ -92,7 +92,7 @@ int main(int count, char **arguments)
         if (count == 2 || strcmp(arguments[2], parts[n].name) == 0)
             parts[n].run();
     am_client *client = client_of("conform", "looker");
-    say(client != NULL && left_nothing(client), "nothing-left", "%.0f units, %.0f clients",
+    say(client != NULL && alone(client), "nothing-left", "%.0f units, %.0f clients",
         stat_of(client, "store.units"), stat_of(client, "store.readers"));
     am_close(client);
     return said();

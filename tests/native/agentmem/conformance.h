@@ -38,6 +38,8 @@ bool text_is(const char *json, const char *path, const char *wanted);
 /* Figures of STATS, and the path of an agent in AGENTS ("3", or "" where it is not). */
 double stat_of(am_client *client, const char *path);
 double agent_figure(am_client *client, const char *agent, const char *key);
+/* Waits until the backend has noticed that everybody else has gone; false when it has not after a while. */
+bool alone(am_client *client);
 
 void conform_content(void); /* conformance_units.c */
 void conform_spaces(void);
