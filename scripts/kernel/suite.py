@@ -8,6 +8,7 @@ the module in native/agentmem/kmod. Invariant: a guest that said nothing is a pr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,22 +67,30 @@ class Suite:
 
     def build(self) -> None:
         """Build all, or say what is missing."""
+        build_all([self])
+
+    def build_module(self) -> None:
+        """The module for this kernel, and the text that guests read."""
         native = self.source / "native" / "agentmem"
         if not (native / "kmod" / "Kbuild").exists():
             raise MissingError(f"{native / 'kmod'} has no module")
         packages.need(machine.QEMU, "qemu-system-x86")
-        include = [native / "include"]
         place = self.folder / "modules" / self.kernel.release / MODULE
         made = build.module(self.kernel, [native / "kmod", native / "include"], place, make_in="kmod")
         self._module = next(path for path in made if path.stem == MODULE).read_bytes()
         self._text.write_bytes(b"".join(path.read_bytes() for path in sorted((ROOT / "docs").rglob("*.md"))))
-        for name, sources in PROGRAMS.items():
-            paths = [GUESTS / source for source in (*sources, "device.c")]
-            build.program(paths, self._program(name), include=include)
-        lib = native / "lib"
-        paths = [path for pattern in LIBRARY_SOURCES for path in sorted(lib.glob(pattern))]
-        paths += sorted(LIBRARY_TESTS.glob("conformance*.c"))
-        build.program(paths, self._program(LIBRARY), include=[*include, lib], define=["_GNU_SOURCE"])
+
+    def build_program(self, name: str) -> None:
+        """One of the guests, which all kernels share."""
+        native = self.source / "native" / "agentmem"
+        include, define = [native / "include"], list[str]()
+        if name == LIBRARY:
+            paths = [path for pattern in LIBRARY_SOURCES for path in sorted((native / "lib").glob(pattern))]
+            paths += sorted(LIBRARY_TESTS.glob("conformance*.c"))
+            include, define = [*include, native / "lib"], ["_GNU_SOURCE"]
+        else:
+            paths = [GUESTS / source for source in (*PROGRAMS[name], "device.c")]
+        build.program(paths, self._program(name), include=include, define=define)
 
     def run(self, steps: Sequence[Step], *, memory_mb: int = 512, append: str = "") -> Outcome:
         """Boot a machine with the module loaded, do the steps, judge what was said."""
@@ -153,3 +162,13 @@ class Suite:
 
     def _program(self, name: str) -> Path:
         return self.folder / "guests" / name
+
+
+def build_all(suites: Sequence[Suite]) -> None:
+    """What all suites of one source and folder need, at once; the first failure is told when all are done."""
+    with ThreadPoolExecutor() as pool:
+        jobs = [pool.submit(suite.build_module) for suite in suites]
+        if suites:
+            jobs += [pool.submit(suites[0].build_program, name) for name in (LIBRARY, *PROGRAMS)]
+    for job in jobs:
+        job.result()

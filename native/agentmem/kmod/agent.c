@@ -49,7 +49,7 @@ static struct am_agent *agent_new(struct pid *pid, const struct agentmem_attach 
 		return NULL;
 	kref_init(&agent->refs);
 	INIT_LIST_HEAD(&agent->node);
-	INIT_LIST_HEAD(&agent->owned);
+	agent->owned = RB_ROOT;
 	agent->pid = get_pid(pid);
 	agent->state = AM_ACTIVE;
 	agent->opened_ms = am_now_ms();
@@ -112,11 +112,12 @@ struct am_agent *am_agent_join(struct am_client *client, struct agentmem_attach 
 	realm = am_realm_get(client->user, ask->realm, spare);
 	if (realm == spare)
 		spare = NULL;
-	agent = find(realm, ask->agent);
+	agent = realm ? find(realm, ask->agent) : NULL;
 	if (agent && agent->state == AM_KILLED) {
 		*status = AM_EACCESS;
 		agent = NULL;
-	} else if (!agent && (numbers == U32_MAX || (most && am_agent_count >= most))) {
+	} else if (!realm || (!agent && (numbers == U32_MAX ||
+					 (most && am_agent_count >= most)))) {
 		*status = AM_EBUSY;
 	} else if (!agent) {
 		agent = fresh;

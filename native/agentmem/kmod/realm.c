@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 
 LIST_HEAD(am_realms);
+u32 am_realm_count;
 struct am_counts am_gone;
 
 u64 am_now_ms(void)
@@ -45,9 +46,14 @@ struct am_realm *am_realm_new(kuid_t user, const char *name)
 	return realm;
 }
 
-/* Under am_lock: the realm that is there, counted; or the spare one, now in the list. */
+/*
+ * Under am_lock: the realm that is there, counted; or the spare one, now in the list; NULL when there
+ * are as many as there may be. What is listed is walked under the lock, and a unit that is mapped
+ * keeps its realm after all agents have gone: so realms have the same limit as agents.
+ */
 struct am_realm *am_realm_get(kuid_t user, const char *name, struct am_realm *spare)
 {
+	const unsigned int most = READ_ONCE(am_agents_most);
 	struct am_realm *realm;
 
 	lockdep_assert_held(&am_lock);
@@ -56,7 +62,10 @@ struct am_realm *am_realm_get(kuid_t user, const char *name, struct am_realm *sp
 			kref_get(&realm->refs);
 			return realm;
 		}
+	if (most && am_realm_count >= most)
+		return NULL;
 	list_add_tail(&spare->node, &am_realms);
+	am_realm_count++;
 	return spare;
 }
 
@@ -65,6 +74,7 @@ static void release(struct kref *refs) __releases(&am_lock)
 	struct am_realm *realm = container_of(refs, struct am_realm, refs);
 
 	list_del(&realm->node);
+	am_realm_count--;
 	am_counts_add(&am_gone, &realm->counts);
 	spin_unlock(&am_lock);
 	kfree_sensitive(realm);
