@@ -103,9 +103,11 @@ void am_cool_agent(struct am_agent *agent)
 	while (after < last && gave >= 0 && !signal_pending(current)) {
 		unit = next_of(agent, &after);
 		if (unit) {
-			mutex_lock(&am_packer);
-			gave = am_cool(unit, GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY);
-			mutex_unlock(&am_packer);
+			gave = mutex_lock_killable(&am_packer);
+			if (!gave) {
+				gave = am_cool(unit, GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY);
+				mutex_unlock(&am_packer);
+			}
 			am_unit_unwatch(unit);
 		}
 		cond_resched();
@@ -142,8 +144,8 @@ unsigned long am_give_back(unsigned long pages, bool reclaim)
 
 	if (reclaim && !mutex_trylock(&am_packer))
 		return 0;
-	if (!reclaim)
-		mutex_lock(&am_packer);
+	if (!reclaim && mutex_lock_killable(&am_packer))
+		return 0;
 	do {
 		now = each(false, pages - gave, gfp, reclaim);
 		if (!now)
