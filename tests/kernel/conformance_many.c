@@ -57,7 +57,7 @@ static void agents(void)
     say(names(4096) == 0, "many-proc-none", " ");
 }
 
-/* A mapping keeps its unit and so its realm, whoever closes: as many realms as agents, then no more. */
+/* A mapping keeps its file, and so client, agent and realm: no more realms than agents, whoever closes. */
 static void realms(void)
 {
     void *maps[4];
@@ -77,12 +77,12 @@ static void realms(void)
     const int fd = device_open();
     struct agentmem_stats is;
     device_stats(fd, &is);
-    say(!status && is.realms == 4 && is.agents == 0, "realms-kept", "%llu realms, %llu agents",
+    say(!status && is.realms == 4 && is.agents == 4, "realms-kept", "%llu realms, %llu agents",
         (unsigned long long)is.realms, (unsigned long long)is.agents);
     status = device_attach(fd, "realm-4", "one");
     say(status == AM_EBUSY, "realms-full", "status %d", status);
     status = device_attach(fd, "realm-3", "one");
-    say(status == AM_OK, "realms-known", "one that is there may be joined");
+    say(status == AM_OK, "realms-known", "an agent that is there may be joined");
     close(fd);
     for (int n = 0; n < 4; n++)
         if (maps[n] != MAP_FAILED)

@@ -86,7 +86,7 @@ struct agentmem_info {
 /*
  * Become a client. An agent of this realm and name is joined, or made. Refused: importance > 100,
  * an empty name or one with control characters, a name without its final zero, another user's
- * process, flags. AM_EBUSY: attached already, or too many agents or realms.
+ * process, flags. AM_EBUSY: attached already, or too many agents.
  */
 struct agentmem_attach {
 	struct agentmem_head head;

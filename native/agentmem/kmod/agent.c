@@ -112,12 +112,11 @@ struct am_agent *am_agent_join(struct am_client *client, struct agentmem_attach 
 	realm = am_realm_get(client->user, ask->realm, spare);
 	if (realm == spare)
 		spare = NULL;
-	agent = realm ? find(realm, ask->agent) : NULL;
+	agent = find(realm, ask->agent);
 	if (agent && agent->state == AM_KILLED) {
 		*status = AM_EACCESS;
 		agent = NULL;
-	} else if (!realm || (!agent && (numbers == U32_MAX ||
-					 (most && am_agent_count >= most)))) {
+	} else if (!agent && (numbers == U32_MAX || (most && am_agent_count >= most))) {
 		*status = AM_EBUSY;
 	} else if (!agent) {
 		agent = fresh;

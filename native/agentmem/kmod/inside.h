@@ -132,7 +132,7 @@ extern struct mutex am_packer;
 extern u64 am_epoch;
 extern struct list_head am_realms, am_agents;
 extern struct am_counts am_gone;  /* of realms that are no more */
-extern u32 am_agent_count, am_realm_count, am_readers;
+extern u32 am_agent_count, am_readers;
 extern u64 am_shrinks;
 extern struct workqueue_struct *am_queue;
 

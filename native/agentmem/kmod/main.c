@@ -25,7 +25,7 @@ MODULE_PARM_DESC(agent_bytes, "bytes that one agent may own (0: no limit)");
 module_param_named(agent_units, am_agent_units, uint, 0644);
 MODULE_PARM_DESC(agent_units, "units that one agent may own (0: no limit)");
 module_param_named(agents, am_agents_most, uint, 0644);
-MODULE_PARM_DESC(agents, "agents, and realms, at a time (0: no limit)");
+MODULE_PARM_DESC(agents, "agents at a time (0: no limit)");
 module_param_named(references, am_references_most, uint, 0444);
 MODULE_PARM_DESC(references, "references that one open file may hold");
 module_param_named(idle_after_ms, am_idle_after_ms, uint, 0644);

@@ -2,7 +2,8 @@
 /*
  * Realms: one user's domain of trust under a name. Nothing is shared between two of them, because
  * each has its own random key for ids and a unit is only found through its own realm. Knows nothing
- * of bytes. A realm lives as long as an agent or a unit is in it.
+ * of bytes. A realm lives as long as an agent or a unit is in it; a unit lives by an agent that owns
+ * it, or by a client or its mapping, which keep theirs: there are no more realms than agents.
  */
 #include "inside.h"
 
@@ -11,7 +12,6 @@
 #include <linux/slab.h>
 
 LIST_HEAD(am_realms);
-u32 am_realm_count;
 struct am_counts am_gone;
 
 u64 am_now_ms(void)
@@ -46,14 +46,9 @@ struct am_realm *am_realm_new(kuid_t user, const char *name)
 	return realm;
 }
 
-/*
- * Under am_lock: the realm that is there, counted; or the spare one, now in the list; NULL when there
- * are as many as there may be. What is listed is walked under the lock, and a unit that is mapped
- * keeps its realm after all agents have gone: so realms have the same limit as agents.
- */
+/* Under am_lock: the realm that is there, counted; or the spare one, now in the list. */
 struct am_realm *am_realm_get(kuid_t user, const char *name, struct am_realm *spare)
 {
-	const unsigned int most = READ_ONCE(am_agents_most);
 	struct am_realm *realm;
 
 	lockdep_assert_held(&am_lock);
@@ -62,10 +57,7 @@ struct am_realm *am_realm_get(kuid_t user, const char *name, struct am_realm *sp
 			kref_get(&realm->refs);
 			return realm;
 		}
-	if (most && am_realm_count >= most)
-		return NULL;
 	list_add_tail(&spare->node, &am_realms);
-	am_realm_count++;
 	return spare;
 }
 
@@ -74,7 +66,6 @@ static void release(struct kref *refs) __releases(&am_lock)
 	struct am_realm *realm = container_of(refs, struct am_realm, refs);
 
 	list_del(&realm->node);
-	am_realm_count--;
 	am_counts_add(&am_gone, &realm->counts);
 	spin_unlock(&am_lock);
 	kfree_sensitive(realm);
