@@ -7,6 +7,7 @@ What is younger than its sources is not made again.
 from __future__ import annotations
 
 import lzma
+import os
 import re
 import shutil
 import subprocess
@@ -39,7 +40,8 @@ def module(kernel: Kernel, sources: Sequence[Path], folder: Path, *, make_in: st
     shutil.rmtree(folder, ignore_errors=True)
     for source in sources:
         shutil.copytree(source, folder / source.name if make_in != "." else folder, ignore=GENERATED)
-    command = ["make", "-s", "-C", str(kernel.headers.resolve()), f"M={where}", f"CC={compiler}", "W=1"]
+    command = ["make", "-s", f"-j{os.cpu_count() or 1}", "-C", str(kernel.headers.resolve())]
+    command += [f"M={where}", f"CC={compiler}", "W=1"]
     # Type information for BPF needs pahole and the kernel's vmlinux; modules load without it.
     _run([*command, "KCFLAGS=-Werror", "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules"])
     made = sorted(where.glob("*.ko"))

@@ -58,7 +58,7 @@ static bool look_at_offers(void)
         return false;
     const bool broker = text_is(json, "backend", "broker"), kernel = text_is(json, "backend", "kernel");
     offers =
-        (struct offers){.names = broker, .inventory = broker, .empty_units = broker, .tells_apart = broker};
+        (struct offers){.names = broker, .empty_units = broker, .tells_apart = broker};
     const bool known = say(broker != kernel, "backend", "%s at %s", broker ? "broker" : "kernel", place);
     free(json);
     am_close(client);
@@ -80,7 +80,8 @@ int main(int count, char **arguments)
         void (*run)(void);
     } parts[] = {{"content", conform_content}, {"spaces", conform_spaces},   {"refusals", conform_refusals},
                  {"quotas", conform_quotas},   {"agents", conform_agents},   {"deaths", conform_deaths},
-                 {"threads", conform_threads}, {"figures", conform_figures}, {"offers", conform_offers}};
+                 {"threads", conform_threads}, {"figures", conform_figures}, {"offers", conform_offers},
+                 {"inventory", conform_inventory}};
     if (count < 2 || count > 3) {
         fprintf(stderr, "usage: %s PLACE [PART]\n", arguments[0]);
         return 2;
