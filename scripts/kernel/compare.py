@@ -138,12 +138,16 @@ def prepared() -> Iterator[Step]:
 
 
 def turn(backend: str, number: int, part: str, more: str = "") -> Step:
-    """One turn of one backend. For `set` it is started anew: what it took for earlier turns is not in it."""
+    """One turn of one backend. For `set` it is started anew and alone: no other memory comes and goes."""
     program = f"compare {backend} {number} {part} /tests/texts {more}"
     order = f"NEXUS_AGENTMEM={PLACE[backend]} {program}"
     if part == "set":
+        other = BACKENDS[1 - BACKENDS.index(backend)]
         free = f"COMPARE_FREE=$(COMPARE_FREE=0 compare {backend} {number} free /tests/texts)"
-        order = f"{END[backend]}; {free}; {START[backend]} && COMPARE_FREE=$COMPARE_FREE {order}"
+        order = (
+            f"{END[backend]}; {END[other]}; {free}; {START[backend]} && COMPARE_FREE=$COMPARE_FREE {order}"
+        )
+        order += f"; status=$?; {START[other]} && exit $status"
     return Step(f"{part}-{backend}-{number}", order, LIMIT_S)
 
 
