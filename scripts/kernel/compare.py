@@ -159,11 +159,13 @@ def programs(folder: Path) -> None:
         ROOT / "tests" / "kernel",
         NATIVE / "broker",
         NATIVE / "store",
+        NATIVE / "unvme",
     ]
     client = [*sorted((ROOT / "bench" / "kernel").glob("*.c")), *_of(CLIENT)]
     guests = folder / "guests"
     build.program(client, guests / "compare", include=include, define=["_GNU_SOURCE"])
-    broker = [*sorted((NATIVE / "broker").glob("*.c")), *sorted((NATIVE / "store").glob("*.c")), *_of(SHARED)]
+    broker = [path for of in ("broker", "store", "unvme") for path in sorted((NATIVE / of).glob("*.c"))]
+    broker += _of(SHARED)
     if not Path("/usr/include/zstd.h").exists():
         raise MissingError("zstd.h is missing: apt-get install libzstd-dev")
     libraries = ["-lzstd", "-lm"]
