@@ -6,6 +6,8 @@
 # NEXUS_TEST_COVERAGE=1 prints the coverage of src/nexus before pytest's last line; that takes a quarter longer.
 set -eu
 cd "$(dirname "$0")/.."
+# Hundreds of processes are started, and each would compile again what it imports.
+unset PYTHONDONTWRITEBYTECODE
 folders=$(find tests -mindepth 1 -maxdepth 1 -type d ! -name system ! -name '_*' | sort)
 coverage=
 [ "${NEXUS_TEST_COVERAGE:-0}" = 0 ] || coverage="--cov --cov-report=term:skip-covered"
