@@ -20,7 +20,7 @@ if [ "${1:-}" = --system ]; then
     shift
     system=all
     coverage=
-    native=--engine
+    native=--long
     chosen=
     if [ "${1:-}" = --quick ]; then
         shift
