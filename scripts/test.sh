@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The fast suite: C tests under the sanitizers, then pytest without the tests that are marked slow.
 # Usage: test.sh [--system [--quick]] [PYTEST ARGUMENT...]
-# --system runs the rest instead: the native tests of the engine, tests/system (guests of LibOS first, two files at
-# once) and what is slow in the other folders; with --quick, which is what CI has the time for, nothing that is slow.
+# --system runs the rest instead: all rounds of the native tests and those of the engine, what is slow in the other
+# folders and tests/system (guests of LibOS first, two files at once); with --quick, which is what CI has the time
+# for, nothing that is slow of tests/system.
 # NEXUS_TEST_COVERAGE=1 prints the coverage of src/nexus before pytest's last line; that takes a quarter longer.
 set -eu
 cd "$(dirname "$0")/.."
@@ -39,7 +40,8 @@ if [ -n "$system" ]; then
         # Guests measure nothing, and nearly all of their time is their own; other tests here have the machine alone.
         # shellcheck disable=SC2086
         python -m pytest tests/system/libos tests/system/unikernel -m "$chosen" $workers || status=$?
-        [ $system = quick ] || python -m pytest $folders -m slow || status=$?
+        # shellcheck disable=SC2086
+        python -m pytest $folders -m slow $([ $system = all ] || echo "$workers") || status=$?
         set -- --ignore=tests/system/libos --ignore=tests/system/unikernel
     fi
     folders=tests/system
