@@ -33,8 +33,8 @@ settings.load_profile(
 )
 
 
-# Collecting makes millions of objects that all stay: to look through them for garbage again and again would take
-# a third of its time, and something of each test after it.
+# Collecting makes millions of objects that all stay: to look through them for garbage again and again would
+# take a third of its time, and something of each test after it.
 gc.disable()
 
 
