@@ -1,8 +1,8 @@
 """`nexus` in processes that have already imported it: what a test of many commands asks for.
 
 Each command is a process of its own, with its own environment, folder, input, output and status, forked from
-one that has loaded the command line and done nothing with it. It does not know how long a cold start takes, nor
-what one imports (`tests/architecture/test_startup.py`). Invariant: a command cannot change what the next sees.
+one that has loaded the command line and done nothing with it. It does not know how long a cold start takes or
+what one imports (`tests/architecture/test_startup.py`). Invariant: a command changes nothing for the next.
 """
 
 from __future__ import annotations
