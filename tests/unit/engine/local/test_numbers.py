@@ -98,7 +98,7 @@ TERNARY = {
     ),
 }
 EVERY = {**GRAPHS, **QUANTISED, **TERNARY}
-# Over full blocks the definition takes a second each: one graph of each kind and some types in the fast suite.
+# Over full blocks the definition takes a second: one graph of each kind and some types in the fast suite.
 # Where no block is full, all of them are in the fast suite.
 FAST = {
     *("llama", "qwen2", "qwen3", "gemma3"),
