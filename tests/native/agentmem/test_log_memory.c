@@ -136,7 +136,7 @@ static int readers(void)
 int main(void)
 {
     int failed = 0;
-    for (uint64_t seed = 1; seed <= 3; seed++)
+    for (uint64_t seed = 1; seed <= (getenv("NEXUS_TEST_LONG") != NULL ? 3 : 1); seed++)
         failed += random_operations(seed * 7919, 2000);
     failed += deaths_end();
     failed += strangers();
