@@ -35,7 +35,9 @@ def files(data: Path, pattern: str) -> list[Path]:
 
 
 def own_files() -> list[Path]:
-    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    listing = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
+    ).stdout
     paths = [ROOT / name for name in listing.split("\0") if name and "vendor" not in name]
     return [path for path in paths if path.suffix in TEXTS and path.is_file()]
 
@@ -70,7 +72,9 @@ def main() -> None:
         counts[tokenizer.end] += 1
         size += len(text.encode())
     tokenizer.counted(counts).save(asked.out)
-    print(f"{counts.sum():,} ids for {size:,} bytes, {size / counts.sum():.3f} bytes an id; saved in {asked.out}")
+    print(
+        f"{counts.sum():,} ids for {size:,} bytes, {size / counts.sum():.3f} bytes an id; saved in {asked.out}"
+    )
 
 
 if __name__ == "__main__":

@@ -123,7 +123,9 @@ class Tokenizer:
             if isinstance(part, bytes):
                 parts.append(self._single[np.frombuffer(part, dtype=np.uint8)])
             else:
-                parts.append(np.asarray(self._inner.encode(part, add_special_tokens=False).ids, dtype=np.uint16))
+                parts.append(
+                    np.asarray(self._inner.encode(part, add_special_tokens=False).ids, dtype=np.uint16)
+                )
         return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint16)
 
     def decode_bytes(self, ids: Sequence[int] | NDArray[np.integer[Any]]) -> bytes:
@@ -133,7 +135,8 @@ class Tokenizer:
         for value in np.asarray(ids).reshape(-1).tolist():
             if not isinstance(value, int) or not 0 <= value < size:
                 raise TokensError(
-                    f"token id {value!r} is not one of 0 to {size - 1}", hint="use the tokenizer that made the ids"
+                    f"token id {value!r} is not one of 0 to {size - 1}",
+                    hint="use the tokenizer that made the ids",
                 )
             found.append(b"" if value == self.end else table[value])
         return b"".join(found)
@@ -144,7 +147,9 @@ class Tokenizer:
 
 
 def _damaged(what: str) -> TokenizerFileError:
-    return TokenizerFileError(f"not a tokenizer: {what}", hint="restore both of its files from where they came")
+    return TokenizerFileError(
+        f"not a tokenizer: {what}", hint="restore both of its files from where they came"
+    )
 
 
 def _read(path: Path) -> bytes:
