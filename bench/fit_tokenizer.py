@@ -1,9 +1,12 @@
-"""Trains the vocabulary of the transformer that lies in the package, and counts its ids in all of the training text.
+"""Trains the vocabulary of the transformer that lies in the package, and counts its ids in all of the
+training text.
 
 Usage: python bench/fit_tokenizer.py DATA [--out FOLDER]
-DATA holds the unpacked sets books-train, docs-*, agents-*. The vocabulary is trained on a balanced sample: a part of
-each book, all documentation and code, a part of the talk of agents, and this repository. Ranks are counted over the
-books, the documentation and the code, whole. books-eval is never read.
+
+DATA holds the unpacked sets books-train, docs-*,
+agents-*. The vocabulary is trained on a balanced sample: a part of each book, all documentation and code, a
+part of the talk of agents, and this repository. Ranks are counted over the books, the documentation and the
+code, whole. books-eval is never read.
 """
 
 from __future__ import annotations
@@ -72,9 +75,7 @@ def main() -> None:
         counts[tokenizer.end] += 1
         size += len(text.encode())
     tokenizer.counted(counts).save(asked.out)
-    print(
-        f"{counts.sum():,} ids for {size:,} bytes, {size / counts.sum():.3f} bytes an id; saved in {asked.out}"
-    )
+    print(f"{counts.sum():,} ids for {size:,} bytes, {size / counts.sum():.3f} bytes an id; in {asked.out}")
 
 
 if __name__ == "__main__":

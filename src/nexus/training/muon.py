@@ -1,8 +1,8 @@
 """Muon for the matrices of the layers, Adam for all else, as one optimizer.
 
-Knows nothing of models but which parameters are matrices. Invariants: a step depends on the weights, the gradients
-and the saved state alone, so a training that resumes on a CPU goes on bit-exactly; a gradient that is no finite number
-changes nothing and is an error.
+Knows nothing of models but which parameters are matrices. Invariants: a step depends on the weights, the
+gradients and the saved state alone, so a training that resumes on a CPU goes on bit-exactly; a gradient
+that is no finite number changes nothing and is an error.
 """
 
 from __future__ import annotations
@@ -129,7 +129,9 @@ def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
 
 
 def optimizer_for(module: nn.Module, **settings: Any) -> MuonAdam:
-    """Muon for the weights of linear layers inside a list of layers, Adam for tables, norms, gates and the rest."""
+    """Muon for the weights of linear layers inside a list of layers, Adam for tables, norms, gates and the
+    rest.
+    """
     matrices, others, seen = [], [], set()
     inside = {
         id(layer.weight)

@@ -1,8 +1,8 @@
 """A training as one safetensors file: weights, optimizer, random numbers, and where it stood.
 
-Knows nothing of what the tensors mean. Invariants: a file is the old one or the new one, whenever the process dies;
-one that is truncated, altered, foreign or of another configuration is refused by name; what is loaded is bit for bit
-what was saved, so a training goes on as if it had not stopped.
+Knows nothing of what the tensors mean. Invariants: a file is the old one or the new one, whenever the
+process dies; one that is truncated, altered, foreign or of another configuration is refused by name; what
+is loaded is bit for bit what was saved, so a training goes on as if it had not stopped.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class TrainingState:
                 metadata = dict(file.metadata() or {})
                 if metadata.get("format") != _FORMAT:
                     raise _refused(path, "is no saved training of this program")
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             digest = metadata.pop("digest")
             if digest != _digest(tensors, metadata):
                 raise _refused(path, "is damaged: it holds other numbers than were saved")

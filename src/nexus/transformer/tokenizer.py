@@ -1,10 +1,11 @@
 """Text to token ids and back, and how frequent each id is.
 
-Knows nothing of models. Invariants: `decode_bytes(encode(x))` is x for any bytes, UTF-8 or not; no text can spell the
-`end` id, which is the last one; a folder whose files are damaged or do not belong together is never used.
+Knows nothing of models. Invariants: `decode_bytes(encode(x))` is x for any bytes, UTF-8 or not; no text can
+spell the `end` id, which is the last one; a folder whose files are damaged or do not belong together is
+never used.
 
-In a folder: tokenizer.json (of the `tokenizers` library), rank.npy (uint32 [2, ids]: rank by frequency in the training
-text, 0 the most frequent; count).
+In a folder: tokenizer.json (of the `tokenizers` library), rank.npy (uint32 [2, ids]: rank by frequency in
+the training text, 0 the most frequent; count).
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ Ids = NDArray[np.uint16]
 class Tokenizer:
     """A vocabulary of `size` ids: byte-level BPE, and `end`, which stands between documents.
 
-    `rank` int32 [size]; `mass80` bool [size]: in the smallest set of ids that covers 80 % of the training text.
+    `rank` int32 [size]; `mass80` bool [size]: in the smallest set of ids that covers 80 % of the training
+    text.
     """
 
     def __init__(self, inner: Inner, counts: NDArray[np.integer[Any]]) -> None:
@@ -116,7 +118,9 @@ class Tokenizer:
         return digest.hexdigest()[:16]
 
     def encode(self, text: str | bytes) -> Ids:
-        """The ids of a text, uint16 [T]. Bytes that are no UTF-8, and lone surrogates, become one id a byte."""
+        """The ids of a text, uint16 [T]. Bytes that are no UTF-8, and lone surrogates, become one id a
+        byte.
+        """
         data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
         parts: list[Ids] = []
         for part in _valid_and_not(data):
@@ -161,8 +165,8 @@ def _read(path: Path) -> bytes:
 
 
 def _bytes_of(vocabulary: dict[str, int]) -> list[bytes]:
-    """What each id stands for. The library writes bytes as printable characters: those that are, as themselves,
-    the others from U+0100 on."""
+    """What each id stands for. The library writes bytes as printable characters: those that are, as
+    themselves, the others from U+0100 on."""
     itself = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     other = [value for value in range(256) if value not in itself]
     known = {chr(value): value for value in itself} | {chr(0x100 + n): value for n, value in enumerate(other)}

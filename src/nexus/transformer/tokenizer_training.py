@@ -1,8 +1,9 @@
 """Makes a vocabulary of text: byte-level BPE with rules for hex digits.
 
-Knows nothing of where the text comes from. Invariant: every pair of lower-case hex digits, and of upper-case ones, is
-one token, whatever the text. With the splitting rules this bounds what an identifier costs: in a piece of letters no
-two single hex digits stay side by side, so n hex digits are at most (2n + 2) / 3 tokens, and a UUID at most 26.
+Knows nothing of where the text comes from. Invariant: every pair of lower-case hex digits, and of upper
+case ones, is one token, whatever the text. With the splitting rules this bounds what an identifier costs:
+in a piece of letters no two single hex digits stay side by side, so n hex digits are at most (2n + 2) / 3
+tokens, and a UUID at most 26.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 
 from nexus.transformer.errors import TransformerConfigError
 
-# A run of hex digits that holds a decimal one goes two by two; decimal numbers, too. Words go whole with the blank
-# before them, signs with the line ends behind them.
+# A run of hex digits that holds a decimal one goes two by two; decimal numbers, too. Words go whole with
+# the blank before them, signs with the line ends behind them.
 PATTERN: Final = "|".join(
     (
         r" ?[0-9][0-9a-f]",
@@ -61,7 +62,7 @@ def trained(texts: Iterable[str], vocabulary: int) -> Tokenizer:
     tokenizer.train_from_iterator(_with_pairs(texts), trainer)
     if missing := [pair for pair in _PAIRS if tokenizer.token_to_id(pair) is None]:
         raise TransformerConfigError(
-            f"a vocabulary of {vocabulary} has no room for {len(missing)} of {len(_PAIRS)} pairs of hex digits",
+            f"{vocabulary} ids have no room for {len(missing)} of {len(_PAIRS)} pairs of hex digits",
             hint="ask for a larger one",
         )
     return tokenizer
