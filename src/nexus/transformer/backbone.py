@@ -83,8 +83,8 @@ class WindowCache:
         shapes = {tuple(t.shape) for t in (*self.keys, *self.values)}
         if len(self.keys) != config.layers or len(self.values) != config.layers or shapes != {expected}:
             raise WindowError(
-                f"a window of {len(self.keys)} layers and shapes {sorted(shapes)}, for {config.layers} layers "
-                f"and {streams} streams of {config.kv_heads} x {config.head_width}",
+                f"a window of {len(self.keys)} layers and shapes {sorted(shapes)}, for {config.layers} "
+                f"layers and {streams} streams of {config.kv_heads} x {config.head_width}",
                 hint="use the window of this model and these streams, or none to start a stream",
             )
         if past > config.window or self.position < past:
