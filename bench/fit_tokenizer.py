@@ -66,6 +66,8 @@ def main() -> None:
     # One id is `end`, which no text can spell.
     inner = trained(sample(asked.data), IDS - 1)
     tokenizer = Tokenizer(inner, np.zeros(IDS, dtype=np.int64))
+    # Other work can begin with the vocabulary while its ids are counted.
+    tokenizer.save(asked.out)
     print(f"trained {tokenizer.size} ids in {time.process_time() - start:.0f} s of CPU", flush=True)
     counts = np.zeros(IDS, dtype=np.int64)
     size = 0

@@ -106,8 +106,8 @@ def main() -> None:
             rows.append(measured(net, length, asked.device, asked.runs))
             row = rows[-1]
             print(
-                f"{row['tokens']:>7} tokens: window {row['window_tokens_per_second']:>10,.0f} tok/s, full attention "
-                f"{row['full_tokens_per_second']:>10,.0f}, ratio {row['ratio']:.2f}",
+                f"{row['tokens']:>7} tokens: window {row['window_tokens_per_second']:>10,.0f} tok/s, "
+                f"full attention {row['full_tokens_per_second']:>10,.0f}, ratio {row['ratio']:.2f}",
                 flush=True,
             )
     result = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nexus.transformer.attention import attend
-from nexus.transformer.backbone import Backbone, WindowCache
+from nexus.transformer.backbone import Backbone, Layer, WindowCache
 from nexus.transformer.config import Config
 from nexus.transformer.errors import TokensError, WindowError
 from nexus.transformer.rope import Rotation
@@ -181,12 +182,11 @@ def test_the_state_does_not_grow_and_owns_its_memory() -> None:
 def test_gradients_go_through_the_window_and_stop_where_asked() -> None:
     net = model()
     x = tokens(1, 16)
-    whole = torch.autograd.grad(net(x)[0][:, 8:].sum(), net.layers[0].attention.key.weight)[0]  # type: ignore[union-attr, arg-type]
+    weight = cast(Layer, net.layers[0]).attention.key.weight
+    whole = torch.autograd.grad(net(x)[0][:, 8:].sum(), weight)[0]
     _, past = net(x[:, :8])
-    split = torch.autograd.grad(
-        net(x[:, 8:], past)[0].sum(), net.layers[0].attention.key.weight, retain_graph=True
-    )[0]  # type: ignore[union-attr, arg-type]
-    cut = torch.autograd.grad(net(x[:, 8:], past.detach())[0].sum(), net.layers[0].attention.key.weight)[0]  # type: ignore[union-attr, arg-type]
+    split = torch.autograd.grad(net(x[:, 8:], past)[0].sum(), weight, retain_graph=True)[0]
+    cut = torch.autograd.grad(net(x[:, 8:], past.detach())[0].sum(), weight)[0]
     assert torch.allclose(split, whole, atol=1e-4)
     assert not torch.allclose(cut, whole, atol=1e-4)
 

@@ -62,8 +62,20 @@ def test_long_text_in_blocks_has_the_ids_of_the_whole(
 ) -> None:
     text = "A line of words\nand another one\n\n  with 12 blanks\n" * 200
     whole = shipped.encode(text)
-    monkeypatch.setattr("nexus.transformer.tokenizer._BLOCK", 100)
+    for name in ("_BLOCK", "_MIXED"):
+        monkeypatch.setattr(f"nexus.transformer.tokenizer.{name}", 100)
     assert np.array_equal(shipped.encode(text), whole)
+    mixed = text.replace("another", "an\xf6ther")
+    assert np.array_equal(shipped.encode(mixed), shipped._inner.encode(mixed).ids)
+
+
+def test_the_fast_way_gives_the_ids_of_the_library(shipped: Tokenizer) -> None:
+    chance = random.Random(5)
+    some = ["'s", "'ll", "  ", "ab1", "the", "\r\n", *"0123456789abcdefABCDEF" * 4, *" \n" * 20]
+    signs = [*map(chr, range(128)), *some]
+    for _ in range(1_500):
+        text = "".join(chance.choices(signs, k=chance.randrange(40)))
+        assert shipped.encode(text).tolist() == shipped._inner.encode(text).ids, repr(text)
 
 
 @pytest.mark.parametrize("kind", ["{}", " {}", "{}.", "id={};", "\n{}\n", "({})", "urn:uuid:{}"])
