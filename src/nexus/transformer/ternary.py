@@ -61,7 +61,8 @@ class TernaryLinear(nn.Linear):
 
     def ternary(self) -> Tensor:
         """The matrix that it computes with, without gradients."""
-        with torch.no_grad():
+        # Never an inference tensor: a later call whose input learns has to save it.
+        with torch.inference_mode(False), torch.no_grad():
             trits, scales = rounded(self.weight.detach().float(), self.group)
             return (trits * spread(scales, self.group, self.in_features)).to(self.weight.dtype)
 

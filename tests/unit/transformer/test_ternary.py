@@ -87,6 +87,17 @@ def test_what_is_kept_follows_the_weights() -> None:
     assert torch.allclose(layer(x), -before)
 
 
+def test_a_frozen_layer_passes_gradients_on_after_inference() -> None:
+    layer = TernaryLinear(8, 3, 4).requires_grad_(False)
+    x = torch.randn(2, 8)
+    with torch.inference_mode():
+        layer(x)
+    x.requires_grad_()
+    layer(x).sum().backward()
+    assert x.grad is not None
+    assert torch.allclose(x.grad, layer.ternary().sum(0).expand(2, 8), atol=1e-6)
+
+
 def test_five_trits_a_byte_and_back() -> None:
     for count in (0, 1, 4, 5, 6, 1000):
         trits = torch.randint(-1, 2, (count,), dtype=torch.int8)
