@@ -43,7 +43,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, tokenizer: Tok
     path = tmp_path / "a.tokens"
     write(path, [ids(1)], tokenizer)
 
-    def parts():  # type: ignore[no-untyped-def]
+    def parts():
         yield ids(2)
         raise KeyboardInterrupt
 

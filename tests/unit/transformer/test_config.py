@@ -50,8 +50,8 @@ def test_every_number_changes_the_fingerprint() -> None:
 )
 def test_what_cannot_be_is_named(wrong: dict[str, object], named: str) -> None:
     table = json.loads(Config.s().to_json())
-    memory = {**table["memory"], **wrong["memory"]} if isinstance(wrong.get("memory"), dict) else None
-    table |= wrong | ({"memory": memory} if memory else {})
+    memory = wrong.get("memory")
+    table |= wrong | ({"memory": table["memory"] | memory} if isinstance(memory, dict) else {})
     with pytest.raises(TransformerConfigError, match=named):
         Config.from_json(json.dumps(table))
 
