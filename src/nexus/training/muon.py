@@ -132,7 +132,9 @@ def optimizer_for(module: nn.Module, **settings: Any) -> MuonAdam:
     """Muon for the weights of linear layers inside a list of layers, Adam for tables, norms, gates and the
     rest.
     """
-    matrices, others, seen = [], [], set()
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    seen: set[int] = set()
     inside = {
         id(layer.weight)
         for stack in module.modules()
