@@ -197,14 +197,13 @@ def test_it_learns() -> None:
     x = (torch.arange(24)[None] * torch.tensor([[1], [2], [3]])) % 11
     optimizer = torch.optim.Adam(net.parameters(), 0.01)
     losses = []
-    for _ in range(40):
+    for _ in range(80):
         loss = functional.cross_entropy(net.logits(net(x[:, :-1])[0]).flatten(0, 1), x[:, 1:].flatten())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
-    assert losses[0] > 3
-    assert losses[-1] < 0.5
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.4 * losses[0]
 
 
 def test_untied_has_a_table_of_its_own() -> None:
