@@ -29,12 +29,10 @@ def write(entries: Entries, writes: Writes, tokens: int) -> Entries:
     if not len(writes):
         return entries.with_(priority=priority, clock=clock)
     chosen = plan(entries, writes, priority)
-    key, value = entries.key.flatten(0, 2), entries.value.flatten(0, 2)
-    slot = chosen.slot
-    rows = contents(chosen, writes, key.index_select(0, slot), value.index_select(0, slot))
+    rows = contents(chosen, writes, *entries.at(chosen.slot))
     changed = {
-        "key": key.index_copy(0, slot, rows[0]).view_as(entries.key),
-        "value": value.index_copy(0, slot, rows[1]).view_as(entries.value),
+        name: old.flatten(0, 2).index_copy(0, chosen.slot, new).view_as(old)
+        for name, old, new in (("key", entries.key, rows[0]), ("value", entries.value, rows[1]))
     }
     with torch.no_grad():
         for name in ("tag", "payload", "place", "last", "hits"):
@@ -50,20 +48,13 @@ def write_(entries: Entries, writes: Writes, tokens: int) -> None:
     writes.check(entries, tokens)
     if entries.key.requires_grad or entries.value.requires_grad:
         raise MemoryShapeError("the memory has a history", hint="write into entries.detach()")
-    commit(entries, writes, tokens)
-
-
-def commit(entries: Entries, writes: Writes, tokens: int) -> tuple[Plan, Tensor, Tensor] | None:
-    """Write checked `writes` into the memory; the plan with the rows written, which keep their history."""
     priority = aged(entries, tokens)
     if not len(writes):
-        _advance(entries, priority, tokens)
-        return None
+        advance(entries, priority, tokens)
+        return
     chosen = plan(entries, writes, priority)
-    old = (tensor.flatten(0, 2).index_select(0, chosen.slot) for tensor in (entries.key, entries.value))
-    rows = contents(chosen, writes, *old)
+    rows = contents(chosen, writes, *entries.at(chosen.slot))
     put(entries, chosen, writes, priority, tokens, rows)
-    return chosen, *rows
 
 
 @torch.no_grad()
@@ -71,7 +62,7 @@ def put(
     entries: Entries, chosen: Plan, writes: Writes, priority: Tensor, tokens: int, rows: tuple[Tensor, Tensor]
 ) -> None:
     """Write what was planned and computed into the memory itself."""
-    _advance(entries, priority, tokens)
+    advance(entries, priority, tokens)
     entries.key.view(-1, entries.shape.key_width).index_copy_(0, chosen.slot, rows[0])
     entries.value.view(-1, entries.shape.value_width).index_copy_(0, chosen.slot, rows[1])
     _book(entries, chosen, writes)
@@ -112,7 +103,9 @@ def _products_of_later(keep: Tensor, tags: Tensor, longest: int) -> Tensor:
     return product
 
 
-def _advance(entries: Entries, priority: Tensor, tokens: int) -> None:
+@torch.no_grad()
+def advance(entries: Entries, priority: Tensor, tokens: int) -> None:
+    """Move the memory's clock on, in place; `priority` are its priorities then."""
     entries.clock.add_(tokens)
     if priority is not entries.priority:
         entries.priority.copy_(priority)

@@ -76,6 +76,15 @@ class Entries:
     def device(self) -> torch.device:
         return self.tag.device
 
+    @property
+    def entries(self) -> Entries:
+        """Itself: a memory is a `read.Source`, and so is a `tape.Tape` on one."""
+        return self
+
+    def at(self, slot: Tensor) -> tuple[Tensor, Tensor]:
+        """[m, key_width], [m, value_width]: the entries `slot` (int64 [m], counted over all streams)."""
+        return self.key.flatten(0, 2).index_select(0, slot), self.value.flatten(0, 2).index_select(0, slot)
+
     def occupied(self) -> Tensor:
         """int64 [B]: entries that are not empty."""
         return (self.tag >= 0).sum(dim=(1, 2))
