@@ -60,6 +60,11 @@ def books() -> Books:
     return Books(streams, rank, int(np.searchsorted(mass, 0.8)) + 1)
 
 
+def tokenizer_file() -> Path:
+    """The tokenizer that the streams were made with; after `books`."""
+    return _KEPT / "tokenizer.json"
+
+
 def _make(kept: Path) -> None:
     data = os.environ.get("NEXUS_DATA", "")
     train, held_out = (sorted((Path(data) / "books" / part).glob("*.txt")) for part in ("train", "eval"))
@@ -87,7 +92,7 @@ def _make(kept: Path) -> None:
     if len(ids) < STREAMS * LENGTH:
         raise InvalidInputError(f"books/eval has {len(ids)} tokens, not {STREAMS * LENGTH}", hint="add books")
     kept.parent.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(kept.with_name("tokenizer.json")))
+    tokenizer.save(str(tokenizer_file()))
     streams = np.array(ids[: STREAMS * LENGTH], np.uint16).reshape(STREAMS, LENGTH)
     np.savez_compressed(kept, streams=streams, counts=counts)
 
