@@ -66,6 +66,9 @@ def tags(entries: Entries, stream: int = 0, set_: int = 0) -> set[int]:
 
 def gradients(entries: Entries, chunks: Sequence[Writes], seed: int = 5) -> list[Tensor]:
     """Those of a random sum of all keys and values, to the gates, keys and values of the chunks."""
+    if not entries.key.requires_grad:
+        assert not any(len(writes) for writes in chunks)
+        return []
     random = torch.Generator().manual_seed(seed)
     total = sum(
         (tensor * torch.randn(tensor.shape, generator=random, dtype=tensor.dtype)).sum()
