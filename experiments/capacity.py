@@ -40,7 +40,9 @@ def run(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
         }
         rows[name] |= {
             f"{low}+": runs[0]["by_distance"][f"{low}-{high}"]
-            for low, high in zip(stream.DISTANCES, (*stream.DISTANCES[1:], read.streams.shape[1]), strict=True)
+            for low, high in zip(
+                stream.DISTANCES, (*stream.DISTANCES[1:], read.streams.shape[1]), strict=True
+            )
         }
         print(f"  {name}: {rows[name]['recall']['mean']:.4f}", flush=True)
     return rows

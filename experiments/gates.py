@@ -43,7 +43,11 @@ def run(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
             recall += stream.run(new[ids], gate, shape, salt=salt)["recall"]
             draw = random.Random(salt)
             needles = [str(uuid.UUID(int=draw.getrandbits(128), version=4)) for _ in range(UUIDS)]
-            of_uuids.append(float(np.mean([rare[new[tokenizer.encode(text).ids]].mean() for text in needles])))
+            of_uuids.append(
+                float(np.mean([rare[new[tokenizer.encode(text).ids]].mean() for text in needles]))
+            )
         rows[name] = {"opens for": spread(opens), "recall": spread(recall), "uuid": spread(of_uuids)}
-        print(f"  {name}: {rows[name]['opens for']['mean']:.4f} {rows[name]['recall']['mean']:.4f}", flush=True)
+        print(
+            f"  {name}: {rows[name]['opens for']['mean']:.4f} {rows[name]['recall']['mean']:.4f}", flush=True
+        )
     return rows

@@ -29,7 +29,12 @@ class Token:
 
 
 def chunk(
-    tokens: Iterable[Token], shape: Shape, clock: int = 0, *, seed: int = 0, dtype: torch.dtype = torch.float64
+    tokens: Iterable[Token],
+    shape: Shape,
+    clock: int = 0,
+    *,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float64,
 ) -> Writes:
     """The writes of a chunk, one for each token, with contents drawn from `seed`; they want gradients."""
     drawn = list(tokens)
@@ -83,6 +88,8 @@ def assert_equal(one: Entries, other: Entries) -> None:
     for name, tensor in one.tensors().items():
         theirs = other.tensors()[name]
         if name in ("key", "value"):
-            torch.testing.assert_close(tensor, theirs, rtol=0, atol=1e-12, msg=lambda text, n=name: f"{n}: {text}")
+            torch.testing.assert_close(
+                tensor, theirs, rtol=0, atol=1e-12, msg=lambda text, n=name: f"{n}: {text}"
+            )
         else:
             assert torch.equal(tensor, theirs), f"{name}: {tensor} is not {theirs}"

@@ -14,7 +14,11 @@ from nexus.transformer.lexical import Lexical
 TOKENS = st.lists(st.integers(0, 8191), min_size=1, max_size=40)
 
 
-@given(tokens=TOKENS, cuts=st.lists(st.integers(0, 40), max_size=4), orders=st.sets(st.integers(1, 5), min_size=1))
+@given(
+    tokens=TOKENS,
+    cuts=st.lists(st.integers(0, 40), max_size=4),
+    orders=st.sets(st.integers(1, 5), min_size=1),
+)
 def test_how_a_stream_is_cut_does_not_matter(tokens: list[int], cuts: list[int], orders: set[int]) -> None:
     lexical = Lexical(sorted(orders), sets=2048)
     line = torch.tensor([tokens])

@@ -123,7 +123,9 @@ def test_streams_know_nothing_of_each_other(world: tuple[Shape, int, list[list[T
 
 
 @given(world=worlds())
-def test_a_set_holds_a_tag_once_and_what_was_written_under_it(world: tuple[Shape, int, list[list[Token]]]) -> None:
+def test_a_set_holds_a_tag_once_and_what_was_written_under_it(
+    world: tuple[Shape, int, list[list[Token]]],
+) -> None:
     """No entry is ever a mixture of two tags: contents are told apart by their sign and size."""
     shape, batch, tokens = world
     memory = empty(shape, batch)
@@ -144,7 +146,13 @@ def test_a_set_holds_a_tag_once_and_what_was_written_under_it(world: tuple[Shape
 @given(world=worlds())
 def test_equal_priorities_are_lru(world: tuple[Shape, int, list[list[Token]]]) -> None:
     shape, batch, tokens = world
-    numbers = {"sets": shape.sets, "ways": shape.ways, "key_width": 3, "value_width": 2, "payload": shape.payload}
+    numbers = {
+        "sets": shape.sets,
+        "ways": shape.ways,
+        "key_width": 3,
+        "value_width": 2,
+        "payload": shape.payload,
+    }
     memories = [
         empty(Shape(**numbers, replacement=replacement), batch) for replacement in ("lru", "priority")
     ]

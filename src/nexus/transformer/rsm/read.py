@@ -61,7 +61,9 @@ def exact(source: Source, sets: Tensor, tags: Tensor, *, payload: bool = True) -
     _address(entries, sets, "sets")
     _address(entries, tags, "tags")
     if sets.shape != tags.shape:
-        raise MemoryShapeError(f"{list(sets.shape)} sets for {list(tags.shape)} tags", hint="give one of each")
+        raise MemoryShapeError(
+            f"{list(sets.shape)} sets for {list(tags.shape)} tags", hint="give one of each"
+        )
     room = sets.shape
     first = _streams(entries, sets.dim()) * shape.sets
     row, tag = (sets + first).flatten(), tags.flatten()

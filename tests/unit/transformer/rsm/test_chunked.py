@@ -34,7 +34,7 @@ def test_the_first_write_of_a_new_tag_has_gate_one_and_later_ones_refine(write) 
     torch.testing.assert_close(memory.value[0, 0, 0], 0.75 * writes.value[0] + 0.25 * writes.value[1])
     (to_gate,) = torch.autograd.grad(memory.value.sum(), writes.gate)
     assert float(to_gate[0]) == 0
-    assert float(to_gate[1]) == pytest.approx(float((writes.value[1] - writes.value[0]).sum()))
+    assert float(to_gate[1]) == pytest.approx(float((writes.value[1] - writes.value[0]).detach().sum()))
 
 
 @BOTH
@@ -65,7 +65,9 @@ def test_by_priority_a_newcomer_must_be_as_good_as_what_it_evicts(write) -> None
 
 @BOTH
 def test_priorities_age_and_a_tag_seen_again_keeps_the_higher(write) -> None:
-    shape = Shape(sets=1, ways=2, key_width=3, value_width=2, payload=2, replacement="priority", priority_halflife=16)
+    shape = Shape(
+        sets=1, ways=2, key_width=3, value_width=2, payload=2, replacement="priority", priority_halflife=16
+    )
     memory = write(empty(shape), chunk([Token(1, priority=4)], shape), 16)
     memory = write(memory, chunk([Token(1, priority=1)], shape, 16), 16)
     assert memory.priority.max() == 2
@@ -109,7 +111,10 @@ def test_gradients_are_those_of_finite_differences(shape: Shape) -> None:
 
     def written(gate, key, value, old_key, old_value):
         changed = Writes(
-            **{name: getattr(writes, name) for name in ("stream", "set", "tag", "payload", "place", "time", "priority")},
+            **{
+                name: getattr(writes, name)
+                for name in ("stream", "set", "tag", "payload", "place", "time", "priority")
+            },
             gate=gate,
             key=key,
             value=value,
@@ -127,15 +132,15 @@ def test_the_gradient_to_a_gate_of_exactly_one_sees_what_it_overwrote() -> None:
         writes = chunk([Token(7), Token(7, gate=1.0), Token(7, gate=0.0)], SMALL)
         (gradient,) = torch.autograd.grad(write(empty(), writes, 16).value.sum(), writes.gate)
         found.append(gradient)
-        assert float(gradient[1]) == pytest.approx(float((writes.value[1] - writes.value[0]).sum()))
+        assert float(gradient[1]) == pytest.approx(float((writes.value[1] - writes.value[0]).detach().sum()))
     torch.testing.assert_close(*found)
 
 
 def test_long_runs_of_one_tag_stay_exact() -> None:
-    """4,096 writes of one tag: products of gates near 1 and near 0 neither overflow nor become NaN."""
+    """1,024 writes of one tag: products of gates near 1 and near 0 neither overflow nor become NaN."""
     for gate in (1e-6, 0.5, 1 - 1e-6):
-        writes = chunk([Token(7, gate=gate)] * 4096, SMALL, dtype=torch.float32)
-        memory = chunked.write(Entries.empty(SMALL, 1), writes, 4096)
+        writes = chunk([Token(7, gate=gate)] * 1024, SMALL, dtype=torch.float32)
+        memory = chunked.write(Entries.empty(SMALL, 1), writes, 1024)
         value = writes.value[0].detach().double()
         for new in writes.value[1:].detach().double():
             value = (1 - gate) * value + gate * new

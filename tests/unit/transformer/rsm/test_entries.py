@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'nexus[train]'")
-safetensors = pytest.importorskip("safetensors", reason="safetensors is not installed: pip install 'nexus[train]'")
+safetensors = pytest.importorskip(
+    "safetensors", reason="safetensors is not installed: pip install 'nexus[train]'"
+)
 
 from safetensors.torch import load_file, save_file
 

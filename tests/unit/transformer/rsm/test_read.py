@@ -26,7 +26,13 @@ def test_a_tag_is_found_in_its_set_and_its_stream_only() -> None:
     assert torch.equal(found.payload[1, 0], writes.payload[2])
     assert found.place[:, 0].tolist() == [2, 3]
     assert found.age[:, 0].tolist() == [15, 14]
-    for nothing, told in ((found.value, 0), (found.payload, -1), (found.place, -1), (found.way, -1), (found.age, -1)):
+    for nothing, told in (
+        (found.value, 0),
+        (found.payload, -1),
+        (found.place, -1),
+        (found.way, -1),
+        (found.age, -1),
+    ):
         assert (nothing[:, 1:] == told).all()
     (gradient,) = torch.autograd.grad(found.value.sum(), writes.value)
     assert gradient.tolist() == [[0, 0], [1, 1], [1, 1]]
@@ -88,7 +94,9 @@ def test_a_probe_looks_into_the_nearest_sets_and_teaches_the_router() -> None:
     nearest = (query @ centroids.T).argmax(-1)
     assert torch.equal(found.slots // SMALL.ways, nearest[..., None].expand_as(found.slots))
     assert torch.allclose(found.weights.sum(-1), (query @ centroids.T).max(-1).values.sigmoid())
-    assert torch.autograd.gradcheck(lambda q, c: read.probe(memory.detach(), q, c, 2).value, (query, centroids))
+    assert torch.autograd.gradcheck(
+        lambda q, c: read.probe(memory.detach(), q, c, 2).value, (query, centroids)
+    )
     gradients = torch.autograd.grad(found.value.sum(), (query, centroids, writes.key, writes.value))
     assert all(bool(gradient.abs().sum() > 0) for gradient in gradients)
 

@@ -86,7 +86,8 @@ def test_a_chunk_of_negative_length_and_too_many_sets() -> None:
 
 
 @pytest.mark.parametrize(
-    "numbers", [{"sets": 0}, {"ways": 65}, {"payload": -1}, {"replacement": "fifo"}, {"priority_halflife": 1.5}]
+    "numbers",
+    [{"sets": 0}, {"ways": 65}, {"payload": -1}, {"replacement": "fifo"}, {"priority_halflife": 1.5}],
 )
 def test_shapes_of_no_memory(numbers: dict) -> None:
     with pytest.raises(InvalidInputError, match=f"memory {next(iter(numbers))} is"):
