@@ -1,21 +1,22 @@
-"""Tokens per second of one core that the transformer's memory writes and reads, beside what memory traffic allows.
+"""How many tokens a second one core writes into the transformer's memory, and reads; beside bare traffic.
 
     python bench/rsm.py [--rounds N] [--json FILE]
 
-16,384 entries (2,048 sets of 8 ways), keys and values of 64, chunks of 1,024 tokens; full before it is timed. Each
-figure is the median of processor time of one thread; the cases take turns, so that a busy machine hurts them all
-alike, and the spread over the rounds is told.
+16,384 entries (2,048 sets of 8 ways), keys and values of 64, chunks of 1,024 tokens; full before it is
+timed. Each figure is the median of processor time of one thread; the cases take turns, so that a busy
+machine hurts them all alike, and the spread over the rounds is told.
 
-write, ...          `chunked.write_`, all tokens or 20 % of them, LRU and by priority, without and with payloads
+write, ...          `chunked.write_`: all tokens or 20 %, LRU and by priority, without and with payloads
 write, functional   `chunked.write` without gradients: it copies the memory
 write, tape         `Tape.write` with gradients to gates, keys and values, forward only
-read, exact         one tag a token, with and without payloads
+read, exact         one tag a token, without and with payloads
 read, probe 4       4 of 2,048 sets by centroid
 read, dense         softmax over all entries
-limit, ...          the same bytes moved by plain row gathers and row copies: what cannot be beaten on this machine
+limit, ...          the same bytes moved by plain gathers and copies of rows: what cannot be beaten here
 
-The limit of a write: read and write the keys and values of the rows that are written, read those of the tokens,
-and the tags of their sets. The limit of an exact read: read the tags of the sets and the rows of the values and keys.
+The limit of a write: read and write the keys and values of the rows that are written, read those of the
+tokens, and the tags of their sets. The limit of an exact read: read the tags of the sets and the rows of
+the values and keys.
 """
 
 from __future__ import annotations

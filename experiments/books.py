@@ -3,10 +3,10 @@
 Knows nothing of memories. Invariant: the same NEXUS_DATA gives the same ids; they are made once and kept in
 build/experiments.
 
-NEXUS_DATA holds books/train and books/eval (docs/guides/benchmarks.md). The tokenizer is a byte-level BPE of 16,384
-types, as that of the figures in research/transformer.md, trained on the first 6 MB of books/train, by name; ranks
-are taken from the next 6 MB of books/train. Stream n is `LENGTH` tokens of books/eval, which lie behind those
-of stream n - 1.
+NEXUS_DATA holds books/train and books/eval (docs/guides/benchmarks.md). The tokenizer is a byte-level BPE
+of 16,384 types, as that of the figures in research/transformer.md, trained on the first 6 MB of
+books/train, by name; ranks are taken from the next 6 MB of books/train. Stream n is `LENGTH` tokens of
+books/eval, which lie behind those of stream n - 1.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What stays in a memory of so many sets and ways: the grid of V18 and V60.
 
-A row of the configuration is sets, ways, order (1: tokens, 2: pairs) and gate ("rank80": tokens outside the smallest
-set of types that make 80 % of the training text; "all"). Every salt of the hash is a run of each stream.
+A row of the configuration is sets, ways, order (1: tokens, 2: pairs) and gate ("rank80": tokens outside the
+smallest set of types that make 80 % of the training text; "all"). Every salt of the hash is a run of each
+stream.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is in an entry when it is read: seed 001's slot that blends all its keys, and entries that know their tag.
+"""What is in an entry when it is read: in seed 001's slot, which blends all its keys, and in one with a tag.
 
 Every key has a direction of its own, and a mention writes it, with `noise` on top. A read is right if, of all
 directions, that of the key asked for is nearest to what was read; `likeness` is the mean cosine between

@@ -1,8 +1,9 @@
 """What a write gate keeps when the ids of the vocabulary are dealt anew: V33.
 
-Gate "id": the id is above 5,000, as seed 001's V65 has it. Gate "rank": the token lies outside the smallest set of
-types that make 80 % of the training text, by a table that is dealt anew together with the ids. `uuid` is the
-share of a random UUID's tokens that the gate lets through: a needle of which nothing is written is lost.
+Gate "id": the id is above 5,000, as seed 001's V65 has it. Gate "rank": the token lies outside the smallest
+set of types that make 80 % of the training text, by a table that is dealt anew together with the ids.
+`uuid` is the share of a random UUID's tokens that the gate lets through: a needle of which nothing is
+written is lost.
 """
 
 from __future__ import annotations

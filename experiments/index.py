@@ -1,7 +1,7 @@
-"""The pages of the experiments, from their config.toml and results.json: python -m experiments.index [--check]
+"""The pages of the experiments, made from config.toml and results.json: python -m experiments.index [--check]
 
-Knows nothing of how experiments run. Invariant: no page says anything that its results do not say; what has not
-run has no verdict.
+Knows nothing of how experiments run. Invariant: no page says anything that its results do not say; what has
+not run has no verdict.
 """
 
 from __future__ import annotations

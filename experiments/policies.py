@@ -1,7 +1,7 @@
 """Which entry leaves a full set, and whether a chunk or a token is one step: V28 and V12.
 
-Replacement by re-reference prediction (SRRIP, Jaleel and others 2010) is not part of the product: it lives here,
-beside a token-by-token LRU of the same make, so that nothing differs but the policy.
+Replacement by re-reference prediction (SRRIP, Jaleel and others 2010) is not part of the product: it lives
+here, beside a token-by-token LRU of the same make, so that nothing differs but the policy.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Run an experiment: python -m experiments.run V18 [V28 ...]
 
-Its folder holds config.toml: question, program (a module of experiments/ with `run(config)`), what it varies, and
-the criteria of its verdict. The figures go to results.json with seeds, commit and machine; then the pages are
-written again (experiments/index.py).
+Its folder holds config.toml: question, program (a module of experiments/ with `run(config)`), what it
+varies, and the criteria of its verdict. The figures go to results.json with seeds, commit and machine; then
+the pages are written again (experiments/index.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A real stream through the real memory: what is still there when a word comes back.
 
-Knows nothing of models: keys are n-grams of token ids, gates are given. Invariant: it reads and writes as a model
-does, a chunk at a time, the read before the write, with `nexus.transformer` and nothing of its own.
+Knows nothing of models: keys are n-grams of token ids, gates are given. Invariant: it reads and writes as a
+model does, a chunk at a time, the read before the write, with `nexus.transformer` and nothing of its own.
 """
 
 from __future__ import annotations
@@ -79,8 +79,9 @@ def run(
 ) -> dict[str, Any]:
     """R_keep of every stream, and what it took.
 
-    `value` gives the values of written tokens [n] as [n, value_width]; `tagless` writes all keys of a slot under one
-    tag, as seed 001's rule does. `seen` is told what each chunk's read found, and where the chunk begins and ends.
+    `value` gives the values of written tokens [n] as [n, value_width]; `tagless` writes all keys of a slot
+    under one tag, as seed 001's rule does. `seen` is told what each chunk's read found, and where the chunk
+    begins and ends.
     """
     torch.set_num_threads(1)
     streams, length = ids.shape

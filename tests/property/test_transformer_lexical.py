@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'nexus[train]'")
@@ -25,7 +27,7 @@ def test_how_a_stream_is_cut_does_not_matter(tokens: list[int], cuts: list[int],
     sets, tags, _ = lexical.addresses(line, lexical.begin(1))
     before, parts = lexical.begin(1), []
     edges = sorted({0, len(tokens), *(min(cut, len(tokens)) for cut in cuts)})
-    for start, end in [*zip(edges, edges[1:], strict=False), (len(tokens), len(tokens))]:
+    for start, end in [*pairwise(edges), (len(tokens), len(tokens))]:
         *part, before = lexical.addresses(line[:, start:end], before)
         parts.append(part)
     assert torch.equal(sets, torch.cat([part[0] for part in parts], dim=1))

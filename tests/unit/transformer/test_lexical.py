@@ -31,7 +31,7 @@ def test_addresses_fill_the_sets_evenly_and_tags_do_not_collide() -> None:
     sets, tags, _ = lexical.addresses(torch.arange(1 << 16)[None], lexical.begin(1))
     for order in (0, 1):
         load = torch.bincount(sets[0, :, order], minlength=2048)  # 32 each, on average
-        assert 8 < int(load.min())
+        assert int(load.min()) > 8
         assert int(load.max()) < 64
     whole = tags.flatten().tolist()
     assert len(set(whole)) == len(whole)
@@ -48,7 +48,7 @@ def test_orders_salts_and_the_order_of_words_tell_addresses_apart() -> None:
     assert tags[0, 0, 1] != tags[0, 1, 1]
 
 
-@pytest.mark.parametrize(("orders", "sets"), [((), 8), ((0,), 8), ((17,), 8), ((2, 2), 8), ((1,), 0)])
+@pytest.mark.parametrize(("orders", "sets"), [((), 8), ((0,), 8), ((65,), 8), ((2, 2), 8), ((1,), 0)])
 def test_orders_that_are_none(orders: tuple[int, ...], sets: int) -> None:
     with pytest.raises(InvalidInputError):
         Lexical(orders, sets)

@@ -1,7 +1,7 @@
 """How a memory is asked: by exact tag, by all its keys, or by the keys of a few sets.
 
-Knows nothing of where addresses, queries and centroids come from. Invariant: a read changes nothing, sees only
-the stream that asks, and gives zeros (payload, place and age -1) where nothing was found.
+Knows nothing of where addresses, queries and centroids come from. Invariant: a read changes nothing, sees
+only the stream that asks, and gives zeros (payload, place and age -1) where nothing was found.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Plan: where the writes of a chunk go, which tags stay and which entries they take.
 
-Knows nothing of keys and values, and has no gradients. Invariant: `slot` holds no entry twice, and the plan is
-what `reference.write` would do; that one says why, this one only how all sets are decided at once.
+Knows nothing of keys and values, and has no gradients. Invariant: `slot` holds no entry twice, and the plan
+is what `reference.write` would do; that one says why, this one only how all sets are decided at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _BEFORE: Final = 1 << 50
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """n writes are of u tags, of which m stay. The writes of a tag lie side by side in `order`, in time order."""
+    """n writes are of u tags, of which m stay. The writes of a tag lie side by side in `order`, in time
+    order."""
 
     order: Tensor  # int64 [n]: the writes, tag by tag
     tags: Tensor  # int64 [n]: which of the u tags each is of, in `order`

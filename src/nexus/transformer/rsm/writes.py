@@ -1,7 +1,7 @@
 """Writes: what one chunk hands to a memory, flat and in time order.
 
-Knows nothing of what the memory holds. Invariant of writes that `check` has passed: every number is finite and
-in range. Which of two writes is the later one, their order says; the streams may alternate.
+Knows nothing of what the memory holds. Invariant of writes that `check` has passed: every number is finite
+and in range. Which of two writes is the later one, their order says; the streams may alternate.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def test_damaged_memories_are_refused() -> None:
 def test_the_seeds_memory_takes_what_its_numbers_say() -> None:
     memory = Entries.empty(Shape(), 1)
     assert memory.shape.entries == 16_384
-    # A key and a value of 64 float32, 32 tokens of payload, and 36 bytes of tag, place, last, hits and priority.
+    # Key and value of 64 float32, 32 tokens of payload, 36 bytes of tag, place, last, hits, priority.
     assert memory.bytes() == 16_384 * (4 * 128 + 4 * 32 + 36) + 8
 
 
