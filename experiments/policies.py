@@ -68,13 +68,13 @@ def _lru(sets: list[int], tags: list[int], count: int, ways: int) -> list[bool]:
 
 
 def _srrip(sets: list[int], tags: list[int], count: int, ways: int) -> list[bool]:
-    """As `_lru`: an entry that is asked for is predicted near, the first that is far leaves, else all age."""
+    """As `_lru`, but what is asked for is predicted near; the oldest of the far leaves, else all age."""
     held: list[dict[int, int]] = [{} for _ in range(count)]
     hits = []
     for set_, tag in zip(sets, tags, strict=True):
         here = held[set_]
         hits.append(tag in here)
-        if tag in here:
+        if here.pop(tag, None) is not None:
             here[tag] = 0
             continue
         while len(here) >= ways:

@@ -75,7 +75,7 @@ def exact(source: Source, sets: Tensor, tags: Tensor, *, payload: bool = True) -
     age = (entries.clock[:, None] - entries.last.view(entries.batch, -1)).flatten().index_select(0, slot)
     tokens = None
     if payload:
-        tokens = entries.payload.view(-1, shape.payload).index_select(0, slot)
+        tokens = entries.payload.flatten(0, 2).index_select(0, slot)
         tokens = torch.where(hit[:, None], tokens, -1).view(*room, shape.payload)
     return Found(
         hit=hit.view(room),
