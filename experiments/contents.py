@@ -53,7 +53,7 @@ def _one(ids: stream.Ids, gate: stream.Bools, row: dict[str, Any], salt: int) ->
 
     def value(tokens: Tensor) -> Tensor:
         noise = torch.randn(len(tokens), WIDTH, generator=random) * WIDTH**-0.5
-        return directions[tokens] + row["noise"] * noise
+        return directions[tokens].add(noise, alpha=row["noise"])
 
     def seen(found: read.Found, start: int, end: int) -> None:
         for n in range(len(ids)):

@@ -8,11 +8,13 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from nexus.transformer.rsm import chunked, read, reference
 from nexus.transformer.rsm.entries import Entries
 from nexus.transformer.rsm.shape import Shape
 from nexus.transformer.rsm.tape import Tape
+from nexus.transformer.rsm.writes import Writes
 from tests.transformer_writes import Token, assert_equal, chunk, empty, gradients
 
 SHAPES = st.builds(
@@ -45,7 +47,7 @@ def worlds(draw: st.DrawFn, gates: st.SearchStrategy[float] = GATES) -> tuple[Sh
     return shape, batch, draw(st.lists(st.lists(tokens, max_size=16), min_size=1, max_size=4))
 
 
-def made(shape: Shape, tokens: list[list[Token]]) -> list:
+def made(shape: Shape, tokens: list[list[Token]]) -> list[Writes]:
     return [chunk(each, shape, 16 * n) for n, each in enumerate(tokens)]
 
 
@@ -98,7 +100,7 @@ def test_a_tape_gives_the_gradients_of_the_loop(world: tuple[Shape, int, list[li
 def test_with_gates_of_one_the_last_writer_wins_exactly(world: tuple[Shape, int, list[list[Token]]]) -> None:
     shape, batch, tokens = world
     memory = empty(shape, batch)
-    latest: dict[tuple[int, int, int], torch.Tensor] = {}
+    latest: dict[tuple[int, int, int], Tensor] = {}
     for writes in made(shape, tokens):
         chunked.write_(memory, writes, 16)
         for n in range(len(writes)):

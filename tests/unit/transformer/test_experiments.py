@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ ROWS = {
         ({"row": "other", "beats": "one", "by": -0.2}, "validated"),
     ],
 )
-def test_a_verdict_is_that_of_its_criteria(criterion: dict, said: str) -> None:
+def test_a_verdict_is_that_of_its_criteria(criterion: dict[str, Any], said: str) -> None:
     assert run.judged(criterion | {"figure": "recall"}, ROWS) == said
     assert (
         run.verdict(

@@ -41,6 +41,7 @@ evicted, the worst first, where of two empty ways the lower one is the worse.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -106,19 +107,15 @@ def write(entries: Entries, writes: Writes, tokens: int) -> Entries:
                 rows[name][slot] = torch.as_tensor(
                     getattr(entry, name), dtype=rows[name][slot].dtype, device=entries.device
                 )
-    room3 = (entries.batch, shape.sets, shape.ways)
-    return Entries(
-        shape,
-        clock=entries.clock + tokens,
-        **{name: torch.stack(kept).unflatten(0, room3) for name, kept in rows.items()},
-    )
+    made = {name: torch.stack(kept).view_as(getattr(entries, name)) for name, kept in rows.items()}
+    return Entries(shape, clock=entries.clock + tokens, **made)
 
 
 def aged(entries: Entries, tokens: int) -> Tensor:
     """float32 [B, S, W]: the priorities `tokens` later."""
     if not entries.shape.priority_halflife or not tokens:
         return entries.priority
-    return entries.priority * 2.0 ** (-tokens / entries.shape.priority_halflife)
+    return entries.priority * math.exp2(-tokens / entries.shape.priority_halflife)
 
 
 def _rows(entries: Entries) -> dict[str, Tensor]:

@@ -7,9 +7,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'nexus[train]'")
 
 from nexus.transformer.rsm import chunked, read
+from nexus.transformer.rsm.entries import Entries
 from nexus.transformer.rsm.errors import MemoryShapeError
 from nexus.transformer.rsm.shape import Shape
 from nexus.transformer.rsm.tape import Tape
+from nexus.transformer.rsm.writes import Writes
 from tests.transformer_writes import SMALL, Token, chunk, empty
 
 TWO_STREAMS = [Token(1, set=3), Token(2, set=3), Token(1, set=3, stream=1)]
@@ -43,7 +45,7 @@ def test_addresses_of_several_orders_are_read_at_once() -> None:
     found = read.exact(memory, torch.tensor([[[1, 2]]]), torch.tensor([[[4, 4]]]), payload=False)
     assert found.hit.tolist() == [[[True, False]]]
     assert found.value.shape == (1, 1, 2, SMALL.value_width)
-    assert found.payload is None
+    assert found.payload.shape == (1, 1, 2, 0)
 
 
 def test_the_dense_read_is_the_softmax_over_what_is_there() -> None:
@@ -69,7 +71,7 @@ def test_an_empty_memory_gives_zeros_and_no_nan() -> None:
         assert (query.grad == 0).all()
 
 
-def filled(batch: int = 2) -> tuple:
+def filled(batch: int = 2) -> tuple[Writes, Entries]:
     tokens = [Token(n, set=n % 4, stream=n % batch) for n in range(12)]
     writes = chunk(tokens, SMALL)
     return writes, chunked.write(empty(batch=batch), writes, 16)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'nexus[train]'")
+
+from torch import Tensor
 
 from nexus.core.errors import InvalidInputError
 from nexus.transformer.rsm import chunked, reference
@@ -65,7 +68,7 @@ def test_numbers_that_no_memory_holds(field: str, value: float, said: str) -> No
         ("priority", torch.zeros(1)),
     ],
 )
-def test_shapes_and_types(field: str, tensor: torch.Tensor) -> None:
+def test_shapes_and_types(field: str, tensor: Tensor) -> None:
     bad = dataclasses.replace(chunk(TWO, SMALL), **{field: tensor})
     with pytest.raises(MemoryShapeError, match=f"{field} of the writes is .*not"):
         chunked.write(empty(), bad, 16)
@@ -89,6 +92,6 @@ def test_a_chunk_of_negative_length_and_too_many_sets() -> None:
     "numbers",
     [{"sets": 0}, {"ways": 65}, {"payload": -1}, {"replacement": "fifo"}, {"priority_halflife": 1.5}],
 )
-def test_shapes_of_no_memory(numbers: dict) -> None:
+def test_shapes_of_no_memory(numbers: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError, match=f"memory {next(iter(numbers))} is"):
         Shape(**numbers)
