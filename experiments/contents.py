@@ -13,28 +13,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments import stream
+from experiments import jobs, stream
 from experiments.books import TYPES, books
 from experiments.run import spread
 from nexus.transformer.rsm import read
 from nexus.transformer.rsm.shape import Shape
 
 WIDTH: Final = 64
-ASKED: Final = 4_000  # events of a stream at which the read is compared with all directions
+ASKED: Final = 2_000  # events of a stream at which the read is compared with all directions
 
 
 def run(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Rows with sets, ways, `gate` of a write, `tagless`, and `noise` (its length beside a direction's)."""
     kept, rows = books(), {}
     ids = kept.streams[: config["streams"]]
-    gate = kept.rare(ids)
-    for name, row in config["rows"].items():
-        each = [_one(ids, gate, row, salt) for salt in config["salts"]]
+    found = jobs.done(config, _one, ids, kept.rare(ids))
+    for name in config["rows"]:
+        each = [found[name, salt] for salt in config["salts"]]
         rows[name] = {
-            figure: spread([value for found in each for value in found[figure]])
+            figure: spread([value for one in each for value in one[figure]])
             for figure in ("right", "likeness", "there")
         }
-        print(f"  {name}: {rows[name]['right']['mean']:.4f} {rows[name]['likeness']['mean']:.3f}", flush=True)
     return rows
 
 
