@@ -7,14 +7,11 @@ stream.
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 
-from experiments import stream
+from experiments import jobs, stream
 from experiments.books import Books, books
 from experiments.run import spread
 from nexus.transformer.rsm.shape import Shape
@@ -26,15 +23,9 @@ def gate(read: Books, name: str) -> stream.Bools:
 
 
 def run(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Each row and salt is a job of its own; NEXUS_JOBS of them run at once, by default one a core."""
-    read, found = books(), {}
-    jobs = [(name, salt) for name in config["rows"] for salt in config["salts"]]
-    workers = int(os.environ.get("NEXUS_JOBS", os.cpu_count() or 1))
-    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
-        started = {pool.submit(_one, read, config["rows"][name], salt): (name, salt) for name, salt in jobs}
-        for done in as_completed(started):
-            found[started[done]] = done.result()
-            print(f"  {started[done]}: {np.mean(found[started[done]]['recall']):.4f}", flush=True)
+    """One run for each row and salt, over all streams."""
+    read = books()
+    found = jobs.done(config, _one, read)
     rows = {}
     for name, row in config["rows"].items():
         runs = [found[name, salt] for salt in config["salts"]]
