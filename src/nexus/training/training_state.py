@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from nexus.core import atomic
 from nexus.core.errors import StorageError
 from nexus.training.errors import TrainingStateError
+from nexus.training.muon import MuonAdam
 from nexus.transformer.config import Config
 
 _FORMAT: Final = "nexus-training-1"
@@ -129,7 +130,7 @@ class TrainingStates:
         return None, wrong
 
 
-def taken(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def taken(model: nn.Module, optimizer: MuonAdam) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and facts of a training: what `put_back` needs to go on bit-exactly on a CPU."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     saved = optimizer.state_dict()
@@ -146,7 +147,7 @@ def taken(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict[str,
     return tensors, {"optimizer": {"numbers": numbers, "groups": saved["param_groups"]}}
 
 
-def put_back(state: TrainingState, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def put_back(state: TrainingState, model: nn.Module, optimizer: MuonAdam) -> None:
     """The opposite of `taken`. Raises `TrainingStateError` where the tensors are not those of this model."""
     weights = {name[6:]: value for name, value in state.tensors.items() if name.startswith("model.")}
     table: dict[int, dict[str, Any]] = {}

@@ -17,9 +17,8 @@ from nexus.transformer.tokenizer_training import trained
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return Tokenizer(
-        trained(["a few words of text, and more words. " * 20], 700), np.zeros(701, dtype=np.int64)
-    )
+    inner = trained(["a few words of text, and more words. " * 20], 700)
+    return Tokenizer(inner, np.zeros(inner.get_vocab_size() + 1, dtype=np.int64))
 
 
 def ids(*values: int) -> np.ndarray:
@@ -28,10 +27,11 @@ def ids(*values: int) -> np.ndarray:
 
 def test_what_is_written_is_read(tmp_path: Path, tokenizer: Tokenizer) -> None:
     path = tmp_path / "a.tokens"
-    assert write(path, [ids(1, 2, 700), ids(), ids(3, 700)], tokenizer) == 5
+    end = tokenizer.end
+    assert write(path, [ids(1, 2, end), ids(), ids(3, end)], tokenizer) == 5
     file = TokenFile(path, tokenizer)
     file.verify()
-    assert file.tokens.tolist() == [1, 2, 700, 3, 700]
+    assert file.tokens.tolist() == [1, 2, end, 3, end]
     assert [part.tolist() for part in file.documents()] == [[1, 2], [3]]
     assert write(path, [], tokenizer) == 0
     empty = TokenFile(path, tokenizer)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nexus.training.muon import optimizer_for
 from nexus.transformer.attention import attend
 from nexus.transformer.backbone import Backbone, Layer, WindowCache
 from nexus.transformer.config import Config
@@ -195,7 +196,7 @@ def test_it_learns() -> None:
     """What comes after 9 tokens of a kind is the next of that kind: the window and its weights are enough."""
     net = Backbone(replace(SMALL, layers=1))
     x = (torch.arange(24)[None] * torch.tensor([[1], [2], [3]])) % 11
-    optimizer = torch.optim.Adam(net.parameters(), 0.01)
+    optimizer = optimizer_for(net, lr=0.01, adam_lr=0.01)
     losses = []
     for _ in range(80):
         loss = functional.cross_entropy(net.logits(net(x[:, :-1])[0]).flatten(0, 1), x[:, 1:].flatten())
