@@ -56,7 +56,7 @@ def clock(device: str) -> float:
 
 def window_run(net: Backbone, tokens: Tensor) -> None:
     past = None
-    for piece in tokens.split(PIECE, dim=1):
+    for piece in torch.split(tokens, PIECE, dim=1):
         hidden, past = net(piece, past)
         net.logits(hidden[:, -1:])
 

@@ -1,8 +1,8 @@
 """What was read, put into what is said next: values by the residual, words by the pointer.
 
 `Fusion` is seed 001's step 4, H + beta * RMSNorm(W_out R), and nothing where nothing was read. `Copy` mixes
-the model's own distribution with the word a run of a payload says. Knows hidden states, values and runs; knows
-no entries. Invariant: without a read, both leave what they are given bit for bit.
+the model's own distribution with the word a run of a payload says. Knows hidden states, values and runs;
+knows no entries. Invariant: without a read, both leave what they are given bit for bit.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def mix(log_p: Tensor, token: Tensor, trust: Tensor, there: Tensor) -> Tensor:
 
 
 def mixed_at(log_p: Tensor, target: Tensor, token: Tensor, trust: Tensor, there: Tensor) -> Tensor:
-    """`mix` at one word only, `target`: float [...]; for the loss, without a second table of the vocabulary."""
+    """`mix` at one word only, `target`: float [...]; a loss needs no second table of the vocabulary."""
     own = log_p.gather(-1, target[..., None])[..., 0]
     said = torch.where(
         target == token, torch.logaddexp(own + torch.log1p(-trust), trust.log()), own + torch.log1p(-trust)

@@ -94,7 +94,7 @@ class Output:
 class Writing:
     """Who chooses what is written: `gate`; of a chunk at most `budget` entries above `least`.
 
-    explore: the share of tokens written at random besides, so that a gate in training hears of what it left out.
+    explore: the share of tokens written at random besides: a gate in training is to hear of what it left out.
     """
 
     gate: Gate
@@ -130,7 +130,7 @@ class Nexus(nn.Module):
     def forward(
         self, tokens: Tensor, state: State, tape: Tape | None = None, *, reuse: bool = False
     ) -> Output:
-        """One step: int64 [B, T] that do not reach over the end of the state's chunk; `steps` cuts longer ones.
+        """One step: int64 [B, T] that do not reach over the end of the chunk; `steps` cuts longer ones.
 
         With a `tape` of the state's entries, reads give gradients to what the tape wrote. `reuse`: the memory
         of `state` is written into and `state` is of no more use; without it, it is copied.
@@ -248,7 +248,7 @@ class Nexus(nn.Module):
         return entries if reuse else entries.with_(payload=whole)
 
     def _written(self, known: Tensor, seen: Tensor, began: int) -> Written:
-        """What the gate lets in of the chunk that `known` ends with. An entry's n-gram ends before its payload."""
+        """What the gate lets in of the chunk that `known` ends with: n-grams, each with what followed it."""
         lead, past, payload = self.lead, self.lexical.past, self.config.memory.payload
         context = Context(known[:, lead - 1 : -1], known[:, lead:], seen[:, :-1], seen[:, 1:])
         with torch.no_grad():
