@@ -72,7 +72,8 @@ def exact(source: Source, sets: Tensor, tags: Tensor, *, payload: bool = True) -
     hit &= tag >= 0
     slot = row * shape.ways + way
     key, value = (torch.where(hit[:, None], rows, 0) for rows in source.at(slot))
-    age = (entries.clock[:, None] - entries.last.view(entries.batch, -1)).flatten().index_select(0, slot)
+    last = entries.last.view(-1).index_select(0, slot).view(room)
+    age = entries.clock.view(-1, *[1] * (sets.dim() - 1)) - last
     tokens = entries.payload.new_empty(len(slot), 0)
     if payload and shape.payload:
         rows = entries.payload.view(-1, shape.payload).index_select(0, slot)
@@ -84,7 +85,7 @@ def exact(source: Source, sets: Tensor, tags: Tensor, *, payload: bool = True) -
         key=key.view(*room, shape.key_width),
         value=value.view(*room, shape.value_width),
         place=torch.where(hit, entries.place.view(-1).index_select(0, slot), -1).view(room),
-        age=torch.where(hit, age, -1).view(room),
+        age=torch.where(hit.view(room), age, -1),
         priority=torch.where(hit, entries.priority.view(-1).index_select(0, slot), 0).view(room),
         payload=tokens.view(*room, tokens.shape[1]),
     )
