@@ -21,7 +21,7 @@ def pages(here: Path = HERE) -> dict[Path, str]:
     lines = [
         "# Experiments",
         "",
-        "Written by `python -m experiments.index`. Each ran as its page says; what failed stays. Dated notes:"
+        "Written by `python -m experiments.index`. Each page says how it ran; what failed stays. Dated notes:"
         " [LOG.md](LOG.md).",
         "",
         "| | question | verdict | result |",
@@ -78,12 +78,16 @@ def _page(name: str, config: dict[str, Any], record: dict[str, Any] | None) -> s
         f"$ NEXUS_DATA=FOLDER python -m experiments.run {number}",
         "```",
         "",
+    ]
+    if record is None:
+        return "\n".join(
+            [*text, "Its configuration: [config.toml](config.toml).", "", "**Result.** Not run yet.", ""]
+        )
+    text += [
         "The configuration is [config.toml](config.toml), every run's figure is in"
         " [results.json](results.json) with seeds, commit and machine.",
         "",
     ]
-    if record is None:
-        return "\n".join([*text, "**Result.** Not run yet.", ""])
     results = record["results"]
     figures = config["figures"]
     text += ["**Result.** Mean ± standard deviation over the runs.", ""]
