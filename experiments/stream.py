@@ -122,7 +122,7 @@ def run(
         here = (found_events.distance > low) & (found_events.distance <= high)
         far[f"{low}-{high}"] = float(kept[here].mean()) if here.any() else None
     return {
-        "recall": [float(kept[n, are[n]].mean()) for n in range(streams)],
+        "recall": [float(kept[n, are[n]].mean()) if are[n].any() else float("nan") for n in range(streams)],
         "events": int(are.sum()),
         "writes": int(gate.sum()),
         "distinct": found_events.distinct,
