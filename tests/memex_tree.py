@@ -95,7 +95,7 @@ class Tree:
     def assert_sound(self) -> None:
         report = check(self.home)
         assert report.problems == []
-        assert report.notes == []
+        assert report.notes == [], report.notes
 
     def _losing(self, path: bytes, cause: Cause) -> None:
         folder = os.open(self.real(path).parent, os.O_RDONLY)

@@ -49,12 +49,17 @@ class Mark(NamedTuple):
 
 
 class Open:
-    """Which files are open through the mount, by inode."""
+    """Which files are open through the mount, by inode, and which are just being sealed or brought back."""
 
     def __init__(self) -> None:
         self._counts: Counter[Inode] = Counter()
         self._shut: set[Inode] = set()
         self._change = threading.Condition()
+        self._locks = [threading.RLock() for _ in range(1024)]
+
+    def still(self, inode: Inode) -> threading.RLock:
+        """While it is held the file is not sealed or brought back: in the middle of that its times are wrong."""
+        return self._locks[hash(inode) % len(self._locks)]
 
     def add(self, inode: Inode) -> None:
         """It is about to be opened. Waits while it is shut, which is for a moment."""
@@ -100,7 +105,6 @@ class Content:
     def __init__(self, objects: Objects, opened: Open | None = None) -> None:
         self._objects = objects
         self.opened = Open() if opened is None else opened
-        self._locks = [threading.RLock() for _ in range(1024)]
 
     def reading(self, fd: int) -> int | None:
         """A descriptor of the object to read from, by offset; None where the file itself is to be read.
@@ -217,7 +221,7 @@ class Content:
                 yield alone and same
 
     def _lock(self, inode: Inode) -> threading.RLock:
-        return self._locks[hash(inode) % len(self._locks)]
+        return self.opened.still(inode)
 
     def _punch(self, fd: int, sealed: Sealed, status: os.stat_result, mtime_ns: int | None = None) -> bool:
         """The hole; the mark is on the disk. False where there can be none."""

@@ -324,7 +324,10 @@ class History:
         top, inside = (self._tree, path) if source is None else (source, rest)
         with opened(top) as descriptor, folder_of(descriptor, inside) as (folder, name):
             status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            return status if stat.S_ISREG(status.st_mode) else None
+            if not stat.S_ISREG(status.st_mode):
+                return None
+            with self.files.still((status.st_dev, status.st_ino)):
+                return os.stat(name, dir_fd=folder, follow_symlinks=False)
 
     def _tidy(self) -> None:
         """Once an hour: what is too old goes."""
