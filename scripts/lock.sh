@@ -13,5 +13,5 @@ compile() {
         --custom-compile-command scripts/lock.sh "$@"
 }
 compile "$@" --output-file requirements.lock
-compile "$@" --output-file requirements-dev.lock --extra dev --extra fuse \
+compile "$@" --output-file requirements-dev.lock --extra dev --extra fuse --group torch \
     --constraint requirements.lock

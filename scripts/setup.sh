@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 set_name=${1:-run}
 
 stamp=.venv/nexus-$set_name.stamp
-inputs="requirements.lock requirements-dev.lock pyproject.toml CMakeLists.txt $(find native -name CMakeLists.txt | sort) scripts/setup.sh"
+inputs="requirements.lock requirements-dev.lock requirements-torch.txt pyproject.toml CMakeLists.txt $(find native -name CMakeLists.txt | sort) scripts/setup.sh scripts/torch.sh"
 # The folder is part of it: an environment does not survive being moved. So are the names of the
 # modules: an editable install knows each by its place.
 # shellcheck disable=SC2086
@@ -47,6 +47,8 @@ else
 fi
 echo "Installing packages ($lock)" >&2
 $install --require-hashes -r .venv/others.lock
+# Training and its tests; without it the rest stands.
+[ "$set_name" = run ] || scripts/torch.sh || true
 echo "Building nexus" >&2
 # Only a developer's install builds itself again on import: that needs cmake in PATH at run time.
 rebuild=true

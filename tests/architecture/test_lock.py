@@ -6,7 +6,7 @@ import ast
 import re
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,8 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 
-# Left to the user's index: torch is built per accelerator, so one hash would shut the others out.
+# Left to the user's index: torch is built per accelerator, so one hash would shut the others out. What else the
+# extra `train` asks for is in `dev` too, and torch's own dependencies are the group `torch`.
 UNLOCKED = {"train"}
 
 # Imported by name, but a part of the package on the right.
@@ -57,6 +58,7 @@ def wanted(*, dev: bool) -> list[Requirement]:
     table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     lines = [*table["project"]["dependencies"], *table["dependency-groups"]["build"]]
     if dev:
+        lines += table["dependency-groups"]["torch"]
         for extra, more in table["project"]["optional-dependencies"].items():
             lines += [] if extra in UNLOCKED else more
     return [Requirement(line) for line in lines]
@@ -104,5 +106,30 @@ def _plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def test_torch_is_not_needed() -> None:
+def test_torch_is_not_needed_and_never_one_for_a_gpu() -> None:
     assert "torch" not in pins("requirements-dev.lock")
+    assert not [name for name in pins("requirements-dev.lock") if name.startswith(("nvidia-", "triton"))]
+    lines = (ROOT / "requirements-torch.txt").read_text(encoding="utf-8").splitlines()
+    asked = [Requirement(line) for line in lines if not line.startswith("#")]
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    train = {r.name: r for r in map(Requirement, extra["optional-dependencies"]["train"])}
+    for requirement in asked:
+        (pin,) = requirement.specifier
+        assert requirement.name == "torch"
+        assert pin.operator == "=="
+        assert Version(pin.version) in train["torch"].specifier
+        # Only for macOS do its makers have one build under the bare version, and that one needs no GPU.
+        assert pin.version.endswith("+cpu") or str(requirement.marker) == 'sys_platform == "darwin"'
+    assert {name: str(r.specifier) for name, r in train.items() if name != "torch"} == {
+        r.name: str(r.specifier) for r in wanted(dev=True) if r.name in train
+    }
+
+
+def test_what_torch_asks_for_is_locked() -> None:
+    pytest.importorskip("torch", reason="torch is not installed: scripts/torch.sh")
+    locked = pins("requirements-dev.lock")
+    for requirement in map(Requirement, requires("torch") or []):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            versions = locked.get(requirement.name, set())
+            assert versions or requirement.name.startswith(("nvidia-", "cuda-", "triton")), requirement
+            assert all(version in requirement.specifier for version in versions), requirement

@@ -1,0 +1,81 @@
+"""Trains the vocabulary of the transformer that lies in the package, and counts its ids in all of the training text.
+
+Usage: python bench/fit_tokenizer.py DATA [--out FOLDER]
+DATA holds the unpacked sets books-train, docs-*, agents-*. The vocabulary is trained on a balanced sample: a part of
+each book, all documentation and code, a part of the talk of agents, and this repository. Ranks are counted over the
+books, the documentation and the code, whole. books-eval is never read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from nexus.transformer.tokenizer import SHIPPED, Tokenizer
+from nexus.transformer.tokenizer_training import trained
+
+ROOT = Path(__file__).resolve().parents[1]
+IDS = 8192
+TEXTS = {".txt", ".md", ".py", ".rs", ".toml", ".yaml", ".c", ".h", ".cpp", ".hpp", ".sh", ".js", ".html"}
+BOOK_PART = 8_000  # characters, three times from each book
+TALK_PART = 60_000  # characters of each session of an agent
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def files(data: Path, pattern: str) -> list[Path]:
+    return sorted(p for f in data.glob(pattern) for p in f.rglob("*") if p.is_file() and p.suffix in TEXTS)
+
+
+def own_files() -> list[Path]:
+    listing = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
+    ).stdout
+    paths = [ROOT / name for name in listing.split("\0") if name and "vendor" not in name]
+    return [path for path in paths if path.suffix in TEXTS and path.is_file()]
+
+
+def sample(data: Path) -> Iterator[str]:
+    for path in files(data, "books-train"):
+        text = read(path)
+        for part in (0.2, 0.5, 0.8):
+            start = int(len(text) * part)
+            yield text[start : start + BOOK_PART]
+    for path in [*files(data, "docs-*"), *own_files()]:
+        yield read(path)
+    for path in files(data, "agents-*"):
+        yield read(path)[:TALK_PART]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, default=SHIPPED)
+    asked = parser.parse_args()
+    start = time.process_time()
+    # One id is `end`, which no text can spell.
+    inner = trained(sample(asked.data), IDS - 1)
+    tokenizer = Tokenizer(inner, np.zeros(IDS, dtype=np.int64))
+    print(f"trained {tokenizer.size} ids in {time.process_time() - start:.0f} s of CPU", flush=True)
+    counts = np.zeros(IDS, dtype=np.int64)
+    size = 0
+    for path in [*files(asked.data, "books-train"), *files(asked.data, "docs-*")]:
+        text = read(path)
+        counts += np.bincount(tokenizer.encode(text), minlength=IDS)
+        counts[tokenizer.end] += 1
+        size += len(text.encode())
+    tokenizer.counted(counts).save(asked.out)
+    print(
+        f"{counts.sum():,} ids for {size:,} bytes, {size / counts.sum():.3f} bytes an id; saved in {asked.out}"
+    )
+
+
+if __name__ == "__main__":
+    main()
