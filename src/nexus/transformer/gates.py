@@ -116,7 +116,7 @@ def select(priority: Tensor, budget: int, least: float = NEVER) -> Tensor:
         raise ValueError("a gate gave NaN: its weights are not finite")
     flat = priority.flatten(1)
     kept = torch.zeros_like(flat, dtype=torch.bool)
-    order = flat.sort(-1, descending=True, stable=True).indices[:, :budget]
+    order = flat.sort(dim=-1, descending=True, stable=True).indices[:, :budget]
     kept.scatter_(1, order, True)
     return (kept & (flat > least) & (flat > NEVER)).view_as(priority)
 
