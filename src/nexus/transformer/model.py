@@ -92,11 +92,15 @@ class Output:
 
 @dataclass
 class Writing:
-    """Who chooses what is written: `gate`; of a chunk at most `budget` entries above `least`."""
+    """Who chooses what is written: `gate`; of a chunk at most `budget` entries above `least`.
+
+    explore: the share of tokens written at random besides, so that a gate in training hears of what it left out.
+    """
 
     gate: Gate
     budget: int = 128
     least: float = 0.0
+    explore: float = 0.0
 
 
 class Nexus(nn.Module):
@@ -242,6 +246,8 @@ class Nexus(nn.Module):
         with torch.no_grad():
             priority = self.writing.gate(context)
             kept = select(priority, self.writing.budget, self.writing.least)
+            if self.writing.explore:
+                kept |= torch.rand(kept.shape, device=kept.device) < self.writing.explore / kept.shape[-1]
         stream, at, order = kept.nonzero(as_tuple=True)
         sets, tags, _ = self.lexical.addresses(context.key, known[:, lead - 1 - past : lead - 1])
         said = functional.pad(context.token, (0, payload - 1), value=NONE).unfold(1, payload, 1)
