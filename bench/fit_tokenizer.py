@@ -1,9 +1,11 @@
-"""Trains the vocabulary of the transformer that lies in the package, and counts its ids in all of the training text.
+"""Trains the vocabulary of the transformer that lies in the package, and counts its ids in the training text.
 
-Usage: python bench/fit_tokenizer.py DATA [--out FOLDER]
-DATA holds the unpacked sets books-train, docs-*, agents-*. The vocabulary is trained on a balanced sample: a part of
-each book, all documentation and code, a part of the talk of agents, and this repository. Ranks are counted over the
-books, the documentation and the code, whole. books-eval is never read.
+Usage: python bench/fit_tokenizer.py DATA [--out FOLDER] [--whole] [--count]
+
+DATA holds the unpacked sets books-train, docs-*, agents-*. The vocabulary is trained on a balanced sample: a
+part of each book, all documentation and code, a part of the talk of agents, and this repository. Ids are
+counted over the books, the documentation and its code, each document by a part and weighted by its length.
+books-eval is never read.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nexus.transformer.tokenizer import SHIPPED, Tokenizer
 from nexus.transformer.tokenizer_training import trained
@@ -23,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 IDS = 8192
 TEXTS = {".txt", ".md", ".py", ".rs", ".toml", ".yaml", ".c", ".h", ".cpp", ".hpp", ".sh", ".js", ".html"}
 BOOK_PART = 8_000  # characters, three times from each book
+COUNTED = 12_000  # characters of each document, where not all are counted
 TALK_PART = 60_000  # characters of each session of an agent
 
 
@@ -54,27 +58,39 @@ def sample(data: Path) -> Iterator[str]:
         yield read(path)[:TALK_PART]
 
 
+def counted(data: Path, tokenizer: Tokenizer, *, whole: bool) -> NDArray[np.int64]:
+    """How often each id stands in the books and the documentation, whole or by the middle of each."""
+    counts = np.zeros(IDS, dtype=np.float64)
+    for path in [*files(data, "books-train"), *files(data, "docs-*")]:
+        text = read(path)
+        part = text if whole else text[max(0, (len(text) - COUNTED) // 2) :][:COUNTED]
+        counts += np.bincount(tokenizer.encode(part), minlength=IDS) * (len(text) / max(1, len(part)))
+        counts[tokenizer.end] += 1
+    return counts.round().astype(np.int64)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, default=SHIPPED)
+    parser.add_argument(
+        "--whole", action="store_true", help="count all of the text, not a part of each document"
+    )
+    parser.add_argument("--count", action="store_true", help="keep the vocabulary of the folder, only count")
     asked = parser.parse_args()
     start = time.process_time()
-    # One id is `end`, which no text can spell.
-    inner = trained(sample(asked.data), IDS - 1)
-    tokenizer = Tokenizer(inner, np.zeros(IDS, dtype=np.int64))
-    print(f"trained {tokenizer.size} ids in {time.process_time() - start:.0f} s of CPU", flush=True)
-    counts = np.zeros(IDS, dtype=np.int64)
-    size = 0
-    for path in [*files(asked.data, "books-train"), *files(asked.data, "docs-*")]:
-        text = read(path)
-        counts += np.bincount(tokenizer.encode(text), minlength=IDS)
-        counts[tokenizer.end] += 1
-        size += len(text.encode())
+    if asked.count:
+        tokenizer = Tokenizer.load(asked.out)
+    else:
+        # One id is `end`, which no text can spell.
+        tokenizer = Tokenizer(trained(sample(asked.data), IDS - 1), np.zeros(IDS, dtype=np.int64))
+        # Other work can begin with the vocabulary while its ids are counted.
+        tokenizer.save(asked.out)
+        print(f"trained {tokenizer.size} ids in {time.process_time() - start:.0f} s of CPU", flush=True)
+    counts = counted(asked.data, tokenizer, whole=asked.whole)
     tokenizer.counted(counts).save(asked.out)
-    print(
-        f"{counts.sum():,} ids for {size:,} bytes, {size / counts.sum():.3f} bytes an id; saved in {asked.out}"
-    )
+    common = int(Tokenizer.load(asked.out).mass80.sum())
+    print(f"{counts.sum():,} ids in the text; {common} of them cover 80 %")
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 
-# Left to the user's index: torch is built per accelerator, so one hash would shut the others out. What else the
-# extra `train` asks for is in `dev` too, and torch's own dependencies are the group `torch`.
+# Left to the user's index: torch is built per accelerator, so one hash would shut the others out. What else
+# the extra `train` asks for is in `dev` too, and torch's own dependencies are the group `torch`.
 UNLOCKED = {"train"}
 
 # Imported by name, but a part of the package on the right.

@@ -34,7 +34,15 @@ except SystemExit as end:
 """
 
 
-@pytest.mark.parametrize(("action", "code"), [("import nexus", "import nexus"), ("nexus --help", _HELP)])
+@pytest.mark.parametrize(
+    ("action", "code"),
+    [
+        ("import nexus", "import nexus"),
+        ("nexus --help", _HELP),
+        ("import nexus.transformer", "import nexus.transformer, nexus.transformer.config"),
+        ("import nexus.training", "import nexus.training"),
+    ],
+)
 def test_nothing_heavy_is_loaded(action: str, code: str) -> None:
     report = "import sys\nprint(*sys.modules, file=sys.stderr)"
     done = subprocess.run(

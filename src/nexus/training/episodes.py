@@ -46,7 +46,13 @@ class Episode:
 
 
 def episode(
-    length: int, facts: Sequence[Fact], encode: Encode, haystack: Haystack, chance: random.Random, *, apart: int
+    length: int,
+    facts: Sequence[Fact],
+    encode: Encode,
+    haystack: Haystack,
+    chance: random.Random,
+    *,
+    apart: int,
 ) -> Episode:
     """Say each fact once in the first half and ask it once in the second, at random places.
 
@@ -61,11 +67,15 @@ def episode(
         whole = asks[index] + answers[index]
         if said[index][: len(whole)] != whole:
             raise ValueError(f"{fact.statement!r} is not its question and answer in tokens")
-    needed = sum(map(len, said)) + sum(len(a) + len(b) + len(ends) for a, b in zip(asks, answers, strict=True))
+    needed = sum(map(len, said)) + sum(
+        len(a) + len(b) + len(ends) for a, b in zip(asks, answers, strict=True)
+    )
     plain = length - needed
     half = plain // 2
     if plain < 0 or (facts and plain - half < apart):
-        raise ValueError(f"{len(facts)} facts of {needed} tokens, {apart} apart, do not fit into {length} tokens")
+        raise ValueError(
+            f"{len(facts)} facts of {needed} tokens, {apart} apart, do not fit into {length} tokens"
+        )
     hay = haystack(plain, chance)
     first = sorted((chance.randint(0, half), index) for index in range(len(facts)))
     # What is said at place p of the haystack is asked at p + apart or later.
@@ -120,7 +130,8 @@ def letters(encode: Encode) -> Haystack:
         out: list[int] = []
         while len(out) < count:
             words = (
-                "".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(1, 9))) for _ in range(400)
+                "".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(1, 9)))
+                for _ in range(400)
             )
             out += encode(" " + " ".join(words))
         return np.asarray(out[:count], dtype=np.int64)

@@ -75,7 +75,10 @@ _SPOTS: Final = {
     "eval": "bridge gate farm inn barn valley palace prison theatre island cave chapel".split(),
 }
 _SOUNDS: Final = {
-    "train": ("bak del fir gom hul jas kem lor mip nar pos quin ral sut tev vog wex yam zid cor", "a o en ix um"),
+    "train": (
+        "bak del fir gom hul jas kem lor mip nar pos quin ral sut tev vog wex yam zid cor",
+        "a o en ix um",
+    ),
     "eval": ("bre cla dro fle gri plo stra tru vla zho", "ath eld ir oon us"),
 }
 

@@ -1,14 +1,15 @@
 """Muon for the matrices of the layers, Adam for all else, as one optimizer.
 
-Knows nothing of models but which parameters are matrices. Invariants: a step depends on the weights, the gradients
-and the saved state alone, so a training that resumes on a CPU goes on bit-exactly; a gradient that is no finite number
-changes nothing and is an error.
+Knows nothing of models but which parameters are matrices. It has the methods of a torch optimizer and is
+none: making one of those imports torch's compiler, which takes seconds. Invariants: a step depends on the
+weights, the gradients and the saved state alone, so a training that resumes on a CPU goes on bit-exactly; a
+gradient that is no finite number changes nothing and is an error.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import torch
@@ -27,8 +28,10 @@ class DivergedError(NexusError):
     exit_status = 12
 
 
-class MuonAdam(torch.optim.Optimizer):
-    """Groups have `kind` "muon" or "adam", `lr`, `momentum` (Muon) or `betas` (Adam), and `weight_decay`."""
+class MuonAdam:
+    """`param_groups` are as torch's, with `kind` "muon" or "adam", `lr`, `momentum` (Muon) or `betas`
+    (Adam), and `weight_decay`.
+    """
 
     def __init__(
         self,
@@ -46,18 +49,52 @@ class MuonAdam(torch.optim.Optimizer):
             {"params": list(matrices), "kind": "muon", "lr": lr, "momentum": momentum, "steps": steps},
             {"params": list(others), "kind": "adam", "lr": adam_lr, "betas": betas, "eps": 1e-10},
         ]
-        groups = [group for group in groups if group["params"]]
         if any(p.ndim != 2 for group in groups if group["kind"] == "muon" for p in group["params"]):
             raise ValueError("Muon steps matrices")
-        super().__init__(groups, {"weight_decay": weight_decay})
+        for group in groups:
+            group["weight_decay"] = weight_decay
+        self.param_groups: Final = [group for group in groups if group["params"]]
+        self.state: Final[dict[Tensor, dict[str, Any]]] = defaultdict(dict)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self._parameters():
+            parameter.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """As torch's: `state` by the number of the parameter, `param_groups` with these numbers."""
+        numbers = {parameter: number for number, parameter in enumerate(self._parameters())}
+        return {
+            "state": {numbers[parameter]: dict(values) for parameter, values in self.state.items()},
+            "param_groups": [
+                group | {"params": [numbers[parameter] for parameter in group["params"]]}
+                for group in self.param_groups
+            ],
+        }
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Raises `ValueError` where it is of other parameters; nothing is changed then."""
+        parameters = self._parameters()
+        sizes = [len(group["params"]) for group in saved["param_groups"]]
+        if sizes != [len(group["params"]) for group in self.param_groups]:
+            raise ValueError(f"groups of {sizes} parameters")
+        for number, values in saved["state"].items():
+            for name, value in values.items():
+                if isinstance(value, Tensor) and value.shape != parameters[number].shape:
+                    raise ValueError(f"{name} of parameter {number} is {list(value.shape)}")
+        self.state.clear()
+        for number, values in saved["state"].items():
+            place = parameters[number].device
+            self.state[parameters[number]] = {
+                name: value.to(place, copy=True) if isinstance(value, Tensor) else value
+                for name, value in values.items()
+            }
+        for group, found in zip(self.param_groups, saved["param_groups"], strict=True):
+            group.update({name: value for name, value in found.items() if name != "params"})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]
+    def step(self) -> None:
         """One step. Raises `DivergedError` before anything is changed."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
         gradients = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
         # One number for all, so that a GPU is waited for once.
         if gradients and not bool(
@@ -75,7 +112,9 @@ class MuonAdam(torch.optim.Optimizer):
                 self._muon(group, with_gradient)
             else:
                 self._adam(group, with_gradient)
-        return loss
+
+    def _parameters(self) -> list[Tensor]:
+        return [parameter for group in self.param_groups for parameter in group["params"]]
 
     def _muon(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
         alike: dict[tuple[torch.Size, torch.device], list[Tensor]] = defaultdict(list)
@@ -125,12 +164,17 @@ def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
     for _ in range(steps):
         square = x @ x.mT
         x = a * x + (b * square + c * square @ square) @ x
-    return x.mT if tall else x
+    turned: Tensor = x.mT if tall else x
+    return turned
 
 
 def optimizer_for(module: nn.Module, **settings: Any) -> MuonAdam:
-    """Muon for the weights of linear layers inside a list of layers, Adam for tables, norms, gates and the rest."""
-    matrices, others, seen = [], [], set()
+    """Muon for the weights of linear layers inside a list of layers, Adam for tables, norms, gates and the
+    rest.
+    """
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    seen: set[int] = set()
     inside = {
         id(layer.weight)
         for stack in module.modules()

@@ -1,7 +1,7 @@
 """Regret: how many nats each entry of an episode has saved, which is what the V67 gate learns to foretell.
 
 Knows what was written and what runs were read; knows no optimizer. Invariant: every entry that was written is
-in the account once, also when nothing ever read it, and what a read saved goes to the entry whose word it was.
+in the account once, also when nothing read it, and what a read saved goes to the entry whose word it was.
 """
 
 from __future__ import annotations

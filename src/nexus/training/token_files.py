@@ -1,11 +1,11 @@
 """Tokens of many documents in one file, read without loading it.
 
-Knows nothing of models. Invariants: a file is complete or not there; one that is truncated, foreign or of another
-tokenizer is refused before a token is read.
+Knows nothing of models. Invariants: a file is complete or not there; one that is truncated, foreign or of
+another tokenizer is refused before a token is read.
 
-Layout, little endian: 8 bytes `NXTOKENS`, version u32 = 1, ids of the vocabulary u32, tokens u64, fingerprint of the
-tokenizer 16 ASCII digits, SHA-256 of the tokens 32 bytes, the first 8 bytes of the SHA-256 of all before; then the
-tokens, u16 each. After each document stands the tokenizer's `end`.
+Layout, little endian: 8 bytes `NXTOKENS`, version u32 = 1, ids of the vocabulary u32, tokens u64,
+fingerprint of the tokenizer 16 ASCII digits, SHA-256 of the tokens 32 bytes, the first 8 bytes of the
+SHA-256 of all before; then the tokens, u16 each. After each document stands the tokenizer's `end`.
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ def prepare(
 ) -> dict[str, int]:
     """Named documents to `folder`/train-NNN.tokens and valid-NNN.tokens; a document is never divided.
 
-    A file holds at least one document and, where more, at most `shard` tokens. Returns the tokens of each file.
-    Raises `StorageError`.
+    A file holds at least one document and, where more, at most `shard` tokens. Returns the tokens of each
+    file. Raises `StorageError`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     waiting: dict[str, list[Ids]] = {"train": [], "valid": []}

@@ -1,8 +1,8 @@
 """Batches for training: several streams that each read on where they stopped.
 
-Knows nothing of models. Invariants: the batches after step n depend on the files, the seed and n alone, so a training
-that resumes reads what it would have read; every token is met once before any is met again, but for a rest shorter
-than one step.
+Knows nothing of models. Invariants: the batches after step n depend on the files, the seed and n alone, so
+a training that resumes reads what it would have read; every token is met once before any is met again, but
+for a rest shorter than one step.
 """
 
 from __future__ import annotations
@@ -44,11 +44,15 @@ class TokenStreams:
 
     @property
     def starting(self) -> bool:
-        """Whether the next step stands at new places, so that what is known of the last one does not belong to it."""
+        """Whether the next step stands at new places, so that what is known of the last one does not belong
+        to it.
+        """
         return self.step % self.steps == 0
 
     def next(self) -> NDArray[np.int64]:
-        """Tokens int64 [streams, tokens + 1]: the last is the target of the one before, and the first of the next."""
+        """Tokens int64 [streams, tokens + 1]: the last is the target of the one before, and the first of
+        the next.
+        """
         turn, at = divmod(self.step, self.steps)
         # Another start in every turn, so that chunks are cut elsewhere.
         start = (

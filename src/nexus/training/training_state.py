@@ -1,8 +1,8 @@
 """A training as one safetensors file: weights, optimizer, random numbers, and where it stood.
 
-Knows nothing of what the tensors mean. Invariants: a file is the old one or the new one, whenever the process dies;
-one that is truncated, altered, foreign or of another configuration is refused by name; what is loaded is bit for bit
-what was saved, so a training goes on as if it had not stopped.
+Knows nothing of what the tensors mean. Invariants: a file is the old one or the new one, whenever the
+process dies; one that is truncated, altered, foreign or of another configuration is refused by name; what
+is loaded is bit for bit what was saved, so a training goes on as if it had not stopped.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from nexus.core import atomic
 from nexus.core.errors import StorageError
 from nexus.training.errors import TrainingStateError
+from nexus.training.muon import MuonAdam
 from nexus.transformer.config import Config
 
 _FORMAT: Final = "nexus-training-1"
@@ -77,7 +78,7 @@ class TrainingState:
                 metadata = dict(file.metadata() or {})
                 if metadata.get("format") != _FORMAT:
                     raise _refused(path, "is no saved training of this program")
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             digest = metadata.pop("digest")
             if digest != _digest(tensors, metadata):
                 raise _refused(path, "is damaged: it holds other numbers than were saved")
@@ -129,7 +130,7 @@ class TrainingStates:
         return None, wrong
 
 
-def taken(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def taken(model: nn.Module, optimizer: MuonAdam) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and facts of a training: what `put_back` needs to go on bit-exactly on a CPU."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     saved = optimizer.state_dict()
@@ -141,12 +142,13 @@ def taken(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict[str,
             else:
                 numbers[f"{index}.{name}"] = value
     tensors["random.cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    in_use: Callable[[], bool] = torch.cuda.is_initialized
+    if torch.cuda.is_available() and in_use():
         tensors["random.cuda"] = torch.cuda.get_rng_state()
     return tensors, {"optimizer": {"numbers": numbers, "groups": saved["param_groups"]}}
 
 
-def put_back(state: TrainingState, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def put_back(state: TrainingState, model: nn.Module, optimizer: MuonAdam) -> None:
     """The opposite of `taken`. Raises `TrainingStateError` where the tensors are not those of this model."""
     weights = {name[6:]: value for name, value in state.tensors.items() if name.startswith("model.")}
     table: dict[int, dict[str, Any]] = {}

@@ -1,9 +1,10 @@
 """The Nexus Transformer: a window that reasons, and a sparse memory that never grows.
 
-Causal attention looks exactly 1,024 tokens back; what is older is in a memory of fixed size that each chunk of 1,024
-tokens reads at its start and writes at its end. Shapes are batch first: B streams, T tokens. The parts:
-`config` sizes; `tokenizer` text and ids; `backbone` the window; `ternary` weights of three values; `rsm` the memory.
+Causal attention looks exactly 1,024 tokens back; what is older is in a memory of fixed size that each chunk
+of 1,024 tokens reads at its start and writes at its end. Shapes are batch first: B streams, T tokens. The
+parts: `config` sizes; `tokenizer` text and ids; `backbone` the window; `ternary` weights of three values;
+`rsm` the memory.
 
-Only this room and `nexus.training` use torch. Importing the package imports nothing heavy; importing its parts does,
-and where torch is not installed they raise ModuleNotFoundError.
+Only this room and `nexus.training` use torch. Importing the package imports nothing heavy; importing its
+parts does, and where torch is not installed they raise ModuleNotFoundError.
 """

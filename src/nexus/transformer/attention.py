@@ -1,8 +1,8 @@
 """Causal attention that looks exactly `window` tokens back.
 
-Knows nothing of weights or streams. Invariants: token i sees the tokens i - window to i and no other, whatever the
-split into calls; the formulas are the same on every device; memory grows with the window and not with its square
-times the length.
+Knows nothing of weights or streams. Invariants: token i sees the tokens i - window to i and no other,
+whatever the split into calls; the formulas are the same on every device; memory grows with the window and
+not with its square times the length.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ OTHER_ROWS: Final = 1024
 def attend(query: Tensor, key: Tensor, value: Tensor, rotation: Rotation, window: int) -> Tensor:
     """What each query reads, [B, H, T, width].
 
-    query [B, H, T, width]; key and value [B, K, P + T, width], P past tokens first, H a multiple of K; none of them
-    turned yet. P may be anything up to `window`.
+    query [B, H, T, width]; key and value [B, K, P + T, width], P past tokens first, H a multiple of K; none
+    of them turned yet. P may be anything up to `window`.
     """
     length = query.shape[2]
     past = key.shape[2] - length
@@ -52,7 +52,9 @@ def attend(query: Tensor, key: Tensor, value: Tensor, rotation: Rotation, window
 
 
 def _banded(query: Tensor, key: Tensor, value: Tensor, window: int) -> Tensor:
-    """The queries are the last tokens of the keys. Heads that share keys are stacked as rows: no key is copied."""
+    """The queries are the last tokens of the keys. Heads that share keys are stacked as rows: no key is
+    copied.
+    """
     batch, heads, rows, width = query.shape
     shared = heads // key.shape[1]
     mask = _mask(rows, key.shape[2], window, shared, query.dtype, query.device)

@@ -1,8 +1,8 @@
 """The window: a causal transformer whose attention looks exactly `config.window` tokens back.
 
-Knows nothing of the memory. Invariants: its state is the last `window` keys and values of each layer, whatever the
-length of the stream; the same tokens in other calls give the same hidden states, but for the order of sums; the
-position in the stream changes nothing.
+Knows nothing of the memory. Invariants: its state is the last `window` keys and values of each layer,
+whatever the length of the stream; the same tokens in other calls give the same hidden states, but for the
+order of sums; the position in the stream changes nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ EPSILON: Final = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class WindowCache:
-    """What the window keeps of a stream: for each layer keys (not turned) and values [B, K, P, width], P <= window.
+    """What the window keeps of a stream: for each layer keys (not turned) and values [B, K, P, width], P <=
+    window.
 
     `position` is how many tokens each stream has had; it is a Python number, so exact at any length.
     """
@@ -82,8 +83,8 @@ class WindowCache:
         shapes = {tuple(t.shape) for t in (*self.keys, *self.values)}
         if len(self.keys) != config.layers or len(self.values) != config.layers or shapes != {expected}:
             raise WindowError(
-                f"a window of {len(self.keys)} layers and shapes {sorted(shapes)}, for a model that has "
-                f"{config.layers} layers and reads {streams} streams of {config.kv_heads} x {config.head_width}",
+                f"a window of {len(self.keys)} layers and shapes {sorted(shapes)}, for {config.layers} "
+                f"layers and {streams} streams of {config.kv_heads} x {config.head_width}",
                 hint="use the window of this model and these streams, or none to start a stream",
             )
         if past > config.window or self.position < past:
@@ -170,7 +171,8 @@ class Backbone(nn.Module):
         self._start()
 
     def forward(self, tokens: Tensor, past: WindowCache | None = None) -> tuple[Tensor, WindowCache]:
-        """tokens int64 [B, T], T >= 1, to hidden states [B, T, d], before the last norm, and the window after them.
+        """tokens int64 [B, T], T >= 1, to hidden states [B, T, d], before the last norm, and the window
+        after them.
 
         Raises `TokensError` and `WindowError`.
         """
@@ -209,7 +211,9 @@ class Backbone(nn.Module):
             past.check(self.config, tokens.shape[0])
 
     def _start(self) -> None:
-        """Weights to start training with: what goes into the stream of states is small, the deeper the smaller."""
+        """Weights to start training with: what goes into the stream of states is small, the deeper the
+        smaller.
+        """
         nn.init.normal_(self.table.weight, std=self.config.embedding**-0.5)
         nn.init.normal_(self.widen.weight, std=1.0)
         # The first logits are nearly equal: no id starts out likely.

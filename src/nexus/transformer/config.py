@@ -22,8 +22,8 @@ _LARGEST: Final = 1 << 20  # of any width or count
 class MemoryConfig:
     """A memory of `sets * ways` entries, each a key, a value and `payload` tokens.
 
-    `orders` are the lengths of the n-grams by which the lexical lane addresses. Under "priority" an entry's priority
-    halves in `priority_halflife` tokens; 0 means never.
+    `orders` are the lengths of the n-grams by which the lexical lane addresses. Under "priority" an entry's
+    priority halves in `priority_halflife` tokens; 0 means never.
     """
 
     sets: int = 2048
@@ -56,8 +56,8 @@ class MemoryConfig:
 class Config:
     """A model. Widths in numbers, lengths in tokens.
 
-    `embedding` is the width of the factored table; `tied` uses it for the output, too. With `ternary` the matrices
-    of the layers have three values, with a scale for each `group` weights of a row.
+    `embedding` is the width of the factored table; `tied` uses it for the output, too. With `ternary` the
+    matrices of the layers have three values, with a scale for each `group` weights of a row.
     """
 
     width: int = 512

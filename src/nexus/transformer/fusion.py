@@ -1,8 +1,8 @@
 """What was read, put into what is said next: values by the residual, words by the pointer.
 
 `Fusion` is seed 001's step 4, H + beta * RMSNorm(W_out R), and nothing where nothing was read. `Copy` mixes
-the model's own distribution with the word a run of a payload says. Knows hidden states, values and runs; knows
-no entries. Invariant: without a read, both leave what they are given bit for bit.
+the model's own distribution with the word a run of a payload says. Knows hidden states, values and runs;
+knows no entries. Invariant: without a read, both leave what they are given bit for bit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ class Fusion(nn.Module):
     def __init__(self, width: int, value_width: int, beta: float = 0.3) -> None:
         super().__init__()
         self.out = nn.Linear(value_width, width, bias=False)
-        self.beta = nn.Parameter(torch.tensor(beta))  # its own group of parameters: no decay, ten times the rate
+        self.beta = nn.Parameter(
+            torch.tensor(beta)
+        )  # its own group of parameters: no decay, ten times the rate
 
     def forward(self, hidden: Tensor, read: Tensor, there: Tensor) -> Tensor:
         """hidden [..., d]; read [..., v]; there: bool [...], whether anything was read."""
@@ -81,7 +83,9 @@ def mix(log_p: Tensor, token: Tensor, trust: Tensor, there: Tensor) -> Tensor:
 
 
 def mixed_at(log_p: Tensor, target: Tensor, token: Tensor, trust: Tensor, there: Tensor) -> Tensor:
-    """`mix` at one word only, `target`: float [...]; for the loss, without a second table of the vocabulary."""
+    """`mix` at one word only, `target`: float [...]; a loss needs no second table of the vocabulary."""
     own = log_p.gather(-1, target[..., None])[..., 0]
-    said = torch.where(target == token, torch.logaddexp(own + torch.log1p(-trust), trust.log()), own + torch.log1p(-trust))
+    said = torch.where(
+        target == token, torch.logaddexp(own + torch.log1p(-trust), trust.log()), own + torch.log1p(-trust)
+    )
     return torch.where(there, said, own)

@@ -1,15 +1,15 @@
 """Gates: which tokens of the stream get an entry, and what each is worth.
 
-An entry at position p is found by the n-gram that ends at p - 1; its payload begins with token p. A gate gives
-every position and order of n-gram a priority; `select` keeps the best of a chunk. Seed 001's three:
+An entry at position p is found by the n-gram that ends at p - 1; its payload begins with token p. A gate
+gives every position and order of n-gram a priority; `select` keeps the best of a chunk. Seed 001's three:
 
-- V65 `RankGate`: the last token of the n-gram is rare (a table made from the training text, no arithmetic on ids).
+- V65 `RankGate`: the last token of the n-gram is rare (a table made from the training text).
 - V66 `SurprisalHead`: learns which tokens are surprising from the hidden state alone.
 - V67 `RegretHead`: learns how much later loss (nats) an entry will save; that is also its priority when
   entries are replaced.
 
-Knows neither memory nor training: the losses are here, their targets are not. Invariant: what a gate says of p
-depends on nothing after p.
+Knows neither memory nor training: the losses are here, their targets are not. Invariant: what a gate says of
+p depends on nothing after p.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class RankGate(nn.Module):
 
 
 class SurprisalHead(nn.Module):
-    """V66: how surprising the n-gram's last token was, told from its hidden state; trained by `ranking_loss`."""
+    """V66: how surprising the n-gram's last token was, told from its state; trained by `ranking_loss`."""
 
     def __init__(self, width: int, orders: int) -> None:
         super().__init__()

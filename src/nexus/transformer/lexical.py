@@ -1,7 +1,8 @@
 """Lexical addresses: where the n-grams that end at a token lie in a memory, by a fixed hash.
 
-Knows nothing of what is stored there. Invariant: an address depends on the order, the salt and the token ids of
-the n-gram, and on nothing else: not on the device, on Python's hash seed, or on where a stream is cut.
+Knows nothing of what is stored there. Invariant: an address depends on the order, the salt and the token
+ids of the n-gram, and on nothing else: not on the device, on Python's hash seed, or on where a stream is
+cut.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from nexus.transformer.rsm.shape import TAG_BITS
 
 # What stands before a stream's first token.
 NOTHING: Final = -1
-_LONGEST: Final = 16
+_LONGEST: Final = 64
 
 
 class Lexical:
     """Addresses of the n-grams of the given `orders` (lengths) in a memory of `sets` sets."""
 
     def __init__(self, orders: Sequence[int], sets: int, salt: int = 0) -> None:
-        """Raises `InvalidInputError` for orders outside 1 to 16, or twice the same."""
+        """Raises `InvalidInputError` for orders outside 1 to 64, or twice the same."""
         if not orders or len(set(orders)) < len(orders) or not all(1 <= n <= _LONGEST for n in orders):
             raise InvalidInputError(
                 f"n-grams of the orders {list(orders)}", hint=f"use different lengths from 1 to {_LONGEST}"
@@ -45,8 +46,8 @@ class Lexical:
     def addresses(self, tokens: Tensor, before: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Sets and tags, int64 [B, T, orders], of the n-grams that end at each token; and the next `before`.
 
-        `tokens` is int64 [B, T]; `before` int64 [B, past] holds the tokens right before them: `begin`, or what
-        the call for them returned. Raises `MemoryShapeError`.
+        `tokens` is int64 [B, T]; `before` int64 [B, past] holds the tokens right before them: `begin`, or
+        what the call for them returned. Raises `MemoryShapeError`.
         """
         if tokens.dtype != torch.int64 or tokens.dim() != 2:
             raise MemoryShapeError(
@@ -55,7 +56,8 @@ class Lexical:
             )
         if before.dtype != torch.int64 or tuple(before.shape) != (len(tokens), self.past):
             raise MemoryShapeError(
-                f"the tokens before are {before.dtype} {list(before.shape)}, not int64 {[len(tokens), self.past]}",
+                f"the tokens before are {before.dtype} {list(before.shape)}, "
+                f"not int64 {[len(tokens), self.past]}",
                 hint="give what the call before returned, or begin(streams)",
             )
         line = torch.cat([before, tokens], dim=1)

@@ -94,7 +94,7 @@ class Output:
 class Writing:
     """Who chooses what is written: `gate`; of a chunk at most `budget` entries above `least`.
 
-    explore: the share of tokens written at random besides, so that a gate in training hears of what it left out.
+    explore: the share of tokens written at random besides: a gate in training is to hear of what it left out.
     """
 
     gate: Gate
@@ -127,8 +127,10 @@ class Nexus(nn.Module):
         hidden = torch.zeros(batch, 1, self.config.width, device=device)
         return State(0, None, Entries.empty(self.config.memory, batch, device), tokens, hidden)
 
-    def forward(self, tokens: Tensor, state: State, tape: Tape | None = None, *, reuse: bool = False) -> Output:
-        """One step: int64 [B, T] that do not reach over the end of the state's chunk; `steps` cuts longer ones.
+    def forward(
+        self, tokens: Tensor, state: State, tape: Tape | None = None, *, reuse: bool = False
+    ) -> Output:
+        """One step: int64 [B, T] that do not reach over the end of the chunk; `steps` cuts longer ones.
 
         With a `tape` of the state's entries, reads give gradients to what the tape wrote. `reuse`: the memory
         of `state` is written into and `state` is of no more use; without it, it is copied.
@@ -138,7 +140,9 @@ class Nexus(nn.Module):
         """
         chunk, within, length = self.config.chunk, state.position % self.config.chunk, tokens.shape[1]
         if not 0 < length <= chunk - within:
-            raise ValueError(f"{length} tokens where the chunk has room for {chunk - within}: cut them with `steps`")
+            raise ValueError(
+                f"{length} tokens where the chunk has room for {chunk - within}: cut them with `steps`"
+            )
         known = torch.cat([state.tokens, tokens], 1)
         entries = state.entries
         if within < self.config.memory.payload:
@@ -204,7 +208,9 @@ class Nexus(nn.Module):
         sets, tags, _ = self.lexical.addresses(line, known[:, first - past : first])
         found = exact(source, sets, tags)
         assert found.payload is not None
-        order, longest = found.hit.long().mul(torch.arange(1, found.hit.shape[-1] + 1, device=line.device)).max(-1)
+        order, longest = (
+            found.hit.long().mul(torch.arange(1, found.hit.shape[-1] + 1, device=line.device)).max(-1)
+        )
 
         def of_longest(x: Tensor) -> Tensor:
             index = longest[(..., *[None] * (x.dim() - 2))].expand(*longest.shape, 1, *x.shape[3:])
@@ -228,7 +234,9 @@ class Nexus(nn.Module):
     def _completed(self, entries: Entries, known: Tensor, began: int, reuse: bool) -> Entries:
         """The payloads of the chunk before that reach into this one, as far as this one is known."""
         payload, past, lead = self.config.memory.payload, self.lexical.past, self.lead
-        ends = known[:, lead - payload : lead - 1]  # the n-grams of the entries at the places began - P + 1 ..
+        ends = known[
+            :, lead - payload : lead - 1
+        ]  # the n-grams of the entries at the places began - P + 1 ..
         sets, tags, _ = self.lexical.addresses(ends, known[:, lead - payload - past : lead - payload])
         found = exact(entries, sets, tags, payload=False)
         places = began - payload + 1 + torch.arange(payload - 1, device=known.device)
@@ -240,7 +248,7 @@ class Nexus(nn.Module):
         return entries if reuse else entries.with_(payload=whole)
 
     def _written(self, known: Tensor, seen: Tensor, began: int) -> Written:
-        """What the gate lets in of the chunk that `known` ends with. An entry's n-gram ends before its payload."""
+        """What the gate lets in of the chunk that `known` ends with: n-grams, each with what followed it."""
         lead, past, payload = self.lead, self.lexical.past, self.config.memory.payload
         context = Context(known[:, lead - 1 : -1], known[:, lead:], seen[:, :-1], seen[:, 1:])
         with torch.no_grad():

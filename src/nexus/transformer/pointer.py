@@ -18,7 +18,7 @@ NONE = -1  # a token that is not known
 
 @dataclass(frozen=True)
 class Hits:
-    """What was found for each of L positions of B streams; position 0 is `lead` tokens before the first asked.
+    """What was found for each of L positions of B streams, the first P - 1 before those that are asked.
 
     payload: int64 [B, L, P], NONE where unknown: token j of it followed the n-gram j + 1 tokens later.
     place: int64 [B, L], the stream position of payload token 0. order: int64 [B, L], the tokens of the n-gram
@@ -34,8 +34,8 @@ class Hits:
 class Runs:
     """The best run at each of T positions.
 
-    token: int64 [B, T], what it says comes next; NONE: there is no run. source: int64 [B, T], the index of its
-    hit among the L positions (0 where there is none). offset: int64 [B, T], the payload's token. evidence:
+    token: int64 [B, T], what it says comes next; NONE: there is no run. source: int64 [B, T], its hit's
+    index among the L positions (0 where there is none). offset: int64 [B, T], the payload's token. evidence:
     int64 [B, T], how many tokens before were the same: those of the n-gram and those of the payload since.
     """
 
@@ -48,7 +48,7 @@ class Runs:
 def runs(hits: Hits, tokens: Tensor, first: Tensor) -> Runs:
     """The longest run at each position; between equals the younger hit.
 
-    tokens: int64 [B, L], the stream where the hits are. first: int64 [B], the stream position of tokens[:, 0].
+    tokens: int64 [B, L], the stream where the hits are. first: int64 [B], the position of tokens[:, 0].
     The answers are for the last L - P + 1 positions: a run may have begun up to P - 1 tokens before.
     """
     batch, length, width = hits.payload.shape

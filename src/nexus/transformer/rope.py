@@ -1,8 +1,8 @@
 """Rotary positions inside the window.
 
-Knows nothing of the stream: positions count from the start of the chunk before, so they are below two windows
-wherever in a stream the chunk stands. Invariant: what a query and a key give depends on their distance alone, and is
-the same number at position 10^8 as at 0.
+Knows nothing of the stream: positions count from the start of the chunk before, so they are below two
+windows wherever in a stream the chunk stands. Invariant: what a query and a key give depends on their
+distance alone, and is the same number at position 10^8 as at 0.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Matrices of three values: trained with full weights behind them, saved five weights a byte.
 
-Knows nothing of models. Invariants: a layer computes with the rounded weights while it trains, too; packing and
-unpacking gives the very numbers that it computed with, so the logits are bit-identical; unpacking reads untrusted
-bytes and gives a matrix or `PackedWeightsError`.
+Knows nothing of models. Invariants: a layer computes with the rounded weights while it trains, too; packing
+and unpacking gives the very numbers that it computed with, so the logits are bit-identical; unpacking reads
+untrusted bytes and gives a matrix or `PackedWeightsError`.
 
-Each `group` weights of a row share one scale, a float16: a weight is -1, 0 or 1 by the mean of the group's absolute
-values, and the scale is chosen such that this mean stays what it was. Trits go five a byte, least first, row by row;
-the last byte is filled up with zeros. A zero is the digit 1, so a byte is 0 to 242.
+Each `group` weights of a row share one scale, a float16: a weight is -1, 0 or 1 by the mean of the group's
+absolute values, and the scale is chosen such that this mean stays what it was. Trits go five a byte, least
+first, row by row; the last byte is filled up with zeros. A zero is the digit 1, so a byte is 0 to 242.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ _LARGEST_SCALE: Final = 65_504.0
 
 
 def rounded(weight: Tensor, group: int) -> tuple[Tensor, Tensor]:
-    """Trits [rows, columns], of the weight's type, and scales float32 [rows, groups] that float16 holds exactly."""
+    """Trits [rows, columns], of the weight's type, and scales float32 [rows, groups] that float16 holds
+    exactly.
+    """
     rows, columns = weight.shape
     groups = -(-columns // group)
     padded = functional.pad(weight, (0, groups * group - columns)).view(rows, groups, group)
@@ -48,7 +50,9 @@ def spread(scales: Tensor, group: int, columns: int) -> Tensor:
 
 
 class TernaryLinear(nn.Linear):
-    """A layer without bias that computes with `rounded` weights; gradients go to the full ones as if they were it."""
+    """A layer without bias that computes with `rounded` weights; gradients go to the full ones as if they
+    were it.
+    """
 
     def __init__(self, inputs: int, outputs: int, group: int) -> None:
         super().__init__(inputs, outputs, bias=False)
@@ -57,7 +61,8 @@ class TernaryLinear(nn.Linear):
 
     def ternary(self) -> Tensor:
         """The matrix that it computes with, without gradients."""
-        with torch.no_grad():
+        # Never an inference tensor: a later call whose input learns has to save it.
+        with torch.inference_mode(False), torch.no_grad():
             trits, scales = rounded(self.weight.detach().float(), self.group)
             return (trits * spread(scales, self.group, self.in_features)).to(self.weight.dtype)
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Any, cast
+
 import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: scripts/torch.sh")
 import torch
 from torch import Tensor
 
@@ -20,8 +25,9 @@ def one_thread() -> None:
     torch.manual_seed(5)
 
 
-def tiny(**memory: object) -> Nexus:
-    kept = MemoryConfig(**{"sets": 8, "ways": 4, "key_width": 4, "value_width": 8, "payload": 6, "orders": (1, 3)} | memory)  # type: ignore[arg-type]
+def tiny(**memory: Any) -> Nexus:
+    sizes = {"sets": 8, "ways": 4, "key_width": 4, "value_width": 8, "payload": 6, "orders": (1, 3)}
+    kept = MemoryConfig(**cast("dict[str, Any]", sizes | memory))
     model = Nexus(Config(16, 2, 2, 1, 2, 20, 8, window=CHUNK, chunk=CHUNK, group=8, memory=kept)).eval()
     model.writing = Writing(EveryGate(2), budget=1000, least=-1.0)
     return model
@@ -31,7 +37,7 @@ def tiny(**memory: object) -> Nexus:
 def whole(model: Nexus, tokens: Tensor, cuts: list[int]) -> tuple[Tensor, State]:
     """log p of every position, the stream cut at `cuts` too."""
     state, out, edges = model.start(len(tokens)), [], [0, *cuts, tokens.shape[1]]
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in pairwise(edges):
         for _, piece in model.steps(tokens[:, a:b], state):
             done = model(piece, state)
             out.append(model.log_p(done))
@@ -76,7 +82,7 @@ def test_what_was_said_once_is_said_again_far_behind_the_window() -> None:
         model.copy.out.bias.fill_(20.0)  # believe every run
     fact = torch.tensor([[15, 16, 17, 1, 2, 3, 0, 2, 1]])
     noise = torch.randint(4, 14, (1, 10 * CHUNK + 5))
-    state = model.stream(torch.cat([noise[:, :CHUNK - 4], fact, noise], 1), model.start(1))
+    state = model.stream(torch.cat([noise[:, : CHUNK - 4], fact, noise], 1), model.start(1))
     said = []
     word = fact[:, :3]
     for _ in range(6):

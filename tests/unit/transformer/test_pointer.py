@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: scripts/torch.sh")
 import torch
 from hypothesis import given
 from hypothesis import strategies as st

@@ -151,7 +151,8 @@ class Entries:
         batch = clock.shape[0] if clock is not None and clock.dim() == 1 else 0
         if set(tensors) != set(NAMES) or not batch:
             raise ForeignMemoryError(
-                f"the saved memory has the tensors {sorted(tensors)}", hint="the file is damaged: save it again"
+                f"the saved memory has the tensors {sorted(tensors)}",
+                hint="the file is damaged: save it again",
             )
         like = cls.empty(shape, batch, "meta", tensors["key"].dtype)
         for name, tensor in like.tensors().items():

@@ -1,7 +1,7 @@
 """How a memory is asked: by exact tag, by all its keys, or by the keys of a few sets.
 
-Knows nothing of where addresses, queries and centroids come from. Invariant: a read changes nothing, sees only
-the stream that asks, and gives zeros (payload, place and age -1) where nothing was found.
+Knows nothing of where addresses, queries and centroids come from. Invariant: a read changes nothing, sees
+only the stream that asks, and gives zeros (payload, place and age -1) where nothing was found.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Found:
     place: Tensor  # int64 [B, ...]: position of the payload's first token
     age: Tensor  # int64 [B, ...]: tokens from its last write to the memory's clock
     priority: Tensor  # float32 [B, ...]
-    payload: Tensor | None  # int32 [B, ..., P]; None: not asked for
+    payload: Tensor  # int32 [B, ..., P]; of width 0 where it was not asked for
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +61,9 @@ def exact(source: Source, sets: Tensor, tags: Tensor, *, payload: bool = True) -
     _address(entries, sets, "sets")
     _address(entries, tags, "tags")
     if sets.shape != tags.shape:
-        raise MemoryShapeError(f"{list(sets.shape)} sets for {list(tags.shape)} tags", hint="give one of each")
+        raise MemoryShapeError(
+            f"{list(sets.shape)} sets for {list(tags.shape)} tags", hint="give one of each"
+        )
     room = sets.shape
     first = _streams(entries, sets.dim()) * shape.sets
     row, tag = (sets + first).flatten(), tags.flatten()
@@ -70,11 +72,12 @@ def exact(source: Source, sets: Tensor, tags: Tensor, *, payload: bool = True) -
     hit &= tag >= 0
     slot = row * shape.ways + way
     key, value = (torch.where(hit[:, None], rows, 0) for rows in source.at(slot))
-    age = (entries.clock[:, None] - entries.last.view(entries.batch, -1)).flatten().index_select(0, slot)
-    tokens = None
-    if payload:
-        tokens = entries.payload.view(-1, shape.payload).index_select(0, slot)
-        tokens = torch.where(hit[:, None], tokens, -1).view(*room, shape.payload)
+    last = entries.last.view(-1).index_select(0, slot).view(room)
+    age = entries.clock.view(-1, *[1] * (sets.dim() - 1)) - last
+    tokens = entries.payload.new_empty(len(slot), 0)
+    if payload and shape.payload:
+        rows = entries.payload.view(-1, shape.payload).index_select(0, slot)
+        tokens = torch.where(hit[:, None], rows, -1)
     return Found(
         hit=hit.view(room),
         slot=slot.view(room),
@@ -82,16 +85,17 @@ def exact(source: Source, sets: Tensor, tags: Tensor, *, payload: bool = True) -
         key=key.view(*room, shape.key_width),
         value=value.view(*room, shape.value_width),
         place=torch.where(hit, entries.place.view(-1).index_select(0, slot), -1).view(room),
-        age=torch.where(hit, age, -1).view(room),
+        age=torch.where(hit.view(room), age, -1),
         priority=torch.where(hit, entries.priority.view(-1).index_select(0, slot), 0).view(room),
-        payload=tokens,
+        payload=tokens.view(*room, tokens.shape[1]),
     )
 
 
 def payload_at(source: Source, slot: Tensor) -> Tensor:
     """int32 [..., P]: the payloads of the entries `slot`, int64 [...]; -1 where the slot is below 0."""
     entries = source.entries
-    rows = entries.payload.flatten(0, 2).index_select(0, slot.flatten().clamp(min=0))
+    every = entries.payload.view(entries.tag.numel(), entries.shape.payload)
+    rows = every.index_select(0, slot.flatten().clamp(min=0))
     return torch.where((slot < 0).flatten()[:, None], -1, rows).view(*slot.shape, entries.shape.payload)
 
 

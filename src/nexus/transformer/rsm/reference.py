@@ -1,43 +1,47 @@
 """What a write does to a memory: this loop over tokens is the definition, `chunked.write` must equal it.
 
-Knows nothing of speed. Invariant: as that of `Entries`; a stream and a set that nothing was written to only age.
+Knows nothing of speed. Invariant: as that of `Entries`; a stream and a set that nothing was written to only
+age.
 
-**Entry.** An entry is known by its stream, its set and its tag. Where a write goes is not learnt: gradients go
-through gates, keys and values, never through addresses, payloads or priorities.
+**Entry.** An entry is known by its stream, its set and its tag. Where a write goes is not learnt: gradients
+go through gates, keys and values, never through addresses, payloads or priorities.
 
-**A chunk is one step.** Every write of a chunk sees the memory as the chunk found it: whether a tag is *known* is
-asked of the chunk's start only, and nothing is evicted before its end. Reads belong before the write of their
-chunk.
+**A chunk is one step.** Every write of a chunk sees the memory as the chunk found it: whether a tag is
+*known* is asked of the chunk's start only, and nothing is evicted before its end. Reads belong before the
+write of their chunk.
 
-**Same tag: refine.** The writes of one tag go one after the other, in the order of `Writes`: key and value become
-(1 - gate) * old + gate * new. The first write of a tag that was not known has gate 1 whatever its gate says (and
-so gives no gradient to it). A gate of 0 leaves key and value, but it is a write like any other: whoever does not
-want to write leaves the token out.
+**Same tag: refine.** The writes of one tag go one after the other, in the order of `Writes`: key and value
+become (1 - gate) * old + gate * new. The first write of a tag that was not known has gate 1 whatever its
+gate says (and so gives no gradient to it). A gate of 0 leaves key and value, but it is a write like any
+other: whoever does not want to write leaves the token out.
 
-**Other tag: evict, never blend.** At the chunk's end each set keeps its best `ways` tags, among those it held and
-those of the chunk. Nothing of an evicted entry stays. More tags than ways in one chunk: the best stay, and what
-the others wrote is gone, even where the tag was known before. A tag that comes back later is new.
+**Other tag: evict, never blend.** At the chunk's end each set keeps its best `ways` tags, among those it
+held and those of the chunk. Nothing of an evicted entry stays. More tags than ways in one chunk: the best
+stay, and what the others wrote is gone, even where the tag was known before. A tag that comes back later is
+new.
 
-**Best.** "lru": the one written later. "priority": the one with the higher priority; of equal ones the one written
-later, so with equal priorities it is lru. Later means later in `Writes`; of entries of earlier chunks the one with
-the greater `last`, then the one in the higher way. An empty way is worse than any entry.
+**Best.** "lru": the one written later. "priority": the one with the higher priority; of equal ones the one
+written later, so with equal priorities it is lru. Later means later in `Writes`; of entries of earlier
+chunks the one with the greater `last`, then the one in the higher way. An empty way is worse than any
+entry.
 
-**Priority.** "priority": a tag has the highest of its own and those of its writes. "lru": that of its last write;
-nothing asks for it. When the clock moves on by n tokens, every priority that a memory holds is first multiplied
-by 2^(-n / halflife) (float32; not at all with halflife 0), so those of the chunk count in full.
+**Priority.** "priority": a tag has the highest of its own and those of its writes. "lru": that of its last
+write; nothing asks for it. When the clock moves on by n tokens, every priority that a memory holds is first
+multiplied by 2^(-n / halflife) (float32; not at all with halflife 0), so those of the chunk count in full.
 
-**Payload and place.** "lru": those of the tag's last write. "priority": those of its last write with the highest
-priority, and the known tag's own while that is higher still.
+**Payload and place.** "lru": those of the tag's last write. "priority": those of its last write with the
+highest priority, and the known tag's own while that is higher still.
 
-**Bookkeeping.** `last` is the time of the tag's last write; `hits` the writes of the tag after its first; `clock`
-moves on by the tokens of the chunk.
+**Bookkeeping.** `last` is the time of the tag's last write; `hits` the writes of the tag after its first;
+`clock` moves on by the tokens of the chunk.
 
-**Ways.** A tag that stays keeps its way. The new tags of a set, the best first, take the ways of what is evicted,
-the worst first, where of two empty ways the lower one is the worse.
+**Ways.** A tag that stays keeps its way. The new tags of a set, the best first, take the ways of what is
+evicted, the worst first, where of two empty ways the lower one is the worse.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -103,19 +107,15 @@ def write(entries: Entries, writes: Writes, tokens: int) -> Entries:
                 rows[name][slot] = torch.as_tensor(
                     getattr(entry, name), dtype=rows[name][slot].dtype, device=entries.device
                 )
-    room3 = (entries.batch, shape.sets, shape.ways)
-    return Entries(
-        shape,
-        clock=entries.clock + tokens,
-        **{name: torch.stack(kept).unflatten(0, room3) for name, kept in rows.items()},
-    )
+    made = {name: torch.stack(kept).view_as(getattr(entries, name)) for name, kept in rows.items()}
+    return Entries(shape, clock=entries.clock + tokens, **made)
 
 
 def aged(entries: Entries, tokens: int) -> Tensor:
     """float32 [B, S, W]: the priorities `tokens` later."""
     if not entries.shape.priority_halflife or not tokens:
         return entries.priority
-    return entries.priority * 2.0 ** (-tokens / entries.shape.priority_halflife)
+    return entries.priority * math.exp2(-tokens / entries.shape.priority_halflife)
 
 
 def _rows(entries: Entries) -> dict[str, Tensor]:

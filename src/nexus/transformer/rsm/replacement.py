@@ -1,7 +1,7 @@
 """Plan: where the writes of a chunk go, which tags stay and which entries they take.
 
-Knows nothing of keys and values, and has no gradients. Invariant: `slot` holds no entry twice, and the plan is
-what `reference.write` would do; that one says why, this one only how all sets are decided at once.
+Knows nothing of keys and values, and has no gradients. Invariant: `slot` holds no entry twice, and the plan
+is what `reference.write` would do; that one says why, this one only how all sets are decided at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _BEFORE: Final = 1 << 50
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """n writes are of u tags, of which m stay. The writes of a tag lie side by side in `order`, in time order."""
+    """n writes are of u tags, of which m stay. The writes of a tag lie side by side in `order`, in time
+    order."""
 
     order: Tensor  # int64 [n]: the writes, tag by tag
     tags: Tensor  # int64 [n]: which of the u tags each is of, in `order`
@@ -60,39 +61,36 @@ def plan(entries: Entries, writes: Writes, aged: Tensor) -> Plan:
     known, way = same.max(dim=1)
     slot = torch.where(known, row * ways + way, room)  # `room`: none
 
-    # How late an entry was written, no two alike in a set: empty ways, earlier chunks, this chunk. One more
-    # number than entries, for the tags that have none.
-    late = torch.zeros(room + 1, dtype=torch.int64, device=entries.device)
-    numbers = torch.arange(ways, device=entries.device)
-    torch.add(numbers, entries.last.view(-1, ways) - _BEFORE, alpha=ways, out=late[:-1].view(-1, ways))
-    late.index_copy_(0, slot, newest * ways + way)
-    own, source, worth = writes.priority.index_select(0, newest), newest, None
+    written = torch.full((room + 1,), -1, dtype=torch.int64, device=entries.device)
+    written.index_copy_(0, slot, newest)  # by which write an entry was written in this chunk
+    source, own, worth = newest, writes.priority.index_select(0, newest), None
     if by_priority:
         own, source = _best_writes(writes.priority.index_select(0, order), order, tags, len(start))
         worth = torch.cat([aged.masked_fill(entries.tag < 0, -1).flatten(), aged.new_full((1,), -1)])
         before = worth.index_select(0, slot)
-        source = torch.where(own >= before, source, -1)
+        source = source.masked_fill(own < before, -1)
         own = torch.maximum(own, before)
         worth.index_copy_(0, slot, own)
 
-    new = (~known).nonzero().flatten()
-    slot_before = slot
-    if len(new):
-        theirs = (tensor.index_select(0, new) for tensor in (row, newest, own))
-        taken = _taken(*theirs, late=late[:-1].view(-1, ways), worth=worth)
-        slot = slot.index_copy(0, new, taken)
-        # A known tag goes where a new one takes its entry; a new one that takes none never comes.
-        gone = torch.zeros(room + 1, dtype=torch.bool, device=entries.device).index_fill_(0, taken, True)
-        lost = known & gone.index_select(0, slot)
-        stays = (slot < room).logical_and_(~lost).nonzero().flatten()
-    else:
-        stays = torch.arange(len(start), device=entries.device)
-    hits = torch.cat([entries.hits.flatten() + 1, count.new_zeros(1)]).index_select(0, slot_before) + (count - 1)
+    hits = entries.hits.view(-1).index_select(0, slot.clamp(max=room - 1)).add_(1)
+    hits = hits.masked_fill_(~known, 0).add_(count).sub_(1)
     fresh = torch.zeros(n, dtype=torch.bool, device=entries.device).index_copy_(0, start, ~known)
     longest = n if entries.device.type == "cuda" else int(count.max())
-    slot, tag, newest, source, hits, own = (
-        tensor.index_select(0, stays) for tensor in (slot, tag, newest, source, hits, own)
-    )
+    new = (~known).nonzero().flatten()
+    if not len(new):
+        stays = torch.arange(len(start), device=entries.device)
+        return Plan(order, tags, fresh, start, longest, stays, slot, tag, newest, source, hits, own)
+
+    row, best = row.index_select(0, new), newest.index_select(0, new)
+    taken = _taken(row, best, own.index_select(0, new), entries, written, worth)
+    # A known tag goes where a new one takes its entry; a new one that takes none never comes.
+    gone = torch.zeros(room + 1, dtype=torch.bool, device=entries.device).index_fill_(0, taken, True)
+    slot = slot.index_copy(0, new, taken)
+    stays = (slot < room).logical_and_(~(known & gone.index_select(0, slot))).nonzero().flatten()
+    if len(stays) < len(start):
+        slot, tag, newest, source, hits, own = (
+            tensor.index_select(0, stays) for tensor in (slot, tag, newest, source, hits, own)
+        )
     return Plan(order, tags, fresh, start, longest, stays, slot, tag, newest, source, hits, own)
 
 
@@ -103,13 +101,15 @@ def _best_writes(priority: Tensor, order: Tensor, tags: Tensor, u: int) -> tuple
     return best, order.new_full((u,), -1).scatter_reduce_(0, tags, holds, "amax")
 
 
-def _taken(row: Tensor, newest: Tensor, own: Tensor, *, late: Tensor, worth: Tensor | None) -> Tensor:
+def _taken(
+    row: Tensor, newest: Tensor, own: Tensor, entries: Entries, written: Tensor, worth: Tensor | None
+) -> Tensor:
     """int64 [f]: the entry that each new tag takes, or the number of entries if it takes none.
 
     The new tags of a set, the best first, meet its entries, the worst first; each takes the entry that it
     meets if it is the better of the two. That leaves the best of both together.
     """
-    rows, ways = late.shape
+    rows, ways = entries.batch * entries.shape.sets, entries.shape.ways
     if worth is None:
         by_row = torch.argsort((row << 32) - newest)
     else:  # a float32 that is not negative sorts as its bits do
@@ -122,7 +122,10 @@ def _taken(row: Tensor, newest: Tensor, own: Tensor, *, late: Tensor, worth: Ten
     rank = at - begins.cummax(0).values
     meets = rank.clamp(max=ways - 1)[:, None]
 
-    theirs = late.index_select(0, row)  # [f, ways]
+    # How late their entries were written, no two alike in a set: empty ways, earlier chunks, this chunk.
+    earlier = entries.last.view(-1, ways).index_select(0, row) - _BEFORE
+    now = written[:-1].view(-1, ways).index_select(0, row)
+    theirs = torch.where(now < 0, earlier, now).mul_(ways).add_(torch.arange(ways, device=row.device))
     if worth is None:
         met = theirs.sort(dim=1).values.gather(1, meets).flatten()
         way = met.remainder(ways)

@@ -34,7 +34,12 @@ class Shape:
 
     def __post_init__(self) -> None:
         """Raises `InvalidInputError` naming the number and its bounds."""
-        bounds = {"sets": (1, 1 << ROW_BITS), "ways": (1, 64), "key_width": (1, 4096), "value_width": (1, 4096)}
+        bounds = {
+            "sets": (1, 1 << ROW_BITS),
+            "ways": (1, 64),
+            "key_width": (1, 4096),
+            "value_width": (1, 4096),
+        }
         bounds |= {"payload": (0, 4096), "priority_halflife": (0, 1 << 40)}
         for name, (low, high) in bounds.items():
             number = getattr(self, name)
@@ -52,7 +57,9 @@ class Shape:
         """The shape in a configuration that names the same numbers; a `Shape` is its own."""
         if isinstance(like, cls):
             return like
-        return cls(**{field.name: getattr(like, field.name) for field in fields(cls) if hasattr(like, field.name)})
+        return cls(
+            **{field.name: getattr(like, field.name) for field in fields(cls) if hasattr(like, field.name)}
+        )
 
     @property
     def entries(self) -> int:

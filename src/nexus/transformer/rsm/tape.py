@@ -1,8 +1,9 @@
 """Tape: a memory while it is trained on a few chunks, where reads must give gradients to earlier writes.
 
-Knows nothing of losses. Autograd through `chunked.write` would keep a copy of the memory for every chunk, 8 MB
-each; the tape keeps only the rows that were written. Invariant: `entries` has no history and at any moment holds
-the very numbers that `at` gives; `at` gives those written since the last `cut` with their history.
+Knows nothing of losses. Autograd through `chunked.write` would keep a copy of the memory for every chunk, 8
+MB each; the tape keeps only the rows that were written. Invariant: `entries` has no history and at any
+moment holds the very numbers that `at` gives; `at` gives those written since the last `cut` with their
+history.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class Tape:
         return 0 if self._written is None else len(self._written[0])
 
     def at(self, slot: Tensor) -> tuple[Tensor, Tensor]:
-        """[m, key_width], [m, value_width]: the entries `slot` (int64 [m]), with the history of their writes."""
+        """[m, key_width], [m, value_width]: the entries `slot` (int64 [m]), with the history of their
+        writes."""
         held = self.entries.at(slot)
         if self._written is None:
             return held

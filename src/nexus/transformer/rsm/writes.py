@@ -1,7 +1,7 @@
 """Writes: what one chunk hands to a memory, flat and in time order.
 
-Knows nothing of what the memory holds. Invariant of writes that `check` has passed: every number is finite and
-in range. Which of two writes is the later one, their order says; the streams may alternate.
+Knows nothing of what the memory holds. Invariant of writes that `check` has passed: every number is finite
+and in range. Which of two writes is the later one, their order says; the streams may alternate.
 """
 
 from __future__ import annotations
@@ -85,19 +85,15 @@ class Writes:
         with torch.no_grad():
             total = self.key.sum() + self.value.sum() + self.gate.sum() + self.priority.sum()
             since = self.time - entries.clock.index_select(0, self.stream.clamp(0, entries.batch - 1))
-            extremes = torch.stack(
-                [
-                    *(self.stream.min(), self.stream.max(), self.set.min(), self.set.max()),
-                    *(self.tag.min(), self.tag.max(), since.min(), since.max()),
-                ]
-            ).double()
-            floats = torch.stack([self.gate.min(), self.gate.max(), self.priority.min(), total]).double()
-            found = torch.cat([extremes, floats]).tolist()
+            whole = torch.stack([self.stream, self.set, self.tag, since])
+            lows, highs = torch.aminmax(whole, dim=1)
+            real = torch.stack([self.gate.min(), self.gate.max(), self.priority.min(), total])
+            found = torch.cat([lows.double(), highs.double(), real.double()]).tolist()
         bounds = {
-            "stream": (found[0], found[1], 0, entries.batch - 1),
-            "set": (found[2], found[3], 0, entries.shape.sets - 1),
-            "tag": (found[4], found[5], 0, (1 << TAG_BITS) - 1),
-            "time less the clock": (found[6], found[7], 0, tokens - 1),
+            "stream": (found[0], found[4], 0, entries.batch - 1),
+            "set": (found[1], found[5], 0, entries.shape.sets - 1),
+            "tag": (found[2], found[6], 0, (1 << TAG_BITS) - 1),
+            "time less the clock": (found[3], found[7], 0, tokens - 1),
             "gate": (found[8], found[9], 0, 1),
             "priority": (found[10], found[10], 0, None),
         }
