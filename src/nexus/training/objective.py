@@ -83,7 +83,10 @@ def minimise(model: Nexus, tokens: Tensor, *, cut: int = 4, asked: Tensor | None
     ).tolist()
     saved = account.saved()
     return Figures(
-        *sums, float(regret), len(account) / (batch * length), float(saved.max()) if len(saved) else 0.0
+        *sums,
+        float(regret.detach()),
+        len(account) / (batch * length),
+        float(saved.max()) if len(saved) else 0.0,
     )
 
 
