@@ -1,7 +1,7 @@
 """What a Nexus is trained on: rows of text, and haystacks in which facts are said and asked.
 
-Knows files of tokens and episodes; knows no model. Invariant: row r of step n depends on the files, the seed, r and
-n alone, so a training that resumes reads what it would have read.
+Knows files of tokens and episodes; knows no model. Invariant: row r of step n depends on the files, the
+seed, r and n alone, so a training that resumes reads what it would have read.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a step of training minimises: a batch of streams, chunk by chunk, with and without the memory.
 
-The loss of a token is counted twice, with the memory and without: so the model stays good without it, and what
-each read saved is known in the same pass. Every few chunks the gradient is taken and the history cut. Knows
-model and losses; knows neither optimizer nor data (seed 001; research 3.3). Invariant: the gradients left in
+The loss of a token is counted twice, with the memory and without: so the model stays good without it, and
+what each read saved is known in the same pass. Every few chunks the gradient is taken and the history cut.
+Knows model and losses; knows neither optimizer nor data (seed 001; research 3.3). Invariant: the gradients left in
 the parameters are those of the mean over all tokens, whatever the number of chunks between cuts.
 """
 
@@ -40,8 +40,8 @@ class Figures:
 def minimise(model: Nexus, tokens: Tensor, *, cut: int = 4, asked: Tensor | None = None) -> Figures:
     """Add the gradients of one batch to the parameters.
 
-    tokens: int64 [B, N + 1], N a whole number of chunks. cut: chunks between which gradients flow. asked: bool
-    [B, N], where the next token is part of an answer: for the figures only.
+    tokens: int64 [B, N + 1], N a whole number of chunks. cut: chunks between which gradients flow. asked:
+    bool [B, N], where the next token is part of an answer: for the figures only.
 
     Raises:
         ValueError: N is no whole number of chunks.

@@ -1,8 +1,8 @@
 """The training of a Nexus: steps, their rates, what is written down, and how it goes on when it was ended.
 
-Knows the objective, the diet and where states are kept; knows no command line. Invariants: a step is taken whole
-or not at all; a training that is stopped and started again gives bit for bit the weights of one that was not
-(on a CPU); what is no finite number ends it, with the last good state on the disk.
+Knows the objective, the diet and where states are kept; knows no command line. Invariants: a step is taken
+whole or not at all; a training that is stopped and started again gives bit for bit the weights of one that
+was not (on a CPU); what is no finite number ends it, with the last good state on the disk.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class Plan:
         """Raises `InvalidInputError`."""
         if self.steps < 1 or self.tokens < 1 or self.save_every < 1 or self.cut < 1:
             raise InvalidInputError(
-                f"a plan of {self.steps} steps of {self.tokens} tokens, cut after {self.cut} chunks and saved "
-                f"every {self.save_every}",
+                f"a plan of {self.steps} steps of {self.tokens} tokens, cut after {self.cut} chunks and "
+                f"saved every {self.save_every}",
                 hint="use numbers from 1 on",
             )
         if not self.chunks or self.chunks[0][0] > 0 or any(count < 2 for _, count in self.chunks):
