@@ -2,12 +2,13 @@
 
 The loss of a token is counted twice, with the memory and without: so the model stays good without it, and
 what each read saved is known in the same pass. Every few chunks the gradient is taken and the history cut.
-Knows model and losses; knows neither optimizer nor data (seed 001; research 3.3). Invariant: the gradients left in
+Knows model and losses; knows neither optimizer nor data (seed 001). Invariant: the gradients left in
 the parameters are those of the mean over all tokens, whatever the number of chunks between cuts.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -77,16 +78,18 @@ def minimise(model: Nexus, tokens: Tensor, *, cut: int = 4, asked: Tensor | None
     regret = account.loss(model.regret)
     if regret.requires_grad:
         torch.autograd.backward(REGRET * regret)
+    with_memory_mean, alone_mean = (totals[:2] / (batch * length)).tolist()
     answers = 0 if asked is None else int(asked.sum())
-    sums = (totals / (batch * length)).tolist()[:2] + (
-        totals[2:] / answers if answers else totals[2:] * torch.nan
-    ).tolist()
+    answers_on, answers_off = (totals[2:] / answers).tolist() if answers else (math.nan, math.nan)
     saved = account.saved()
     return Figures(
-        *sums,
-        float(regret.detach()),
-        len(account) / (batch * length),
-        float(saved.max()) if len(saved) else 0.0,
+        on=with_memory_mean,
+        off=alone_mean,
+        answers_on=answers_on,
+        answers_off=answers_off,
+        regret=float(regret.detach()),
+        written=len(account) / (batch * length),
+        saved=float(saved.max()) if len(saved) else 0.0,
     )
 
 
