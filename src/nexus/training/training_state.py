@@ -142,7 +142,7 @@ def taken(model: nn.Module, optimizer: MuonAdam) -> tuple[dict[str, Tensor], dic
             else:
                 numbers[f"{index}.{name}"] = value
     tensors["random.cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if any(value.is_cuda for value in tensors.values()):
         tensors["random.cuda"] = torch.cuda.get_rng_state()
     return tensors, {"optimizer": {"numbers": numbers, "groups": saved["param_groups"]}}
 
