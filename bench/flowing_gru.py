@@ -39,7 +39,7 @@ def main() -> None:
         targets = streams[:, at + 1 : at + SPAN + 1]
         loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         read += targets.numel()

@@ -56,8 +56,8 @@ def clock(device: str) -> float:
 
 def window_run(net: Backbone, tokens: Tensor) -> None:
     past = None
-    for start in range(0, tokens.shape[1], PIECE):
-        hidden, past = net(tokens[:, start : start + PIECE], past)
+    for piece in torch.split(tokens, PIECE, dim=1):
+        hidden, past = net(piece, past)
         net.logits(hidden[:, -1:])
 
 

@@ -58,5 +58,10 @@ if ! .venv/bin/python -c 'import nexus._native' 2>/dev/null; then
     echo "The native part was left out (no compiler or no Python headers); nexus doctor has more." >&2
     exit 0 # no stamp: the next run tries again
 fi
+# uv leaves no bytecode, the process that reads documents writes none, and where PYTHONDONTWRITEBYTECODE is set,
+# as in many containers, nothing does: each start would compile all it imports, which is half of its time.
+env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -P -c '
+import nexus.cli.main, nexus.engine.worker, nexus.memexfs.extract_process, nexus.service.server
+import markitdown.converters, mcp.server, onnxruntime, openpyxl, pypdfium2.raw, qdrant_edge, xllamacpp' || echo "no bytecode is kept" >&2
 printf '%s\n' "$now" >"$stamp"
 [ "$set_name" = run ] || printf '%s\n' "$now" >.venv/nexus-run.stamp

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # The fast suite: C tests under the sanitizers, then pytest without the tests that are marked slow.
 # Usage: test.sh [--system [--quick]] [PYTEST ARGUMENT...]
-# --system runs the rest instead: the native tests of the engine, tests/system (guests of LibOS first, two files at
-# once) and what is slow in the other folders; with --quick, which is what CI has the time for, nothing that is slow.
+# --system runs the rest instead: all rounds of the native tests and those of the engine, what is slow in the other
+# folders and tests/system (guests of LibOS first, two files at once); with --quick, which is what CI has the time
+# for, nothing that is slow of tests/system.
 # NEXUS_TEST_COVERAGE=1 prints the coverage of src/nexus before pytest's last line; that takes a quarter longer.
 set -eu
 cd "$(dirname "$0")/.."
+# Hundreds of processes are started, and each would compile again what it imports.
+unset PYTHONDONTWRITEBYTECODE
 folders=$(find tests -mindepth 1 -maxdepth 1 -type d ! -name system ! -name '_*' | sort)
 coverage=
 [ "${NEXUS_TEST_COVERAGE:-0}" = 0 ] || coverage="--cov --cov-report=term:skip-covered"
@@ -18,7 +21,7 @@ if [ "${1:-}" = --system ]; then
     shift
     system=all
     coverage=
-    native=--engine
+    native=--long
     chosen=
     if [ "${1:-}" = --quick ]; then
         shift
@@ -37,7 +40,8 @@ if [ -n "$system" ]; then
         # Guests measure nothing, and nearly all of their time is their own; other tests here have the machine alone.
         # shellcheck disable=SC2086
         python -m pytest tests/system/libos tests/system/unikernel -m "$chosen" $workers || status=$?
-        [ $system = quick ] || python -m pytest $folders -m slow || status=$?
+        # shellcheck disable=SC2086
+        python -m pytest $folders -m slow $([ $system = all ] || echo "$workers") || status=$?
         set -- --ignore=tests/system/libos --ignore=tests/system/unikernel
     fi
     folders=tests/system

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ class Service:
             **env,
         }
         self.process: subprocess.Popen[bytes] | None = None
+        # Tests of many commands take `warm_nexus.run`: processes too, without the start of each.
+        self.run: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run
 
     def start(self, timeout: float = 90) -> None:
         """Start and wait until it is ready."""
@@ -92,7 +94,7 @@ class Service:
     def cli(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
         """Run `nexus ARGUMENTS` against this home."""
         command = [sys.executable, "-m", "nexus", *arguments]
-        return subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=300, **more)
+        return self.run(command, env=self.env, capture_output=True, text=True, timeout=300, **more)
 
 
 def _plain(**settings: Any) -> httpx.Client:

@@ -24,7 +24,7 @@ from scripts.kernel import machine, packages
 from scripts.kernel.build import BuildError
 from scripts.kernel.packages import META, Kernel, MissingError
 from scripts.kernel.serial import TAINT
-from scripts.kernel.suite import ROOT, Outcome, Suite
+from scripts.kernel.suite import ROOT, Outcome, Suite, build_all
 
 
 def main() -> int:
@@ -49,13 +49,13 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _stop)
     started = time.monotonic()
     bad = 0
-    work: list[tuple[Kernel, str, Callable[[], Outcome]]] = []
     try:
-        for kernel in _kernels(options):
-            watch = (lambda line: print(f"  | {line}", flush=True)) if options.verbose else None
-            suite = Suite(kernel, options.folder, options.source.resolve(), watch)
-            suite.build()
-            work += [(kernel, name, run) for name, run in _machines(suite, options)]
+        watch = (lambda line: print(f"  | {line}", flush=True)) if options.verbose else None
+        source = options.source.resolve()
+        suites = [Suite(kernel, options.folder, source, watch) for kernel in _kernels(options)]
+        build_all(suites)
+        print(f"test-kernel: built after {time.monotonic() - started:.0f} s", flush=True)
+        work = [(suite.kernel, name, run) for suite in suites for name, run in _machines(suite, options)]
         # Most of a boot is one processor's work: two machines at a time on two processors.
         pool = ThreadPoolExecutor(max_workers=options.jobs)
         try:

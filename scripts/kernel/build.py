@@ -7,6 +7,7 @@ What is younger than its sources is not made again.
 from __future__ import annotations
 
 import lzma
+import os
 import re
 import shutil
 import subprocess
@@ -39,7 +40,8 @@ def module(kernel: Kernel, sources: Sequence[Path], folder: Path, *, make_in: st
     shutil.rmtree(folder, ignore_errors=True)
     for source in sources:
         shutil.copytree(source, folder / source.name if make_in != "." else folder, ignore=GENERATED)
-    command = ["make", "-s", "-C", str(kernel.headers.resolve()), f"M={where}", f"CC={compiler}", "W=1"]
+    command = ["make", "-s", f"-j{os.cpu_count() or 1}", "-C", str(kernel.headers.resolve())]
+    command += [f"M={where}", f"CC={compiler}", "W=1"]
     # Type information for BPF needs pahole and the kernel's vmlinux; modules load without it.
     _run([*command, "KCFLAGS=-Werror", "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules"])
     made = sorted(where.glob("*.ko"))
@@ -49,9 +51,14 @@ def module(kernel: Kernel, sources: Sequence[Path], folder: Path, *, make_in: st
 
 
 def program(
-    sources: Sequence[Path], target: Path, *, include: Sequence[Path] = (), define: Sequence[str] = ()
+    sources: Sequence[Path],
+    target: Path,
+    *,
+    include: Sequence[Path] = (),
+    define: Sequence[str] = (),
+    libraries: Sequence[str] = (),
 ) -> Path:
-    """A static program of C for the guest."""
+    """A static program of C for the guest. `libraries` are the compiler's last words, such as -lzstd."""
     compiler = need("gcc", "gcc")
     headers = [
         path for folder in (*include, *{path.parent for path in sources}) for path in folder.glob("*.h")
@@ -61,7 +68,7 @@ def program(
     target.parent.mkdir(parents=True, exist_ok=True)
     flags = ["-std=gnu11", "-O2", "-g0", "-Wall", "-Wextra", "-Werror", "-static", "-pthread"]
     flags += [*(f"-I{path}" for path in include), *(f"-D{name}" for name in define)]
-    _run([compiler, *flags, "-o", str(target), *map(str, sources)])
+    _run([compiler, *flags, "-o", str(target), *map(str, sources), *libraries])
     return target
 
 

@@ -11,8 +11,12 @@ from tests.architecture.test_files import ROOT, files
 COMPILED = {".c", ".cc", ".cpp"}
 FOLDERS = ("native/", "tests/native/")  # what benches compile, they name themselves
 # Guests are no programs of this machine: nexus.unikernel compiles all that lies in these folders.
-# Kernel code is named in its Kbuild; what runs beside it in a guest is compiled by scripts/kernel.
-KERNEL_GUESTS = ("native/agentmem/kmod/test/", "native/agentmem/patches/")
+# Kernel code is named in its Kbuild; what runs in a guest of ours is compiled by scripts/kernel.
+KERNEL_GUESTS = (
+    "native/agentmem/kmod/test/",
+    "native/agentmem/patches/",
+    "tests/native/agentmem/unvme/",
+)
 GUESTS = tuple(f"native/libos/{part}/" for part in ("core", "apps", "net", "micropython"))
 
 

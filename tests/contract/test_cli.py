@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 
 import pytest
 
+from tests import warm_nexus
 from tests.running import Service, running
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory, models_folder, embedder_folder, smollm2_path):
     with running(tmp_path_factory.mktemp("cli") / "home", models_folder) as service:
+        service.run = warm_nexus.run
         yield service
 
 
 @pytest.fixture
 def stopped(tmp_path, models_folder):
-    return Service(tmp_path / "home", models_folder)
+    service = Service(tmp_path / "home", models_folder)
+    service.run = warm_nexus.run
+    return service
 
 
 def test_add_reports_every_file(service, tmp_path):
@@ -101,6 +106,7 @@ def test_without_a_service_the_remedy_is_named(stopped):
 
 
 def test_up_detached_and_down(stopped):
+    stopped.run = subprocess.run  # as a user starts them, from nothing
     up = stopped.cli("up", "--detach")
     assert up.returncode == 0, up.stderr
     assert up.stdout.startswith(f"{stopped.url}/dashboard#token=")
@@ -129,6 +135,7 @@ def test_off_loopback_without_a_token_is_refused(stopped):
 
 def test_a_missing_model_is_named_with_the_command(tmp_path):
     service = Service(tmp_path / "home", tmp_path / "none")
+    service.run = warm_nexus.run
     shown = service.cli("up", "--detach")
     assert shown.returncode == 9
     assert "nexus models pull granite-embedding-30m-english" in shown.stderr
@@ -167,8 +174,6 @@ def test_a_wrong_option_is_one_line(stopped):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a read-only file system")
 def test_a_read_only_home_is_a_clear_error(stopped, tmp_path):
-    import subprocess
-
     target = tmp_path / "ro"
     target.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(target)], check=True)

@@ -7,6 +7,7 @@ import sqlite3
 
 import pytest
 
+from tests import warm_nexus
 from tests.running import running
 
 OLD = "The staging database listens on port 5432"
@@ -27,6 +28,7 @@ verified: true
 @pytest.fixture(scope="module")
 def service(tmp_path_factory, models_folder, embedder_folder, smollm2_path):
     with running(tmp_path_factory.mktemp("cli") / "home", models_folder) as service:
+        service.run = warm_nexus.run
         yield service
 
 

@@ -23,6 +23,7 @@ SOUND: dict[str, dict[str, Any]] = {
         "input": SAY,
         "instructions": "x",
         "max_output_tokens": 2,
+        "temperature": 0,  # without a limit an answer is as long as the model likes: always the same then
         "tools": [{"type": "function", "name": "look", "description": "x", "parameters": {"type": "object"}}],
     },
     "/v1/responses/input_tokens": {"model": MODEL, "input": "hi"},

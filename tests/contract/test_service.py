@@ -269,6 +269,7 @@ def test_sigterm_lets_open_answers_finish_and_refuses_new_ones(tmp_path, models_
         assert status == [0]
 
 
+@pytest.mark.slow  # the fast one is tests/unit/cortex/test_kill.py
 def test_a_fact_survives_kill_9_and_is_used(tmp_path, models_folder, embedder_folder, smollm2_path):
     service = Service(tmp_path / "home", models_folder)
     try:

@@ -69,6 +69,8 @@ void conform_calls(void)
     say(device_acquire(fd, id, NULL) == AM_EPROTOCOL, "before-attach-acquire", "AM_EPROTOCOL");
     say(device_release(fd, 1) == AM_EPROTOCOL, "before-attach-release", "AM_EPROTOCOL");
     say(device_unit(fd, AGENTMEM_OWN, id, 0) == AM_EPROTOCOL, "before-attach-own", "AM_EPROTOCOL");
+    struct agentmem_owned page;
+    say(device_owned(fd, 0, &page) == AM_EPROTOCOL, "before-attach-owned", "AM_EPROTOCOL");
     say(device_state(fd, "", AM_IDLE, 50) == AM_EPROTOCOL, "before-attach-state", "AM_EPROTOCOL");
     say(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED, "before-attach-mmap", "errno %d",
         errno);
@@ -181,6 +183,8 @@ int main(void)
     conform_maps();
     conform_agents();
     conform_figures();
+    conform_owned();
+    conform_many();
     const int fd = device_open();
     const bool empty = device_empties(fd, 5, &left);
     say(empty, "nothing-left", "units %llu references %llu agents %llu", (unsigned long long)left.units,

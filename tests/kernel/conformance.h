@@ -9,5 +9,7 @@ void conform_units(void);    /* publish, acquire, release, own, identify */
 void conform_maps(void);     /* mmap and what holds a unit */
 void conform_agents(void);   /* states, tiers, ends */
 void conform_figures(void);  /* STATS, AGENT and /proc/agent_stats agree */
+void conform_owned(void);    /* the list of what an agent owns, and its figures (conformance_owned.c) */
+void conform_many(void);     /* many agents, realms, units: what is long (conformance_many.c) */
 
 #endif

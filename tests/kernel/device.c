@@ -100,6 +100,26 @@ int device_forget(int fd, const char *agent)
     return DEVICE_CALL(fd, AGENTMEM_FORGET, &request);
 }
 
+int device_owned(int fd, uint64_t after, struct agentmem_owned *page)
+{
+    memset(page, 0, sizeof *page);
+    page->after = after;
+    return DEVICE_CALL(fd, AGENTMEM_OWNED, page);
+}
+
+int device_agent(int fd, const char *agent, struct agentmem_agent *is)
+{
+    uint32_t after = 0;
+    for (;;) {
+        memset(is, 0, sizeof *is);
+        is->after = after;
+        const int status = DEVICE_CALL(fd, AGENTMEM_AGENT, is);
+        if (status != AM_OK || strcmp(is->agent, agent) == 0)
+            return status;
+        after = is->number;
+    }
+}
+
 int device_stats(int fd, struct agentmem_stats *stats)
 {
     memset(stats, 0, sizeof *stats);

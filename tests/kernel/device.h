@@ -33,6 +33,10 @@ int device_unit(int fd, unsigned long call, const uint8_t id[32],
                 uint32_t importance); /* OWN, DISOWN, MARK */
 int device_state(int fd, const char *agent, uint32_t state, uint32_t importance);
 int device_forget(int fd, const char *agent);
+/* The page of what the agent owns above a number. */
+int device_owned(int fd, uint64_t after, struct agentmem_owned *page);
+/* The agent of this name, of those that the caller may see; AM_ENOTFOUND. */
+int device_agent(int fd, const char *agent, struct agentmem_agent *is);
 int device_stats(int fd, struct agentmem_stats *stats);
 /* The whole unit, readable; MAP_FAILED as mmap. */
 void *device_map(int fd, const struct agentmem_placed *placed, int flags);

@@ -68,6 +68,12 @@ static int stats(void)
     return device_stats(client, &is);
 }
 
+static int owned(void)
+{
+    struct agentmem_owned page;
+    return device_owned(client, 0, &page);
+}
+
 static int proc(void)
 {
     char text[4096];
@@ -146,7 +152,8 @@ int main(void)
         int (*call)(void);
     } calls[] = {{"attach", attach},   {"publish", publish}, {"publish-small", publish_small},
                  {"acquire", acquire}, {"own", own},         {"pause", pause_agent}, {"restore", restore},
-                 {"map", map},         {"stats", stats},     {"proc", proc}};
+                 {"map", map},         {"stats", stats},     {"proc", proc},
+                 {"owned", owned}};
     static const char *const injected[] = {"failslab", "fail_page_alloc", "fail_usercopy"};
     struct stat is;
     if (stat("/proc/thread-self/fail-nth", &is) != 0 || stat("/sys/kernel/debug/failslab", &is) != 0) {

@@ -19,12 +19,12 @@
 #define THREADS 3
 #define FILES 4
 #define IDS 16
-#define KINDS 13     /* of calls */
+#define KINDS 14     /* of calls */
 #define ENOUGH 10    /* of each kind */
 #define LARGEST 3072 /* more than any struct of the interface */
 
 struct counts {
-    _Atomic uint64_t calls, taken, done, errors[200], statuses[20], maps, opens, lives, wrong;
+    _Atomic uint64_t calls, taken, done, errors[200], statuses[20], maps, opens, lives, listed, wrong;
     _Atomic uint64_t by_number[16], good[16];
 };
 static struct counts *counts;
@@ -37,7 +37,7 @@ static char *pages; /* 16, of which some are unmapped, mapped and made read-only
 static const unsigned long calls[] = {AGENTMEM_INFO,    AGENTMEM_ATTACH,  AGENTMEM_PUBLISH, AGENTMEM_IDENTIFY,
                                       AGENTMEM_ACQUIRE, AGENTMEM_RELEASE, AGENTMEM_OWN,     AGENTMEM_DISOWN,
                                       AGENTMEM_MARK,    AGENTMEM_STATE,   AGENTMEM_FORGET,  AGENTMEM_STATS,
-                                      AGENTMEM_AGENT};
+                                      AGENTMEM_AGENT,   AGENTMEM_OWNED};
 
 static uint64_t odd(uint64_t *seed)
 {
@@ -106,6 +106,7 @@ static void sensible(uint64_t *seed, unsigned number, void *struct_)
         break;
     }
     case 12: ((struct agentmem_agent *)struct_)->after = (uint32_t)(drawn % 5); break;
+    case 13: ((struct agentmem_owned *)struct_)->after = drawn & 3 ? 0 : drawn >> 8 & 1023; break;
     default: break;
     }
 }
@@ -125,9 +126,25 @@ static void look(unsigned number, const void *asked, const void *struct_, size_t
     }
 }
 
+/* A page of a list: as many ids as it says, then zeros, and numbers that go on from where it was asked. */
+static void look_at_page(const struct agentmem_owned *page, const struct agentmem_owned *asked)
+{
+    bool good = page->count <= AGENTMEM_OWNED_IDS && page->after == asked->after && page->spare == 0;
+    good = good && (page->count ? page->last - page->after >= page->count && page->last > page->after
+                                : page->last == page->after);
+    const uint8_t *end = (const uint8_t *)(page + 1);
+    for (const uint8_t *at = good ? page->id[page->count] : end; at < end; at++)
+        good = good && *at == 0;
+    counts->listed += good ? page->count : 0;
+    if (!good && counts->wrong++ < 5)
+        say(false, "fuzz-page", "%u ids from %llu to %llu", page->count, (unsigned long long)page->after,
+            (unsigned long long)page->last);
+}
+
 static void one_call(uint64_t *seed)
 {
-    _Alignas(8) uint8_t struct_[LARGEST] = {0}, asked[LARGEST];
+    _Alignas(8) uint8_t struct_[LARGEST] = {0};
+    _Alignas(8) uint8_t asked[LARGEST];
     const uint64_t drawn = chance(seed);
     const unsigned which = drawn % KINDS;
     unsigned long call = calls[which];
@@ -183,6 +200,8 @@ static void one_call(uint64_t *seed)
         counts->good[which]++;
     if (!strange && head->status == AM_OK) {
         look(which, asked, struct_, bytes);
+        if (which == 13)
+            look_at_page((void *)struct_, (void *)asked);
         const struct agentmem_placed *placed = which == 2   ? &((struct agentmem_publish *)struct_)->placed
                                                : which == 4 ? &((struct agentmem_acquire *)struct_)->placed
                                                             : NULL;
@@ -305,7 +324,7 @@ static bool enough(void)
     bool all = true;
     for (int i = 0; i < KINDS; i++)
         all = all && counts->by_number[i] > ENOUGH && counts->good[i] > 0;
-    return all && counts->done * 10 > counts->calls;
+    return all && counts->listed > 0 && counts->done * 10 > counts->calls;
 }
 
 int main(int count, char **arguments)
@@ -363,6 +382,7 @@ int main(int count, char **arguments)
     say_figure("fuzz-calls", (double)counts->calls, "calls");
     say_figure("fuzz-done", (double)counts->done, "calls");
     say_figure("fuzz-maps", (double)counts->maps, "mappings");
+    say_figure("fuzz-listed", (double)counts->listed, "ids");
     say_figure("fuzz-opens", (double)counts->opens, "files");
     say_figure("fuzz-lives", (double)counts->lives, "processes");
     return said();

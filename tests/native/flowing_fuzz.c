@@ -84,7 +84,8 @@ int main(int count, char **names)
     for (int i = 1; i < count; i++)
         failed |= replay(names[i]);
     uint64_t state = 7;
-    for (int round = 0; round < 200 && count < 2; round++) {
+    const int rounds = getenv("NEXUS_TEST_LONG") != NULL ? 200 : 60;
+    for (int round = 0; round < rounds && count < 2; round++) {
         uint8_t data[24 + 200];
         for (size_t i = 0; i < sizeof data; i++) {
             state = state * UINT64_C(6364136223846793005) + 1;

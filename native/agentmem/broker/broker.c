@@ -91,6 +91,7 @@ static int open_store(struct broker *own, struct am_pool *pool, struct am_store 
                                        .warm_bytes = said->warm,
                                        .cold_bytes = said->cold,
                                        .cold_folder = cold,
+                                       .cold_disk = said->cold_on[0] ? said->cold_on : NULL,
                                        .agent_bytes = said->quota_bytes,
                                        .agent_units = said->quota_units,
                                        .warm_after_ms = said->warm_after_ms,
@@ -174,7 +175,7 @@ int am_broker_run(const struct am_broker_start *start)
         return unusable(own, "loop", status);
     am_pressure_open(&own->pressure, own->server.loop);
     if (start->options->sandbox)
-        am_sandbox_calls(&own->seccomp);
+        am_sandbox_calls(&own->seccomp, start->options->cold_on[0] != 0);
     else
         am_measure_set(&own->seccomp, false, "--no-sandbox");
     status = am_pool_create(start->options->workers, JOBS, &pool);

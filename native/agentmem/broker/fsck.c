@@ -45,36 +45,59 @@ static void broken(void *context, uint32_t segment, uint64_t offset, uint64_t by
            (unsigned long long)bytes, what);
 }
 
-int am_fsck(const char *folder)
+/* The cold log in a broker's folder, for which no broker may run. */
+static struct am_log *open_folder(const char *folder, int *lock)
 {
     char cold[PATH_MAX], error[AM_ERROR];
-    struct findings found = {0};
     struct am_log *log;
     struct stat is;
     if ((size_t)snprintf(cold, sizeof cold, "%s/cold", folder) >= sizeof cold || stat(cold, &is) != 0
         || !S_ISDIR(is.st_mode)) {
         fprintf(stderr, "nexus-agentmemd: %s has no cold log; give the broker's folder\n", folder);
-        return 2;
+        return NULL;
     }
-    const int lock = am_folder_lock(folder, error);
-    if (lock < 0) {
+    *lock = am_folder_lock(folder, error);
+    if (*lock < 0) {
         fprintf(stderr, "nexus-agentmemd: %s\n", error);
-        return 2;
+        return NULL;
     }
     const int status = am_log_open_disk(cold, UINT64_MAX, false, &log);
-    if (status != 0) {
-        fprintf(stderr, "nexus-agentmemd: %s cannot be opened (status %d)\n", cold, status);
-        close(lock);
+    if (status == 0)
+        return log;
+    fprintf(stderr, "nexus-agentmemd: %s cannot be opened (status %d)\n", cold, status);
+    close(*lock);
+    return NULL;
+}
+
+static struct am_log *open_disk(const char *where)
+{
+    char why[320];
+    struct am_log *log;
+    const int status = am_log_open_nvme(where, UINT64_MAX, &log, why, sizeof why);
+    if (status == 0)
+        return log;
+    fprintf(stderr, "nexus-agentmemd: %s\n", why);
+    return NULL;
+}
+
+int am_fsck(const char *where)
+{
+    struct findings found = {0};
+    int lock = -1;
+    char address[16];
+    const bool disk = am_log_nvme_address(where, address);
+    struct am_log *log = disk ? open_disk(where) : open_folder(where, &lock);
+    if (log == NULL)
         return 2;
-    }
     const int scanned = am_log_scan(log, visit, broken, &found);
     am_log_close(log);
-    close(lock);
+    if (lock >= 0)
+        close(lock);
     printf("units %llu, other records %llu, bytes %llu, broken %llu\n", (unsigned long long)found.units,
            (unsigned long long)found.others, (unsigned long long)found.payload_bytes,
            (unsigned long long)found.broken);
     if (scanned < 0) {
-        fprintf(stderr, "nexus-agentmemd: %s was not read to its end (status %d)\n", cold, scanned);
+        fprintf(stderr, "nexus-agentmemd: %s was not read to its end (status %d)\n", where, scanned);
         return 2;
     }
     return found.broken ? 1 : 0;

@@ -4,6 +4,7 @@
 #include "options.h"
 #include "stats_client.h"
 #include "supervisor.h"
+#include "take.h"
 #include "wire.h"
 
 #include <stdio.h>
@@ -19,6 +20,7 @@ int main(int argc, char **argv)
     switch (options.mode) {
     case AM_MODE_RUN: return am_supervise(&options);
     case AM_MODE_STATS: return am_stats_print(options.socket);
+    case AM_MODE_TAKE: return am_take_disk(options.cold_on, options.cold, options.erase);
     case AM_MODE_CHECK: return am_fsck(options.folder);
     case AM_MODE_VERSION: printf("nexus-agentmemd API %d, wire %u\n", AM_API, AM_WIRE); return 0;
     case AM_MODE_HELP: fputs(am_broker_usage, stdout); return 0;

@@ -1,6 +1,8 @@
 /* See options.h. */
 #include "options.h"
 
+#include "log.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
@@ -14,12 +16,17 @@ const char am_broker_usage[] =
     "  nexus-agentmemd [OPTION...]           run\n"
     "  nexus-agentmemd --stats [SOCKET]      what a running broker holds, as text\n"
     "  nexus-agentmemd --check FOLDER        look for damage in a cold log; exit status 1 when there is any\n"
+    "                                        (or --check nvme:0000:00:04.0)\n"
+    "  nexus-agentmemd --take DISK           make an empty cold log of a bare NVMe disk, for --cold-on\n"
     "\n"
     "  --socket PATH       default $NEXUS_AGENTMEM, else $XDG_RUNTIME_DIR/nexus/agentmem.sock\n"
     "  --folder PATH       default $NEXUS_HOME/agentmem, else ~/.local/share/nexus/agentmem\n"
     "  --hot SIZE          units kept raw and mapped, such as 512M; default an eighth of the memory\n"
     "  --warm SIZE         units kept compressed in memory; default a sixteenth of the memory\n"
     "  --cold SIZE         units kept compressed on disk; default 16G, 0 for none\n"
+    "  --cold-on DISK      experimental: on a bare NVMe disk such as nvme:0000:00:04.0, by a driver of\n"
+    "                      its own; see docs/guides/agentmem-unvme.md\n"
+    "  --erase SERIAL      with --take: even if the disk of this serial number holds something\n"
     "  --quota-bytes SIZE  what one agent may own; default 0, no limit\n"
     "  --quota-units N     how many units one agent may own; default 0, no limit\n"
     "  --idle-after TIME   an agent without requests for so long is idle, such as 5m; default 5m\n"
@@ -40,6 +47,9 @@ enum {
     HOT,
     WARM,
     COLD,
+    COLD_ON,
+    ERASE,
+    TAKE,
     QUOTA_BYTES,
     QUOTA_UNITS,
     IDLE_AFTER,
@@ -64,6 +74,9 @@ static const struct option known[] = {
     {"hot", required_argument, NULL, HOT},
     {"warm", required_argument, NULL, WARM},
     {"cold", required_argument, NULL, COLD},
+    {"cold-on", required_argument, NULL, COLD_ON},
+    {"erase", required_argument, NULL, ERASE},
+    {"take", required_argument, NULL, TAKE},
     {"quota-bytes", required_argument, NULL, QUOTA_BYTES},
     {"quota-units", required_argument, NULL, QUOTA_UNITS},
     {"idle-after", required_argument, NULL, IDLE_AFTER},
@@ -149,6 +162,13 @@ static void defaults(struct am_broker_options *options)
         snprintf(options->folder, sizeof options->folder, "%s/.local/share/nexus/agentmem", user);
 }
 
+static const char *disk(const char *value, char *to, size_t room)
+{
+    char address[16];
+    return am_log_nvme_address(value, address) && path(value, to, room) ? NULL
+                                                                        : "a disk such as nvme:0000:00:04.0";
+}
+
 static const char *take(struct am_broker_options *o, int option, const char *value)
 {
     static const char size_wanted[] = "a size such as 512M (K, M, G, T)";
@@ -159,6 +179,9 @@ static const char *take(struct am_broker_options *o, int option, const char *val
     case HOT: return size(value, &o->hot) && o->hot >= 1u << 20 ? NULL : "a size from 1M on";
     case WARM: return size(value, &o->warm) ? NULL : size_wanted;
     case COLD: return size(value, &o->cold) ? NULL : size_wanted;
+    case COLD_ON: return disk(value, o->cold_on, sizeof o->cold_on);
+    case TAKE: o->mode = AM_MODE_TAKE; return disk(value, o->cold_on, sizeof o->cold_on);
+    case ERASE: return path(value, o->erase, sizeof o->erase) ? NULL : "the serial number of the disk";
     case QUOTA_BYTES: return size(value, &o->quota_bytes) ? NULL : size_wanted;
     case QUOTA_UNITS: return count(value, 0, UINT32_MAX, &o->quota_units) ? NULL : "a number";
     case IDLE_AFTER: return duration(value, &o->idle_after_ms) ? NULL : time_wanted;
@@ -176,7 +199,7 @@ static const char *take(struct am_broker_options *o, int option, const char *val
         return !value || path(value, o->socket, sizeof o->socket) ? NULL : "the path of a socket";
     case CHECK:
         o->mode = AM_MODE_CHECK;
-        return path(value, o->folder, sizeof o->folder) ? NULL : "the broker's folder";
+        return path(value, o->folder, sizeof o->folder) ? NULL : "the broker's folder, or its disk";
     case VERSION: o->mode = AM_MODE_VERSION; return NULL;
     default: o->mode = AM_MODE_HELP; return NULL;
     }
@@ -206,6 +229,14 @@ int am_broker_options_read(int argc, char **argv, struct am_broker_options *opti
         optind++;
     if (optind < argc) {
         snprintf(error, room, "%s: nothing is known to do with it; see --help", argv[optind]);
+        return -1;
+    }
+    if (options->erase[0] && options->mode != AM_MODE_TAKE) {
+        snprintf(error, room, "--erase goes with --take");
+        return -1;
+    }
+    if (options->cold_on[0] && !options->cold) {
+        snprintf(error, room, "--cold 0 leaves nothing for the disk; leave one of them out");
         return -1;
     }
     if (!options->socket[0] && (options->mode == AM_MODE_RUN || options->mode == AM_MODE_STATS)) {

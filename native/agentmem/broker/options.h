@@ -8,12 +8,14 @@
 #include <stdint.h>
 #include <sys/un.h>
 
-enum am_mode { AM_MODE_RUN = 1, AM_MODE_STATS, AM_MODE_CHECK, AM_MODE_VERSION, AM_MODE_HELP };
+enum am_mode { AM_MODE_RUN = 1, AM_MODE_STATS, AM_MODE_CHECK, AM_MODE_TAKE, AM_MODE_VERSION, AM_MODE_HELP };
 
 struct am_broker_options {
     enum am_mode mode;
     char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
     char folder[PATH_MAX];
+    char cold_on[32]; /* a bare disk for the cold tier, like nvme:0000:00:04.0; empty: in the folder */
+    char erase[24];   /* the serial number of the disk that --take may erase; empty: none */
     uint64_t hot, warm, cold, quota_bytes; /* bytes; 0: cold: no cold tier, quota: none */
     uint64_t idle_after_ms, warm_after_ms, cold_after_ms;
     uint64_t patience_ms; /* how long a client may take no answer, or say no HELLO */

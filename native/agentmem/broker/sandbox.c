@@ -1,6 +1,7 @@
 /* See sandbox.h. */
 #include "sandbox.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -104,7 +105,38 @@ static bool allow(int rules, const char *path, uint64_t rights)
     return status == 0;
 }
 
-void am_sandbox_files(struct am_sandbox *sandbox, const char *folder, const char *socket)
+/* What the driver of a bare disk opens: the device's folder, and the two kinds of files that give it away. */
+static void allow_disk(int rules, const char *disk, uint64_t ioctl)
+{
+    static const char *const written[] = {"config", "resource0"}; /* by uio's half of the driver */
+    const uint64_t both = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
+    char path[128], group[PATH_MAX];
+    snprintf(path, sizeof path, "/sys/bus/pci/devices/%.15s", disk);
+    allow(rules, path, READ);
+    snprintf(path, sizeof path, "/sys/bus/pci/devices/%.15s/uio", disk);
+    DIR *listing = opendir(path);
+    if (listing == NULL) { /* then it is vfio's */
+        snprintf(path, sizeof path, "/sys/bus/pci/devices/%.15s/iommu_group", disk);
+        const ssize_t bytes = readlink(path, group, sizeof group - 1);
+        group[bytes > 0 ? bytes : 0] = 0;
+        snprintf(path, sizeof path, "/dev/vfio/%.40s", basename(group));
+        if (bytes > 0 && allow(rules, path, both | ioctl))
+            allow(rules, "/dev/vfio/vfio", both | ioctl);
+        return;
+    }
+    for (struct dirent *entry; (entry = readdir(listing)) != NULL;)
+        if (strncmp(entry->d_name, "uio", 3) == 0) {
+            snprintf(path, sizeof path, "/dev/%.40s", entry->d_name);
+            allow(rules, path, both);
+        }
+    closedir(listing);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "/sys/bus/pci/devices/%.15s/%s", disk, written[i]);
+        allow(rules, path, both);
+    }
+}
+
+void am_sandbox_files(struct am_sandbox *sandbox, const char *folder, const char *socket, const char *disk)
 {
     struct am_measure *measure = &sandbox->landlock;
     const long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -132,6 +164,8 @@ void am_sandbox_files(struct am_sandbox *sandbox, const char *folder, const char
     /* Not every kernel has it; without, memory is polled. */
     allow(rules, "/proc/pressure/memory", LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE);
     allow(rules, "/sys/fs/cgroup", READ);          /* what its control group leaves of memory */
+    if (disk != NULL)
+        allow_disk(rules, disk, rights.files & IOCTL);
     allow(rules, "/sys/devices/system/cpu", READ); /* the C library counts processors there */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || syscall(SYS_landlock_restrict_self, rules, 0) != 0)
         am_measure_set(measure, false, "%s", strerror(errno));
@@ -140,9 +174,9 @@ void am_sandbox_files(struct am_sandbox *sandbox, const char *folder, const char
     close(rules);
 }
 #else
-void am_sandbox_files(struct am_sandbox *sandbox, const char *folder, const char *socket)
+void am_sandbox_files(struct am_sandbox *sandbox, const char *folder, const char *socket, const char *disk)
 {
-    (void)folder, (void)socket;
+    (void)folder, (void)socket, (void)disk;
     am_measure_set(&sandbox->landlock, false, "built without linux/landlock.h");
 }
 #endif

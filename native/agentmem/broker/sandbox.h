@@ -22,12 +22,12 @@ struct am_sandbox {
 /* For supervisor and broker: before anything is opened that others could reach. */
 void am_sandbox_process(struct am_sandbox *sandbox, bool debug);
 /* Everything but seccomp, in the supervisor; its brokers inherit it. The socket's folder only to remove
- * the socket. */
-void am_sandbox_files(struct am_sandbox *sandbox, const char *folder, const char *socket);
+ * the socket. disk: a PCI device that the cold tier lies on, like 0000:00:04.0; NULL: none. */
+void am_sandbox_files(struct am_sandbox *sandbox, const char *folder, const char *socket, const char *disk);
 /* Memory: in the broker, because locks are not inherited. */
 void am_sandbox_memory(struct am_sandbox *sandbox);
-/* Seccomp, in the broker, before its first thread. */
-void am_sandbox_calls(struct am_measure *measure);
+/* Seccomp, in the broker, before its first thread. devices: the ioctls of vfio too. */
+void am_sandbox_calls(struct am_measure *measure, bool devices);
 void am_measure_set(struct am_measure *measure, bool on, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

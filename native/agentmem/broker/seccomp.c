@@ -64,6 +64,7 @@ static const uint16_t allowed[] = {
     SYS_statfs,
     SYS_faccessat,
     SYS_faccessat2,
+    SYS_readlinkat,
     SYS_fchmod,
     SYS_readahead,
     SYS_fadvise64,
@@ -194,6 +195,17 @@ static void give(struct program *program, uint32_t answer)
     add(program, BPF_RET | BPF_K, answer, 0, 0);
 }
 
+/* The ioctls whose kind is this byte; of all others EPERM. */
+static void of_kind(struct program *program, uint8_t kind)
+{
+    add(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 5);
+    add(program, BPF_LD | BPF_W | BPF_ABS, ARGUMENT(1), 0, 0);
+    add(program, BPF_ALU | BPF_AND | BPF_K, 0xff00, 0, 0);
+    add(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)kind << 8, 1, 0);
+    give(program, SECCOMP_RET_ERRNO | EPERM);
+    give(program, SECCOMP_RET_ALLOW);
+}
+
 /* call with an argument that has any of these bits (want 0) or none of them (want 1): EPERM. */
 static void demand(struct program *program, uint32_t call, unsigned argument, uint32_t bits, int want)
 {
@@ -205,7 +217,7 @@ static void demand(struct program *program, uint32_t call, unsigned argument, ui
     give(program, SECCOMP_RET_ALLOW);
 }
 
-void am_sandbox_calls(struct am_measure *measure)
+void am_sandbox_calls(struct am_measure *measure, bool devices)
 {
     struct program program = {.count = 0};
     add(&program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch), 0, 0);
@@ -216,6 +228,8 @@ void am_sandbox_calls(struct am_measure *measure)
     demand(&program, SYS_mprotect, 2, PROT_EXEC, 0);
     demand(&program, SYS_clone, 0, CLONE_THREAD, 1);
     demand(&program, SYS_kill, 1, 0xffffffffu, 0); /* signal 0 only: is that process still there? */
+    if (devices)
+        of_kind(&program, ';'); /* vfio's */
     for (size_t i = 0; i < COUNT(allowed); i++) {
         add(&program, BPF_JMP | BPF_JEQ | BPF_K, allowed[i], 0, 1);
         give(&program, SECCOMP_RET_ALLOW);
@@ -233,9 +247,9 @@ void am_sandbox_calls(struct am_measure *measure)
         am_measure_set(measure, true, "%zu system calls allowed", COUNT(allowed));
 }
 #else
-void am_sandbox_calls(struct am_measure *measure)
+void am_sandbox_calls(struct am_measure *measure, bool devices)
 {
-    (void)allowed, (void)deadly;
+    (void)devices, (void)allowed, (void)deadly;
     am_measure_set(measure, false,
                    AM_SANITIZED ? "built with a sanitizer, which makes system calls of its own"
                                 : "no list for this processor");

@@ -4,6 +4,7 @@
 #include "broker.h"
 #include "folder.h"
 #include "journal.h"
+#include "log.h"
 #include "loop.h"
 
 #include <errno.h>
@@ -235,8 +236,10 @@ int am_supervise(struct am_broker_options *options)
     am_sandbox_process(&own.start.sandbox, options->debug);
     if (options->with_parent)
         prctl(PR_SET_PDEATHSIG, SIGTERM);
+    char disk[16];
+    const bool bare = am_log_nvme_address(options->cold_on, disk);
     if (options->sandbox)
-        am_sandbox_files(&own.start.sandbox, options->folder, options->socket);
+        am_sandbox_files(&own.start.sandbox, options->folder, options->socket, bare ? disk : NULL);
     else
         am_measure_set(&own.start.sandbox.landlock, false, "--no-sandbox");
     sigset_t wanted;

@@ -29,8 +29,8 @@
  *
  * Backends. A broker serves a client, or the kernel module behind /dev/agentmem where that is named as the
  * socket, or where no socket is named, none lies at its usual place and the device can be opened. A broker that
- * is there wins: it also keeps ropes, heads, conversations, shared private units, durable agents and the
- * inventory; of the module these calls are AM_EUNSUPPORTED. With the module an acquire and a release are two
+ * is there wins: it also keeps ropes, heads, conversations, shared private units and durable agents; of the
+ * module these calls are AM_EUNSUPPORTED. With the module an acquire and a release are two
  * system calls each, am_buffer_publish copies, and no unit outlives the module.
  *
  * Errors. Every function that can fail returns 0 or one of enum am_status (negative); am_error tells what
@@ -200,7 +200,7 @@ AM_PUBLIC int am_agent_importance(am_client *client, const char *agent, uint32_t
 AM_PUBLIC int am_agent_forget(am_client *client, const char *agent); /* disown everything of a durable agent */
 /* Everything the broker counts, as JSON (docs/formats/agentmem.md); free() it. */
 AM_PUBLIC int am_stats(am_client *client, char **json);
-/* What this agent has, likewise: {"heads": {name: id}, "owned": [id]}, ids in hexadecimal. */
+/* What this agent has, likewise: {"heads": {name: id}, "owned": [id]}, ids in hexadecimal, in no order. */
 AM_PUBLIC int am_inventory(am_client *client, char **json);
 AM_PUBLIC int am_agents(am_client *client, char **json); /* every agent of this broker, likewise */
 

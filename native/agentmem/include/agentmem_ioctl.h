@@ -107,7 +107,7 @@ struct agentmem_placed {
 	__u8 id[32];
 	__u64 length;
 	__u64 offset;           /* for mmap; 0 without a reference */
-	__u32 number;           /* of the unit in its realm, from 1 */
+	__u32 number;           /* of the unit in its realm, from 1: the lowest 32 bits of it */
 	__u32 reference;        /* of this client, from 1; 0: none */
 	__u8 type;
 	__u8 form;              /* AM_RAW */
@@ -164,6 +164,22 @@ struct agentmem_release {
 	struct agentmem_head head;
 	__u32 reference;        /* in */
 	__u32 spare;
+};
+
+/*
+ * What the client's agent owns, page by page: up to AGENTMEM_OWNED_IDS units, those with the
+ * smallest numbers above `after`. Give `last` as the next call's `after`; fewer than
+ * AGENTMEM_OWNED_IDS: these are the last. Between two calls units may come and go: one that was
+ * owned all the while is listed once, in its place.
+ */
+#define AGENTMEM_OWNED_IDS 64
+struct agentmem_owned {
+	struct agentmem_head head;
+	__u64 after;            /* in: 0 for the first */
+	__u64 last;             /* out: number of the last one here; `after` where there is none */
+	__u32 count;            /* out */
+	__u32 spare;            /* in: 0 */
+	__u8 id[AGENTMEM_OWNED_IDS][32]; /* out: zeros behind `count` */
 };
 
 /*
@@ -248,5 +264,6 @@ struct agentmem_agent {
 #define AGENTMEM_FORGET   _IOWR(AGENTMEM_MAGIC, 10, struct agentmem_state)
 #define AGENTMEM_STATS    _IOWR(AGENTMEM_MAGIC, 11, struct agentmem_stats)
 #define AGENTMEM_AGENT    _IOWR(AGENTMEM_MAGIC, 12, struct agentmem_agent)
+#define AGENTMEM_OWNED    _IOWR(AGENTMEM_MAGIC, 13, struct agentmem_owned)
 
 #endif

@@ -49,7 +49,7 @@ static struct am_agent *agent_new(struct pid *pid, const struct agentmem_attach 
 		return NULL;
 	kref_init(&agent->refs);
 	INIT_LIST_HEAD(&agent->node);
-	INIT_LIST_HEAD(&agent->owned);
+	agent->owned = RB_ROOT;
 	agent->pid = get_pid(pid);
 	agent->state = AM_ACTIVE;
 	agent->opened_ms = am_now_ms();

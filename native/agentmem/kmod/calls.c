@@ -6,9 +6,10 @@
 #include "inside.h"
 #include "trace.h"
 
-#include <linux/cred.h>
+#include <linux/capability.h>
 #include <linux/mm.h>
 #include <linux/uaccess.h>
+#include <linux/user_namespace.h>
 
 #define REFUSE(ask, field, why) am_refuse(&(ask)->head, offsetof(typeof(*(ask)), field), why)
 
@@ -245,6 +246,16 @@ static int mark(struct am_client *client, void *request)
 	return AM_OK;
 }
 
+static int owned(struct am_client *client, void *request)
+{
+	struct agentmem_owned *ask = request;
+
+	if (ask->spare)
+		return REFUSE(ask, spare, AM_EINVAL);
+	am_owned(agent_of(client), ask);
+	return AM_OK;
+}
+
 /* The agent that is named, counted: the client's own for an empty name. */
 static int named(struct am_client *client, struct agentmem_state *ask, struct am_agent **agent)
 {
@@ -301,16 +312,22 @@ static int forget(struct am_client *client, void *request)
 	return AM_OK;
 }
 
+/* Who is not asks for its own and does nothing wrong: that is no line in the audit log. */
+static bool sees_all(void)
+{
+	return ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
+}
+
 static int stats(struct am_client *client, void *request)
 {
-	am_figures(client->user, capable(CAP_SYS_ADMIN), request);
+	am_figures(client->user, sees_all(), request);
 	return AM_OK;
 }
 
 static int agent(struct am_client *client, void *request)
 {
 	struct agentmem_agent *ask = request;
-	int status = am_figures_agent(client->user, capable(CAP_SYS_ADMIN), ask);
+	int status = am_figures_agent(client->user, sees_all(), ask);
 
 	return status ? REFUSE(ask, after, status) : AM_OK;
 }
@@ -324,7 +341,7 @@ static_assert(sizeof(struct agentmem_placed) == 64 && sizeof(struct agentmem_pub
 static_assert(sizeof(struct agentmem_identify) == 72 && sizeof(struct agentmem_acquire) == 112);
 static_assert(sizeof(struct agentmem_release) == 24 && sizeof(struct agentmem_unit) == 56);
 static_assert(sizeof(struct agentmem_state) == 280 && sizeof(struct agentmem_stats) == 480);
-static_assert(sizeof(struct agentmem_agent) == 904);
+static_assert(sizeof(struct agentmem_agent) == 904 && sizeof(struct agentmem_owned) == 2088);
 
 const struct am_call am_calls[] = {
 #define CALL(number, answer, type, attached) [_IOC_NR(number)] = { answer, sizeof(type), attached }
@@ -341,6 +358,7 @@ const struct am_call am_calls[] = {
 	CALL(AGENTMEM_FORGET, forget, struct agentmem_state, true),
 	CALL(AGENTMEM_STATS, stats, struct agentmem_stats, false),
 	CALL(AGENTMEM_AGENT, agent, struct agentmem_agent, false),
+	CALL(AGENTMEM_OWNED, owned, struct agentmem_owned, true),
 #undef CALL
 };
 const unsigned int am_calls_count = ARRAY_SIZE(am_calls);

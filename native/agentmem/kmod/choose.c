@@ -12,7 +12,7 @@ static struct list_head shelves[AM_SHELVES] = {
 };
 static unsigned long hot_pages, drop_pages;
 
-#define LOOK 1024 /* units looked at in one choice: the lock is held for it */
+#define LOOK 2048 /* units and owners looked at in one turn: the lock is held for it */
 
 static enum am_shelf home(const struct am_unit *unit)
 {
@@ -64,13 +64,16 @@ unsigned long am_shelved_pages(void)
 	return hot - hot / 4 + READ_ONCE(drop_pages);
 }
 
-bool am_all_owners_idle(const struct am_unit *unit)
+/* *left falls by one for each owner looked at. */
+static bool all_owners_idle(const struct am_unit *unit, int *left)
 {
 	const struct am_owner *owner;
 
-	list_for_each_entry(owner, &unit->owners, in_unit)
+	list_for_each_entry(owner, &unit->owners, in_unit) {
+		--*left;
 		if (owner->agent->state == AM_ACTIVE)
 			return false;
+	}
 	return true;
 }
 
@@ -102,22 +105,32 @@ static unsigned int sift(struct am_unit **chosen, u64 *scores, unsigned int n, s
 	return n;
 }
 
+/*
+ * Where the first ones of a long shelf have nothing to give, they go to its end: the next look finds
+ * those behind them.
+ */
 static unsigned int look(struct list_head *shelf, bool drop, bool idle_only, u64 now,
 			 struct am_unit **chosen, u64 *scores, unsigned int n)
 {
 	struct am_unit *unit;
-	unsigned int left = LOOK;
+	bool found = false;
+	int left = LOOK;
 
 	list_for_each_entry(unit, shelf, shelf) {
 		bool idle;
 
-		if (!left--)
+		if (left-- <= 0) {
+			if (!found)
+				list_rotate_to_front(&unit->shelf, shelf);
 			break;
+		}
 		if (unit->cooling || (drop && (!unit->droppable || unit->importance >= 100)))
 			continue;
-		idle = am_all_owners_idle(unit);
-		if (idle || !idle_only)
+		idle = all_owners_idle(unit, &left);
+		if (idle || !idle_only) {
 			n = sift(chosen, scores, n, unit, score(unit, now, idle));
+			found = true;
+		}
 	}
 	return n;
 }

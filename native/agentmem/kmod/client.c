@@ -21,7 +21,7 @@ struct am_client *am_client_new(kuid_t user)
 
 static void drop(struct am_client *client, struct am_unit *unit)
 {
-	atomic_dec(&client->agent->references);
+	atomic64_dec(&client->agent->references);
 	am_unit_unpin(unit);
 	am_unit_put(unit);
 }
@@ -54,7 +54,7 @@ int am_client_place(struct am_client *client, struct am_unit *unit, bool existed
 		if (status)
 			return status;
 		am_unit_hold(unit);
-		atomic_inc(&client->agent->references);
+		atomic64_inc(&client->agent->references);
 		error = xa_alloc(&client->references, &reference, unit,
 				 XA_LIMIT(1, am_references_most), GFP_KERNEL_ACCOUNT);
 		if (error) {

@@ -65,50 +65,49 @@ long am_cool(struct am_unit *unit, gfp_t gfp)
 }
 
 /*
- * The next of an agent's own text units that can be compressed, watched; NULL: none among the
- * next few. Each one that was looked at goes to the end of the list, so that nobody begins anew:
- * *left is how many are not looked at yet.
+ * The next of an agent's own text units that can be compressed, watched; NULL: none among the next
+ * few. *after is the number that was reached; at the end of all it is U64_MAX.
  */
-static struct am_unit *next_of(struct am_agent *agent, u64 *left)
+static struct am_unit *next_of(struct am_agent *agent, u64 *after)
 {
 	struct am_unit *unit = NULL;
 	struct am_owner *owner;
-	unsigned int steps;
+	unsigned int steps = STEPS;
 
 	spin_lock(&am_lock);
-	for (steps = STEPS; steps && *left && !unit; steps--, --*left) {
-		owner = list_first_entry_or_null(&agent->owned, struct am_owner, in_agent);
-		if (!owner) {
-			*left = 0;
-			break;
-		}
-		list_move_tail(&owner->in_agent, &agent->owned);
+	owner = am_owner_above(agent, *after);
+	for (; owner && steps && !unit; owner = am_owner_next(owner), steps--) {
+		*after = owner->unit->number;
 		if (owner->unit->space && owner->unit->hot && !owner->unit->pins &&
 		    !owner->unit->unfit && am_is_text(owner->unit)) {
 			unit = owner->unit;
 			kref_get(&unit->refs);
 		}
 	}
+	if (!owner && !unit)
+		*after = U64_MAX;
 	spin_unlock(&am_lock);
 	return unit;
 }
 
-/* The private text units of an agent that is paused, now. Ends: a unit is warm, unfit or in use. */
+/* The private text units of an agent that is paused, now; those that come meanwhile are let be. */
 void am_cool_agent(struct am_agent *agent)
 {
 	struct am_unit *unit;
 	long gave = 0;
-	u64 left;
+	u64 after = 0, last;
 
 	spin_lock(&am_lock);
-	left = agent->units;
+	last = agent->realm->numbers;
 	spin_unlock(&am_lock);
-	while (left && gave >= 0 && !signal_pending(current)) {
-		unit = next_of(agent, &left);
+	while (after < last && gave >= 0 && !signal_pending(current)) {
+		unit = next_of(agent, &after);
 		if (unit) {
-			mutex_lock(&am_packer);
-			gave = am_cool(unit, GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY);
-			mutex_unlock(&am_packer);
+			gave = mutex_lock_killable(&am_packer);
+			if (!gave) {
+				gave = am_cool(unit, GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY);
+				mutex_unlock(&am_packer);
+			}
 			am_unit_unwatch(unit);
 		}
 		cond_resched();
@@ -145,8 +144,8 @@ unsigned long am_give_back(unsigned long pages, bool reclaim)
 
 	if (reclaim && !mutex_trylock(&am_packer))
 		return 0;
-	if (!reclaim)
-		mutex_lock(&am_packer);
+	if (!reclaim && mutex_lock_killable(&am_packer))
+		return 0;
 	do {
 		now = each(false, pages - gave, gfp, reclaim);
 		if (!now)

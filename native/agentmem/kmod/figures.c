@@ -26,10 +26,19 @@ static void unit_in(struct am_figures *to, const struct am_unit *unit, int sign)
 	type->stored_bytes += sign * stored_bytes(unit);
 }
 
+/*
+ * A unit comes, goes, or is in another tier now: before it with -1, after it with 1. A private one
+ * has at most one owner.
+ */
 void am_tally(struct am_unit *unit, int sign)
 {
+	const struct am_owner *owner;
+
 	lockdep_assert_held(&am_lock);
 	unit_in(&unit->realm->is, unit, sign);
+	if (unit->space)
+		list_for_each_entry(owner, &unit->owners, in_unit)
+			unit_in(&owner->agent->is, unit, sign);
 }
 
 void am_tally_owner(struct am_unit *unit, struct am_agent *agent, int sign)
@@ -38,8 +47,11 @@ void am_tally_owner(struct am_unit *unit, struct am_agent *agent, int sign)
 	unit->realm->is.type[unit->type].logical_bytes += sign * unit->length;
 	agent->units += sign;
 	agent->logical += sign * unit->length;
-	if (unit->space)
+	agent->is.type[unit->type].logical_bytes += sign * unit->length;
+	if (unit->space) {
 		agent->own += sign * unit->length;
+		unit_in(&agent->is, unit, sign);
+	}
 }
 
 void am_counts_add(struct am_counts *to, const struct am_counts *of)
@@ -100,7 +112,7 @@ void am_figures(kuid_t viewer, bool all, struct agentmem_stats *out)
 		if (am_may_see(agent->realm->user, viewer, all)) {
 			out->agents++;
 			out->readers += agent->connections;
-			out->references += atomic_read(&agent->references);
+			out->references += atomic64_read(&agent->references);
 		}
 	out->shrinker_runs = am_shrinks;
 	spin_unlock(&am_lock);
@@ -119,23 +131,9 @@ void am_figures(kuid_t viewer, bool all, struct agentmem_stats *out)
 }
 
 /*
- * As AGENTS of the broker: tiers of what it owns and is private, logical of all, the rest its own.
+ * The agent with the smallest number above out->after. Agents are listed by rising number. As AGENTS
+ * of the broker: tiers of what it owns and is private, logical of all, the rest its own.
  */
-static void owned(const struct am_agent *agent, struct agentmem_agent *out)
-{
-	struct am_figures is = { 0 };
-	const struct am_owner *owner;
-
-	list_for_each_entry(owner, &agent->owned, in_agent) {
-		if (owner->unit->space)
-			unit_in(&is, owner->unit, 1);
-		is.type[owner->unit->type].logical_bytes += owner->unit->length;
-	}
-	memcpy(out->tier, is.tier, sizeof(is.tier));
-	memcpy(out->type, is.type, sizeof(is.type));
-}
-
-/* The agent with the smallest number above out->after. Agents are listed by rising number. */
 int am_figures_agent(kuid_t viewer, bool all, struct agentmem_agent *out)
 {
 	const struct am_agent *agent;
@@ -154,14 +152,15 @@ int am_figures_agent(kuid_t viewer, bool all, struct agentmem_agent *out)
 		out->pid = am_agent_pid(agent, task_active_pid_ns(current));
 		out->space = agent->number;
 		out->connections = agent->connections;
-		out->references = atomic_read(&agent->references);
+		out->references = atomic64_read(&agent->references);
 		out->units = agent->units;
 		out->logical_bytes = agent->logical;
 		out->private_bytes = agent->own;
 		out->shared_bytes = agent->logical - agent->own;
 		out->opened_ms = agent->opened_ms;
 		out->used_ms = agent->used_ms;
-		owned(agent, out);
+		memcpy(out->tier, agent->is.tier, sizeof(out->tier));
+		memcpy(out->type, agent->is.type, sizeof(out->type));
 		status = AM_OK;
 		break;
 	}

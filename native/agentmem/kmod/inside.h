@@ -28,6 +28,7 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/rbtree.h>
 #include <linux/rhashtable.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -66,7 +67,7 @@ struct am_realm {
 	struct list_head node;
 	struct kref refs;       /* of agents and units */
 	kuid_t user;
-	u32 numbers;            /* of units, given so far */
+	u64 numbers;            /* of units, given so far: none is given twice */
 	struct am_figures is;
 	struct am_counts counts;
 	u8 key[AM_ID];
@@ -77,11 +78,12 @@ struct am_agent {
 	struct list_head node;
 	struct kref refs;
 	struct am_realm *realm;
-	struct list_head owned; /* am_owner.in_agent */
+	struct rb_root owned;   /* am_owner.in_agent, by the number of the unit */
 	struct pid *pid;
 	u32 number, state, importance, connections;
-	atomic_t references;
+	atomic64_t references;
 	u64 units, logical, own; /* own: logical bytes in its private space */
+	struct am_figures is;   /* tiers and types of what it owns and is private; logical of all */
 	u64 opened_ms, used_ms;
 	u8 key[AM_ID];
 	char name[AGENTMEM_NAME_BYTES];
@@ -95,7 +97,9 @@ struct am_unit {
 	struct kref refs;
 	struct am_realm *realm;
 	u32 space;              /* 0, or the number of the agent it is private to */
-	u32 number, importance, holders, pins;
+	u32 importance;
+	u64 number;             /* in its realm, while it is in the table */
+	u64 holders, pins;
 	u8 type;
 	bool droppable;
 	bool cooling;           /* somebody compresses it: hot stays */
@@ -110,7 +114,8 @@ struct am_unit {
 };
 
 struct am_owner {
-	struct list_head in_unit, in_agent;
+	struct list_head in_unit;
+	struct rb_node in_agent;
 	struct am_unit *unit;
 	struct am_agent *agent;
 };
@@ -184,7 +189,6 @@ void am_shelve(struct am_unit *unit);
 void am_unshelve(struct am_unit *unit);
 unsigned long am_shelved_pages(void);
 unsigned int am_choose(bool drop, bool idle_only, struct am_unit **chosen);
-bool am_all_owners_idle(const struct am_unit *unit);
 
 /* cool.c */
 long am_cool(struct am_unit *unit, gfp_t gfp);
@@ -202,6 +206,9 @@ void am_watch_arm(void);
 int am_own(struct am_agent *agent, struct am_unit *unit, bool droppable);
 int am_disown(struct am_agent *agent, const u8 *id);
 void am_disown_all(struct am_agent *agent);
+void am_owned(const struct am_agent *agent, struct agentmem_owned *out);
+struct am_owner *am_owner_above(const struct am_agent *agent, u64 number); /* under am_lock */
+struct am_owner *am_owner_next(const struct am_owner *owner); /* likewise */
 unsigned int am_drop(struct am_unit *unit);
 bool am_quota_left(struct am_agent *agent, u64 length);
 

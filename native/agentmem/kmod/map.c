@@ -60,7 +60,7 @@ int am_map(struct file *file, struct vm_area_struct *area)
 	status = from + bytes > PAGE_ALIGN(unit->length) ? AM_EINVAL : am_unit_pin(unit);
 	if (status) {
 		am_unit_put(unit);
-		return status == AM_EINVAL ? -EINVAL : -ENOMEM;
+		return status == AM_EINVAL ? -EINVAL : status == AM_INTERRUPTED ? -EINTR : -ENOMEM;
 	}
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
 	vm_flags_mod(area, always, never);

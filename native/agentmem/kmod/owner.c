@@ -1,21 +1,67 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Owning: an agent keeps a unit after the references have gone. A link hangs in the unit's list and
- * in the agent's, both under am_lock, and holds the unit once. Knows nothing of bytes.
+ * in the agent's tree, both under am_lock, and holds the unit once. Knows nothing of bytes. The tree
+ * is ordered by the units' numbers, which no two units of a realm ever have: who walks it may let
+ * the lock go and come back with the number it has reached.
  */
 #include "inside.h"
 #include "trace.h"
 
 #include <linux/slab.h>
 
+static struct am_owner *of_node(struct rb_node *node)
+{
+	return rb_entry_safe(node, struct am_owner, in_agent);
+}
+
+/* The link to the unit with the smallest number above this one, or NULL. */
+struct am_owner *am_owner_above(const struct am_agent *agent, u64 number)
+{
+	struct rb_node *at = agent->owned.rb_node;
+	struct am_owner *best = NULL;
+
+	lockdep_assert_held(&am_lock);
+	while (at) {
+		struct am_owner *owner = of_node(at);
+
+		if (owner->unit->number > number) {
+			best = owner;
+			at = at->rb_left;
+		} else {
+			at = at->rb_right;
+		}
+	}
+	return best;
+}
+
+struct am_owner *am_owner_next(const struct am_owner *owner)
+{
+	return of_node(rb_next(&owner->in_agent));
+}
+
 static struct am_owner *link_of(const struct am_unit *unit, const struct am_agent *agent)
 {
-	struct am_owner *owner;
+	struct am_owner *owner = am_owner_above(agent, unit->number - 1);
 
-	list_for_each_entry(owner, &unit->owners, in_unit)
-		if (owner->agent == agent)
-			return owner;
-	return NULL;
+	return owner && owner->unit == unit ? owner : NULL;
+}
+
+/* It is not in the agent's tree yet. */
+static void tie(struct am_owner *owner)
+{
+	struct rb_node **to = &owner->agent->owned.rb_node, *above = NULL;
+
+	while (*to) {
+		above = *to;
+		to = owner->unit->number < of_node(above)->unit->number ? &above->rb_left :
+									   &above->rb_right;
+	}
+	rb_link_node(&owner->in_agent, above, to);
+	rb_insert_color(&owner->in_agent, &owner->agent->owned);
+	list_add_tail(&owner->in_unit, &owner->unit->owners);
+	owner->unit->holders++;
+	am_tally_owner(owner->unit, owner->agent, 1);
 }
 
 /* Under am_lock. The caller is to put the unit. */
@@ -23,7 +69,7 @@ static void cut(struct am_owner *owner)
 {
 	am_tally_owner(owner->unit, owner->agent, -1);
 	list_del(&owner->in_unit);
-	list_del(&owner->in_agent);
+	rb_erase(&owner->in_agent, &owner->agent->owned);
 	kfree(owner);
 }
 
@@ -65,10 +111,7 @@ int am_own(struct am_agent *agent, struct am_unit *unit, bool droppable)
 	else {
 		owner->unit = unit;
 		owner->agent = agent;
-		unit->holders++;
-		list_add_tail(&owner->in_unit, &unit->owners);
-		list_add_tail(&owner->in_agent, &agent->owned);
-		am_tally_owner(unit, agent, 1);
+		tie(owner);
 		owner = NULL;
 	}
 	if (!status && unit->droppable && !droppable) {
@@ -110,7 +153,7 @@ void am_disown_all(struct am_agent *agent)
 	do {
 		unit = NULL;
 		spin_lock(&am_lock);
-		owner = list_first_entry_or_null(&agent->owned, struct am_owner, in_agent);
+		owner = of_node(rb_first(&agent->owned));
 		if (owner) {
 			unit = owner->unit;
 			cut(owner);
@@ -120,6 +163,23 @@ void am_disown_all(struct am_agent *agent)
 			am_unit_put(unit);
 		cond_resched();
 	} while (unit);
+}
+
+/* One page of what an agent owns. Of a killed one that is nothing. */
+void am_owned(const struct am_agent *agent, struct agentmem_owned *out)
+{
+	const struct am_owner *owner;
+
+	memset(out->id, 0, sizeof(out->id));
+	out->count = 0;
+	out->last = out->after;
+	spin_lock(&am_lock);
+	owner = am_owner_above(agent, out->after);
+	for (; owner && out->count < AGENTMEM_OWNED_IDS; owner = am_owner_next(owner)) {
+		memcpy(out->id[out->count++], owner->unit->id, AM_ID);
+		out->last = owner->unit->number;
+	}
+	spin_unlock(&am_lock);
 }
 
 /*

@@ -7,6 +7,7 @@
 #include "inside.h"
 
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include <linux/zstd.h>
@@ -162,29 +163,37 @@ static bool get(struct reader *from, void *to, size_t bytes)
 	return true;
 }
 
+/* One frame, of `step` bytes when it is unpacked. Under am_unpacker. */
+static int unpack_frame(struct reader *from, void *to, u32 step)
+{
+	zstd_dctx *machine = zstd_init_dctx(unpack_space, unpack_space_bytes);
+	u32 size;
+
+	if (!get(from, &size, sizeof(size)) || size > step)
+		return AM_ECORRUPT;
+	if (!get(from, size == step ? to : unpack_room, size))
+		return AM_ECORRUPT;
+	if (size != step && zstd_decompress_dctx(machine, to, step, unpack_room, size) != step)
+		return AM_ECORRUPT;
+	return AM_OK;
+}
+
+/* A large unit does not keep a small one waiting: the work space is given back after each frame. */
 int am_unpack(const struct am_packed *packed, void *bytes, u64 length)
 {
 	struct reader from = { packed->first, 0 };
-	zstd_dctx *machine;
-	u64 at;
-	u32 step, size;
 	int status = AM_OK;
+	u64 at;
+	u32 step;
 
-	mutex_lock(&am_unpacker);
-	machine = zstd_init_dctx(unpack_space, unpack_space_bytes);
-	for (at = 0; at < length; at += step) {
+	for (at = 0; at < length && !status; at += step) {
 		step = min_t(u64, length - at, FRAME);
-		status = AM_ECORRUPT;
-		if (!get(&from, &size, sizeof(size)) || size > step ||
-		    !get(&from, size == step ? bytes + at : unpack_room, size))
-			break;
-		if (size != step &&
-		    zstd_decompress_dctx(machine, bytes + at, step, unpack_room, size) != step)
-			break;
-		status = AM_OK;
+		if (fatal_signal_pending(current) || mutex_lock_killable(&am_unpacker))
+			return AM_INTERRUPTED;
+		status = unpack_frame(&from, bytes + at, step);
+		mutex_unlock(&am_unpacker);
 		cond_resched();
 	}
-	mutex_unlock(&am_unpacker);
 	return status;
 }
 

@@ -3,6 +3,8 @@
  * /proc/agent_stats: the text that nexus-agentmemd --stats prints, in the same order; what there
  * is not here (a disk) is 0. Knows nothing of how it is counted. A reader sees its own user's
  * agents and units, all of them with CAP_SYS_ADMIN; pids are those of the namespace of this /proc.
+ * The lock is held while one buffer is filled, not for the whole text. The file's position is the
+ * number of the agent last shown: who comes or goes between two buffers moves nobody else.
  */
 #include "inside.h"
 
@@ -45,35 +47,83 @@ static void totals(struct seq_file *to, const struct agentmem_stats *is)
 		   (unsigned int)(ratio - div_u64(ratio, 100) * 100));
 }
 
-static int show(struct seq_file *to, void *unused)
-{
-	const kuid_t viewer = to->file->f_cred->euid;
-	const bool all = file_ns_capable(to->file, &init_user_ns, CAP_SYS_ADMIN);
-	struct agentmem_stats *is = kzalloc(sizeof(*is), GFP_KERNEL);
-	struct pid_namespace *space = proc_pid_ns(file_inode(to->file)->i_sb);
-	const struct am_agent *agent;
+/* What one reader may see, since it opened the file; the figures since it read the beginning. */
+struct reader {
+	bool all;
+	struct agentmem_stats is;
+};
 
-	if (!is)
-		return -ENOMEM;
-	am_figures(viewer, all, is);
-	totals(to, is);
-	kfree(is);
-	seq_printf(to, "\n%7s %-7s %10s %9s %14s %14s %14s  %s\n", "PID", "STATE", "IMPORTANCE",
-		   "UNITS", "LOGICAL", "SHARED", "PRIVATE", "REALM/AGENT");
+/* Agents are listed by rising number. */
+static struct am_agent *agent_from(struct seq_file *to, struct am_agent *agent, loff_t above)
+{
+	const struct reader *reader = to->private;
+
+	list_for_each_entry_from(agent, &am_agents, node)
+		if (agent->number > above &&
+		    am_may_see(agent->realm->user, to->file->f_cred->euid, reader->all))
+			return agent;
+	return NULL;
+}
+
+static void *start(struct seq_file *to, loff_t *at) __acquires(&am_lock)
+{
+	struct reader *reader = to->private;
+
+	if (!*at) {
+		reader->all = file_ns_capable(to->file, &init_user_ns, CAP_SYS_ADMIN);
+		am_figures(to->file->f_cred->euid, reader->all, &reader->is);
+	}
 	spin_lock(&am_lock);
-	list_for_each_entry(agent, &am_agents, node)
-		if (am_may_see(agent->realm->user, viewer, all))
-			seq_printf(to, "%7d %-7s %10u %9llu %14llu %14llu %14llu  %s/%s\n",
-				   am_agent_pid(agent, space), states[agent->state], agent->importance,
-				   agent->units, agent->logical, agent->logical - agent->own,
-				   agent->own, agent->realm->name, agent->name);
+	if (!*at)
+		return SEQ_START_TOKEN;
+	return agent_from(to, list_first_entry(&am_agents, struct am_agent, node), *at - 1);
+}
+
+/* The position of an agent is its number: start() finds it or, when it has gone, the next one. */
+static void *next(struct seq_file *to, void *of, loff_t *at)
+{
+	struct am_agent *agent = of;
+
+	if (of == SEQ_START_TOKEN)
+		agent = agent_from(to, list_first_entry(&am_agents, struct am_agent, node), 0);
+	else
+		agent = agent_from(to, list_next_entry(agent, node), 0);
+	*at = agent ? agent->number : (loff_t)U32_MAX + 1;
+	return agent;
+}
+
+static void stop(struct seq_file *to, void *of) __releases(&am_lock)
+{
 	spin_unlock(&am_lock);
+}
+
+static int show(struct seq_file *to, void *of)
+{
+	struct pid_namespace *space = proc_pid_ns(file_inode(to->file)->i_sb);
+	const struct reader *reader = to->private;
+	const struct am_agent *agent = of;
+
+	if (of == SEQ_START_TOKEN) {
+		totals(to, &reader->is);
+		seq_printf(to, "\n%7s %-7s %10s %9s %14s %14s %14s  %s\n", "PID", "STATE",
+			   "IMPORTANCE", "UNITS", "LOGICAL", "SHARED", "PRIVATE", "REALM/AGENT");
+		return 0;
+	}
+	seq_printf(to, "%7d %-7s %10u %9llu %14llu %14llu %14llu  %s/%s\n",
+		   am_agent_pid(agent, space), states[agent->state], agent->importance,
+		   agent->units, agent->logical, agent->logical - agent->own, agent->own,
+		   agent->realm->name, agent->name);
 	return 0;
 }
 
+static const struct seq_operations operations = {
+	.start = start, .next = next, .stop = stop, .show = show,
+};
+
 int am_proc_start(void)
 {
-	return proc_create_single(NAME, 0444, NULL, show) ? 0 : -ENOMEM;
+	return proc_create_seq_private(NAME, 0444, NULL, &operations, sizeof(struct reader), NULL) ?
+	       0 : -ENOMEM;
 }
 
 void am_proc_stop(void)

@@ -2,7 +2,8 @@
 /*
  * Realms: one user's domain of trust under a name. Nothing is shared between two of them, because
  * each has its own random key for ids and a unit is only found through its own realm. Knows nothing
- * of bytes. A realm lives as long as an agent or a unit is in it.
+ * of bytes. A realm lives as long as an agent or a unit is in it; a unit lives by an agent that owns
+ * it, or by a client or its mapping, which keep theirs: there are no more realms than agents.
  */
 #include "inside.h"
 

@@ -196,7 +196,10 @@ static int restore(struct am_unit *unit)
 	return AM_OK;
 }
 
-/* The bytes are hot and stay so until am_unit_unpin. The caller holds it. May sleep. */
+/*
+ * The bytes are hot and stay so until am_unit_unpin. The caller holds it. May sleep, for as long as
+ * another one restores a large unit: AM_INTERRUPTED when the process is to die meanwhile.
+ */
 int am_unit_pin(struct am_unit *unit)
 {
 	int status = AM_OK;
@@ -209,10 +212,13 @@ int am_unit_pin(struct am_unit *unit)
 	spin_unlock(&am_lock);
 	if (hot)
 		return AM_OK;
-	mutex_lock(&unit->restoring);
-	if (!unit->hot)
-		status = restore(unit);
-	mutex_unlock(&unit->restoring);
+	if (mutex_lock_killable(&unit->restoring)) {
+		status = AM_INTERRUPTED;
+	} else {
+		if (!unit->hot)
+			status = restore(unit);
+		mutex_unlock(&unit->restoring);
+	}
 	if (status)
 		am_unit_unpin(unit);
 	return status;

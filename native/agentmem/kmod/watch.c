@@ -50,6 +50,7 @@ static struct am_agent *look(void)
 	return dead;
 }
 
+/* Nobody waits here for a compressor that is at work: there is another turn in a second. */
 static void cool_idle(void)
 {
 	struct am_unit *chosen[AM_CHOICE];
@@ -58,16 +59,19 @@ static void cool_idle(void)
 
 	do {
 		gave = 0;
-		mutex_lock(&am_packer);
 		n = am_choose(false, true, chosen);
 		for (i = 0; i < n; i++) {
-			long pages = am_cool(chosen[i], GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY);
+			long pages = 0;
 
+			if (mutex_trylock(&am_packer)) {
+				pages = am_cool(chosen[i],
+						GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY);
+				mutex_unlock(&am_packer);
+			}
 			am_unit_unwatch(chosen[i]);
 			gave += max(pages, 0l);
+			cond_resched();
 		}
-		mutex_unlock(&am_packer);
-		cond_resched();
 	} while (gave && --turns);
 }
 

@@ -66,6 +66,21 @@ int am_log_open_memory(const int *fds, size_t count, struct am_log **log);
  * and lets us. AM_EBUSY: a process has this log open; AM_EDISK: the folder cannot be used; AM_EFILES;
  * AM_ENOMEM. */
 int am_log_open_disk(const char *folder, uint64_t limit, bool uring, struct am_log **log);
+/* Makes an empty log of a bare disk (blocks.h): cuts it into slots of a segment's size, a sixteenth of the
+ * disk or the limit, 1 to 64 MiB. A disk that holds anything is refused unless told to erase it; errors are
+ * am_slots_make's (log_slots.h). The blocks stay the caller's. */
+struct am_blocks;
+int am_log_take_blocks(struct am_blocks *blocks, uint64_t limit, bool erase);
+/* The log on a bare disk, which it owns from now on, also when this fails. AM_EDISK and an errno of
+ * am_slots_open, or ERANGE: the limit is below four slots of this disk. A disk that does not answer is an
+ * error here, never a log with holes. */
+int am_log_open_blocks(struct am_blocks *blocks, uint64_t limit, struct am_log **log);
+/* The same on an NVMe disk that the kernel has let go, by the driver in unvme: where is like
+ * nvme:0000:00:04.0, or nvme:0000:00:04.0/2 for its second namespace. why: what is wrong, in words; of a disk
+ * that was taken, which one it is. erase: the serial number of the disk that may be erased; NULL: none. */
+int am_log_take_nvme(const char *where, uint64_t limit, const char *erase, char *why, size_t room);
+int am_log_open_nvme(const char *where, uint64_t limit, struct am_log **log, char *why, size_t room);
+bool am_log_nvme_address(const char *where, char address[16]); /* false: it cannot be one */
 void am_log_close(struct am_log *log); /* without sync */
 
 /* The memory log's segments, so that they can be kept by another process: how many there are, of which at

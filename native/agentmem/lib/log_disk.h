@@ -10,14 +10,16 @@
 #define AM_LOG_DISK_H
 
 #include "log_inside.h"
-#include "log_ring.h"
+#include "blocks.h"
 
-#define AM_BLOCK 4096u
 #define AM_STAGE (1u << 20)
 #define AM_NAME_ROOM 40
 
 struct am_disk {
-    int folder;            /* locked with flock: one process has the log */
+    int folder;            /* locked with flock: one process has the log; -1: a bare disk */
+    struct am_slots *slots; /* of a bare disk, else NULL */
+    struct am_blocks *blocks; /* the bare disk */
+    int silent;            /* of a bare disk: why it did not answer while it was opened; 0: it did */
     struct am_ring *ring;  /* NULL: reads one after another */
     uint8_t *stage;        /* AM_STAGE bytes, aligned */
     uint64_t stage_at, used;
@@ -28,6 +30,15 @@ struct am_disk {
 static inline uint64_t am_block_up(uint64_t bytes)
 {
     return (bytes + AM_BLOCK - 1) / AM_BLOCK * AM_BLOCK;
+}
+
+/* Reads and writes: `many` may fly together. An offset on a bare disk counts from the disk's start. */
+static inline void am_disk_run(struct am_disk *disk, struct am_io *ios, size_t count, bool many)
+{
+    if (disk->blocks != NULL)
+        disk->blocks->run(disk->blocks, ios, count);
+    else
+        am_ring_run(many ? disk->ring : NULL, ios, count);
 }
 
 /* log_stage.c: writing. The functions of struct am_medium. */

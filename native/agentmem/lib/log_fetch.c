@@ -69,8 +69,9 @@ int am_fetch(struct am_log *log, struct am_segment *segment, uint64_t at, struct
         const uint64_t length = end - begin < room ? end - begin : room;
         const uint64_t from = begin < at ? at : begin; /* of the record, [from, least) is in the window */
         const uint64_t least = begin + length < at + in_file ? begin + length : at + in_file;
-        struct am_io io = {.fd = segment->fd, .bytes = window, .length = length, .offset = begin};
-        am_ring_run(NULL, &io, 1);
+        struct am_io io = {.fd = segment->fd, .bytes = window, .length = length,
+                           .offset = segment->base + begin};
+        am_disk_run(log->disk, &io, 1, false);
         if (given(&io, least - begin))
             scatter(mark, payload, bytes, from - at, window + (from - begin), least - from);
         else
@@ -104,7 +105,8 @@ static bool board(struct am_log *log, struct am_log_want *want, struct flight *f
     pthread_mutex_lock(&log->lock);
     const bool written = at + AM_MARK_BYTES + flight->bytes <= flight->segment->written;
     pthread_mutex_unlock(&log->lock);
-    *io = (struct am_io){.fd = flight->segment->fd, .length = length, .offset = begin};
+    *io = (struct am_io){.fd = flight->segment->fd, .length = length,
+                         .offset = flight->segment->base + begin};
     if (written && length <= ALONE && flight->bytes <= want->room &&
         posix_memalign((void **)&io->bytes, AM_BLOCK, length) == 0)
         return true;
@@ -116,7 +118,7 @@ static bool board(struct am_log *log, struct am_log_want *want, struct flight *f
 static void land(struct am_log *log, const struct flight *flight, const struct am_io *io)
 {
     struct am_log_want *want = flight->want;
-    const uint64_t skip = am_entry_at(&flight->entry) - io->offset;
+    const uint64_t skip = flight->segment->base + am_entry_at(&flight->entry) - io->offset;
     struct am_mark mark;
     want->status = AM_EDISK;
     if (given(io, skip + sizeof mark + flight->bytes)) {
@@ -137,7 +139,7 @@ void am_fetch_many(struct am_log *log, struct am_log_want *wants, size_t count)
         for (; next < count && flying < MANY && bytes < MANY_BYTES; next++)
             if (board(log, &wants[next], &flights[flying], &ios[flying]))
                 bytes += ios[flying++].length;
-        am_ring_run(log->disk->ring, ios, flying);
+        am_disk_run(log->disk, ios, flying, true);
         for (size_t i = 0; i < flying; i++)
             land(log, &flights[i], &ios[i]);
     }

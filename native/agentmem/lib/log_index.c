@@ -1,8 +1,8 @@
 /* The way through a segment of an earlier process by the marks of its records.
  *
  * Reads marks, not payloads: from a believable mark the next one is known, and where there is none every step
- * of 64 bytes is tried. Knows nothing of media: a file descriptor is all it needs, and buffer and offsets are
- * aligned for O_DIRECT. Invariant: what becomes an entry lies wholly inside the segment, and no two entries
+ * of 64 bytes is tried. Knows nothing of media but how bytes are looked at; buffer and offsets are aligned
+ * for O_DIRECT. Invariant: what becomes an entry lies wholly inside the segment, and no two entries
  * overlap. Memory: one window, and 24 bytes for each record.
  */
 #include "agentmem.h"
@@ -18,10 +18,19 @@
 #define SMALL (2 * BLOCK)    /* after a jump: a mark may begin at a block's end */
 
 struct window {
-    int fd;
+    struct am_log *log;
+    struct am_segment *segment;
     uint8_t *bytes;
     uint64_t from, length; /* what is in it */
 };
+
+static ssize_t peek(const struct window *window, uint8_t *bytes, uint64_t count, uint64_t at)
+{
+    struct am_segment *segment = window->segment;
+    if (window->log->medium->peek != NULL)
+        return (ssize_t)window->log->medium->peek(window->log, segment, bytes, count, at);
+    return pread(segment->fd, bytes, count, (off_t)at);
+}
 
 /* 128 bytes (fewer at the end: zeros behind it) at `at`; NULL at the end of the file. Unreadable blocks are
  * zeros. */
@@ -37,7 +46,7 @@ static const uint8_t *look(struct window *window, uint64_t at, uint64_t end)
     uint64_t got = 0;
     memset(window->bytes, 0, most + AM_MARK_BYTES);
     while (got < most && from + got < end) {
-        const ssize_t n = pread(window->fd, window->bytes + got, most - got, (off_t)(from + got));
+        const ssize_t n = peek(window, window->bytes + got, most - got, from + got);
         if (n < 0 && errno == EINTR)
             continue;
         if (n == 0)
@@ -67,7 +76,7 @@ static bool zeros(const uint8_t *bytes, size_t count)
 /* The next place that may hold something: holes of a sparse file are passed over. */
 static uint64_t past_hole(const struct window *window, uint64_t at, uint64_t end)
 {
-    const off_t data = lseek(window->fd, (off_t)at, SEEK_DATA);
+    const off_t data = lseek(window->segment->fd, (off_t)at, SEEK_DATA); /* of a bare disk: EBADF */
     if (data < 0)
         return errno == ENXIO ? end : at; /* ENXIO: nothing but a hole to the end */
     return (uint64_t)data > at ? (uint64_t)data / AM_STEP * AM_STEP : at;
@@ -75,7 +84,7 @@ static uint64_t past_hole(const struct window *window, uint64_t at, uint64_t end
 
 int am_log_index(struct am_log *log, struct am_segment *segment)
 {
-    struct window window = {.fd = segment->fd};
+    struct window window = {.log = log, .segment = segment};
     const uint64_t end = segment->bytes;
     if (posix_memalign((void **)&window.bytes, BLOCK, LARGE + BLOCK) != 0)
         return AM_ENOMEM;

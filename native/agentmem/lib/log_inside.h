@@ -31,6 +31,11 @@ struct am_medium {
     int (*remove)(struct am_log *log, struct am_segment *segment);
     void (*release)(struct am_log *log, struct am_segment *segment); /* the memory or the file descriptor */
     void (*close)(struct am_log *log); /* what the medium keeps beside segments */
+    /* Bytes of a segment as they lie there, like pread; both multiples of 4096. NULL: pread of its fd. */
+    int64_t (*peek)(struct am_log *log, struct am_segment *segment, uint8_t *bytes, uint64_t count,
+                    uint64_t at);
+    /* Names what was found at the open and belongs to no segment. NULL: nothing. */
+    void (*name_broken)(struct am_log *log, am_log_broken *broken, void *context);
     /* NULL: each is read by itself. */
     void (*read_many)(struct am_log *log, struct am_log_want *wants, size_t count);
 };

@@ -136,6 +136,8 @@ int am_log_scan(struct am_log *log, am_log_visit *visit, am_log_broken *broken, 
     if (broken == NULL)
         broken = ignore;
     const uint64_t gaps = name_gaps(log, broken, context);
+    if (log->medium->name_broken != NULL)
+        log->medium->name_broken(log, broken, context);
     pthread_mutex_lock(&log->lock);
     log->gaps = gaps;
     pthread_mutex_unlock(&log->lock);

@@ -1,4 +1,4 @@
-/* A segment of a log: one memfd or file, and what is known of the records in it.
+/* A segment of a log: one memfd, file or part of a bare disk, and what is known of the records in it.
  *
  * Knows nothing of how bytes come and go; a medium (log_medium.h) does. Invariant: entries stand in order of
  * place and cover what lies before `end` but for broken places; live_bytes is the sum over living ones that
@@ -36,6 +36,7 @@ struct am_segment {
     int fd;
     uint8_t *map;        /* of a memory segment */
     uint64_t written;    /* of a disk segment: the file has everything before it */
+    uint64_t base;       /* where it begins on a bare disk; 0 in a file of its own */
 };
 
 static inline uint64_t am_entry_payload(const struct am_entry *entry)

@@ -17,21 +17,24 @@
 /* The stage's first bytes into the file, where they belong. */
 static int put_out(struct am_log *log, struct am_segment *segment, uint64_t bytes)
 {
-    const struct am_disk *disk = log->disk;
+    struct am_disk *disk = log->disk;
     struct am_io ios[AM_STAGE / PIECE];
     size_t count = 0;
     for (uint64_t at = 0; at < bytes; at += PIECE)
         ios[count++] = (struct am_io){.fd = segment->fd, .write = true, .bytes = disk->stage + at,
                                       .length = bytes - at < PIECE ? bytes - at : PIECE,
-                                      .offset = disk->stage_at + at};
+                                      .offset = segment->base + disk->stage_at + at};
     for (int attempt = 0; attempt < 2; attempt++) {
         int error = 0;
-        am_ring_run(disk->ring, ios, count);
+        am_disk_run(disk, ios, count, true);
         for (size_t i = 0; i < count; i++)
             if (ios[i].error != 0)
                 error = ios[i].error;
         if (error == 0)
             return 0;
+        errno = error;
+        if (disk->blocks != NULL)
+            break;
         const int flags = fcntl(segment->fd, F_GETFL);
         if (error != EINVAL || flags < 0 || (flags & O_DIRECT) == 0 ||
             fcntl(segment->fd, F_SETFL, flags & ~O_DIRECT) != 0)
@@ -125,8 +128,8 @@ int am_stage_sync(struct am_log *log, struct am_segment *segment)
     const int status = flush(log, segment, true);
     if (status != 0)
         return status;
-    if (fdatasync(segment->fd) != 0) {
-        disk->failed = true; /* a second fdatasync could say yes and mean nothing */
+    if (disk->blocks != NULL ? disk->blocks->flush(disk->blocks) != 0 : fdatasync(segment->fd) != 0) {
+        disk->failed = true; /* a second one could say yes and mean nothing */
         return AM_EDISK;
     }
     disk->synced = segment->end;
@@ -135,12 +138,14 @@ int am_stage_sync(struct am_log *log, struct am_segment *segment)
 
 int am_stage_seal(struct am_log *log, struct am_segment *segment)
 {
+    const struct am_disk *disk = log->disk;
     const int status = am_stage_sync(log, segment);
     if (status != 0)
         return status;
     const uint64_t bytes = am_block_up(segment->end);
     /* A file that cannot be cut takes more than it needs until it is compacted. */
-    const bool cut = bytes < segment->bytes && ftruncate(segment->fd, (off_t)bytes) == 0;
+    const bool cut = disk->blocks == NULL && bytes < segment->bytes &&
+                     ftruncate(segment->fd, (off_t)bytes) == 0;
     pthread_mutex_lock(&log->lock);
     segment->written = bytes;
     if (cut)

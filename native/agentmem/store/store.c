@@ -223,7 +223,12 @@ int am_store_open(const struct am_store_options *options, struct am_store **out)
     store->agent = calloc(AM_AGENTS, sizeof(struct am_agent *));
     store->head_next = calloc(AM_HEADS, sizeof *store->head_next);
     int status = store->agent && store->head_next ? 0 : am_fail(store, AM_ENOMEM, "no memory for the store");
-    if (!status && options->cold_bytes && options->cold_folder) {
+    if (!status && options->cold_bytes && options->cold_disk) {
+        char why[200];
+        status = am_log_open_nvme(options->cold_disk, options->cold_bytes, &store->cold, why, sizeof why);
+        if (status)
+            am_fail(store, status, "the cold tier cannot be opened: %s", why);
+    } else if (!status && options->cold_bytes && options->cold_folder) {
         status = am_log_open_disk(options->cold_folder, options->cold_bytes, true, &store->cold);
         if (status)
             am_fail(store, status, "the cold tier in %s cannot be opened: %s", options->cold_folder,

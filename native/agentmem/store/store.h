@@ -50,6 +50,7 @@ struct am_store_options {
     uint64_t warm_bytes;
     uint64_t cold_bytes; /* 0: no cold tier */
     const char *cold_folder;
+    const char *cold_disk; /* in its place a bare disk, like nvme:0000:00:04.0 (log.h); NULL: none */
     uint64_t agent_bytes;   /* quota: logical bytes that one agent may own; 0: none */
     uint32_t agent_units;   /* quota: units that one agent may own; 0: none */
     uint64_t warm_after_ms; /* ages at which units go down without need; 0: the seed's */

@@ -77,8 +77,8 @@ class Store:
         timeout: float = 30.0,
     ) -> Store:
         """Attach to the broker at `socket` (where `find_socket` looks unless given), or to the kernel module
-        where it is /dev/agentmem: then ropes, heads, conversations, sharing and inventory raise
-        `UnsupportedError`.
+        where it is /dev/agentmem: then ropes, heads, conversations, sharing and durable agents
+        raise `UnsupportedError`.
 
         `realm` is a domain of trust, by custom the project's folder. `agent` is this agent's name (the
         process's otherwise). What a `durable` agent owns outlives the connection and the machine's power.

@@ -6,10 +6,10 @@ smallest of that minute, for two hours.
 
 from __future__ import annotations
 
-import statistics
 from collections import deque
 from collections.abc import Sequence
-from itertools import combinations
+
+import numpy as np
 
 _MINUTE = 60.0
 _MINUTES = 120
@@ -63,4 +63,6 @@ class Growth:
 
 def slope(points: Sequence[tuple[float, float]]) -> float:
     """The median of the slopes between all pairs of two points or more with different times."""
-    return statistics.median((y1 - y0) / (x1 - x0) for (x0, y0), (x1, y1) in combinations(points, 2))
+    at, values = np.array(points).T
+    first, second = np.triu_indices(len(points), 1)
+    return float(np.median((values[second] - values[first]) / (at[second] - at[first])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -12,8 +13,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from nexus.core import log, platform
@@ -49,21 +50,34 @@ def token_of(config: Config) -> str:
     return load_or_create(config.home)
 
 
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """While a thousand modules are loaded: nearly all of it stays, and to look for garbage among it again and
+    again would be a tenth of the start. What is there at the end is not looked through any more."""
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
+
+
 def serve(config: Config) -> None:
     """Run the service until SIGTERM or SIGINT. Raises `AlreadyRunningError`, `ConfigError`."""
-    import uvicorn
+    with _nothing_collected():
+        import uvicorn
 
-    from nexus.service.clean_log import clean_log
-    from nexus.service.server import create_app
+        from nexus.service.clean_log import clean_log
+        from nexus.service.server import create_app
 
-    settings = config.settings.service
-    os.umask(0o077)
-    with suppress(MissingPartError):
-        # Threads are many and seldom busy at once: with eight heaps for each core more stays held.
-        platform.limit_heaps(_HEAPS)
-    log.configure(settings.log_format, settings.log_level)
-    clean_log()
-    app = create_app(config)
+        settings = config.settings.service
+        os.umask(0o077)
+        with suppress(MissingPartError):
+            # Threads are many and seldom busy at once: with eight heaps for each core more stays held.
+            platform.limit_heaps(_HEAPS)
+        log.configure(settings.log_format, settings.log_level)
+        clean_log()
+        app = create_app(config)
     refuse_second(config)
     listener = _bind(config)
 

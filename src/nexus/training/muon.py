@@ -164,8 +164,8 @@ def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
     for _ in range(steps):
         square = x @ x.mT
         x = a * x + (b * square + c * square @ square) @ x
-    result: Tensor = x.mT if tall else x
-    return result
+    turned: Tensor = x.mT if tall else x
+    return turned
 
 
 def optimizer_for(module: nn.Module, **settings: Any) -> MuonAdam:

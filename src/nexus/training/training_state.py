@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,7 +142,8 @@ def taken(model: nn.Module, optimizer: MuonAdam) -> tuple[dict[str, Tensor], dic
             else:
                 numbers[f"{index}.{name}"] = value
     tensors["random.cpu"] = torch.get_rng_state()
-    if any(value.is_cuda for value in tensors.values()):
+    in_use: Callable[[], bool] = torch.cuda.is_initialized
+    if torch.cuda.is_available() and in_use():
         tensors["random.cuda"] = torch.cuda.get_rng_state()
     return tensors, {"optimizer": {"numbers": numbers, "groups": saved["param_groups"]}}
 

@@ -58,16 +58,16 @@ static bool look_at_offers(void)
         return false;
     const bool broker = text_is(json, "backend", "broker"), kernel = text_is(json, "backend", "kernel");
     offers =
-        (struct offers){.names = broker, .inventory = broker, .empty_units = broker, .tells_apart = broker};
+        (struct offers){.names = broker, .empty_units = broker, .tells_apart = broker};
     const bool known = say(broker != kernel, "backend", "%s at %s", broker ? "broker" : "kernel", place);
     free(json);
     am_close(client);
     return known;
 }
 
-static bool left_nothing(am_client *client)
+bool alone(am_client *client)
 {
-    for (int tries = 0; tries < 200; tries++, usleep(20000))
+    for (int tries = 0; tries < 500; tries++, usleep(10000))
         if (stat_of(client, "store.units") == 0 && stat_of(client, "store.readers") == 1)
             return true;
     return false;
@@ -80,7 +80,8 @@ int main(int count, char **arguments)
         void (*run)(void);
     } parts[] = {{"content", conform_content}, {"spaces", conform_spaces},   {"refusals", conform_refusals},
                  {"quotas", conform_quotas},   {"agents", conform_agents},   {"deaths", conform_deaths},
-                 {"threads", conform_threads}, {"figures", conform_figures}, {"offers", conform_offers}};
+                 {"threads", conform_threads}, {"figures", conform_figures}, {"offers", conform_offers},
+                 {"inventory", conform_inventory}};
     if (count < 2 || count > 3) {
         fprintf(stderr, "usage: %s PLACE [PART]\n", arguments[0]);
         return 2;
@@ -92,7 +93,7 @@ int main(int count, char **arguments)
         if (count == 2 || strcmp(arguments[2], parts[n].name) == 0)
             parts[n].run();
     am_client *client = client_of("conform", "looker");
-    say(client != NULL && left_nothing(client), "nothing-left", "%.0f units, %.0f clients",
+    say(client != NULL && alone(client), "nothing-left", "%.0f units, %.0f clients",
         stat_of(client, "store.units"), stat_of(client, "store.readers"));
     am_close(client);
     return said();

@@ -17,7 +17,6 @@
 /* What the backend under test has beyond units and agents. */
 struct offers {
     bool names;       /* ropes, heads, conversations, sharing, durable agents */
-    bool inventory;   /* what an agent owns can be listed */
     bool empty_units; /* a unit may have no bytes */
     bool tells_apart; /* another agent's private unit is AM_EACCESS; else AM_ENOTFOUND, as if it were not
                          there */
@@ -33,11 +32,15 @@ void fill(void *to, uint64_t length, unsigned seed);
 bool holds(const am_unit *unit, const void *bytes, uint64_t length);
 /* A number of a JSON text at a path such as "store.units" or "2.types.kv_page.units"; -1: it is not there. */
 double figure(const char *json, const char *path);
+/* How many values a list has; -1: there is none. */
+int count_of(const char *json, const char *path);
 /* Whether the text at the path is this. */
 bool text_is(const char *json, const char *path, const char *wanted);
 /* Figures of STATS, and the path of an agent in AGENTS ("3", or "" where it is not). */
 double stat_of(am_client *client, const char *path);
 double agent_figure(am_client *client, const char *agent, const char *key);
+/* Waits until the backend has noticed that everybody else has gone; false when it has not after a while. */
+bool alone(am_client *client);
 
 void conform_content(void); /* conformance_units.c */
 void conform_spaces(void);
@@ -48,5 +51,6 @@ void conform_deaths(void);
 void conform_threads(void); /* conformance_threads.c */
 void conform_figures(void); /* conformance_figures.c */
 void conform_offers(void);  /* conformance_offers.c */
+void conform_inventory(void); /* conformance_inventory.c */
 
 #endif

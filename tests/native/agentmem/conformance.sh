@@ -6,7 +6,7 @@ broker=$1 program=$2
 folder=$(mktemp -d)
 pid=
 trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null || true; [ -z "$pid" ] || wait "$pid" || true; rm -rf "$folder"' EXIT
-"$broker" --foreground --socket "$folder/sock" --folder "$folder/broker" --quota-units 64 --quota-bytes 16M \
+"$broker" --foreground --socket "$folder/sock" --folder "$folder/broker" --quota-units 150 --quota-bytes 6M \
     >"$folder/log" 2>&1 &
 pid=$!
 tries=0

@@ -128,6 +128,7 @@ void conform_deaths(void)
     int ready[2];
     if (watch == NULL || pipe(ready) != 0)
         return;
+    say(alone(watch), "victim-alone", "what was before is gone");
     const pid_t child = fork();
     if (child == 0) {
         uint8_t *bytes = malloc(TALK);

@@ -84,7 +84,9 @@ static void agents(am_client *client)
 void conform_figures(void)
 {
     static const char same[] = "the same words for both";
-    am_client *one = client_of("figures", "one"), *two = client_of("figures", "two");
+    am_client *one = client_of("figures", "one");
+    say(alone(one), "figures-alone", "what was before is gone");
+    am_client *two = client_of("figures", "two");
     const double publishes = stat_of(one, "store.publishes"), found = stat_of(one, "store.found");
     am_unit first, second, talk;
     works(am_publish(one, AM_SYSTEM_PROMPT, same, sizeof same, 0, &first), "figures-publish");

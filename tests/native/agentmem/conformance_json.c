@@ -67,6 +67,17 @@ double figure(const char *json, const char *path)
     return at != NULL && (*at == '-' || (*at >= '0' && *at <= '9')) ? strtod(at, NULL) : -1;
 }
 
+int count_of(const char *json, const char *path)
+{
+    const char *at = value(json, path);
+    if (at == NULL || *at != '[')
+        return -1;
+    int count = 0;
+    for (at = blank(at + 1); *at && *at != ']'; at = blank(at + (*at == ',')), count++)
+        at = blank(value_end(at));
+    return count;
+}
+
 bool text_is(const char *json, const char *path, const char *wanted)
 {
     const char *at = value(json, path);

@@ -85,25 +85,11 @@ static void durable(void)
 void conform_offers(void)
 {
     am_client *client = client_of("conform", "names"), *other = client_of("conform", "reader");
-    am_unit unit;
-    char *json = NULL;
     if (offers.names)
         names(client, other);
     else
         no_names(client);
     durable();
-    works(am_publish(client, AM_TOOL_DEF, "listed", 6, AM_NO_REFERENCE, &unit), "inventory-unit");
-    const int status = am_inventory(client, &json);
-    if (offers.inventory) {
-        char wanted[2 * sizeof unit.id.bytes + 1];
-        for (size_t n = 0; n < sizeof unit.id.bytes; n++)
-            snprintf(wanted + 2 * n, 3, "%02x", unit.id.bytes[n]);
-        say(status == 0 && text_is(json, "owned.0", wanted), "inventory", "%.100s",
-            status == 0 ? json : am_error());
-    } else {
-        refuses(status, AM_EUNSUPPORTED, REMEDY, "inventory-refused");
-    }
-    free(json);
     am_close(other);
     am_close(client);
 }

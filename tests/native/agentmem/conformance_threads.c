@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { THREADS = 6, UNITS = 24, HELD = 5, ROUNDS = 160, RECONNECTS = 10 };
+enum { THREADS = 6, UNITS = 24, HELD = 5, ROUNDS = 96, RECONNECTS = 10 };
 
 static am_client *client;
 static am_id ids[UNITS];

@@ -58,7 +58,7 @@ static inline bool followed(void *context, const struct am_log_head *head, uint6
 }
 
 /* Closes the log. */
-static inline int readers_beside(struct am_log *log)
+static inline int readers_beside(struct am_log *log, uint64_t rounds)
 {
     struct model *model = model_new(3, 1u << 16);
     static struct shared shared;
@@ -67,7 +67,7 @@ static inline int readers_beside(struct am_log *log)
     shared.log = log;
     for (size_t i = 0; i < READERS; i++)
         pthread_create(&threads[i], NULL, reader, &shared);
-    for (uint64_t round = 0; round < 8000 || atomic_load(&shared.reads) < 1000; round++) {
+    for (uint64_t round = 0; round < rounds || atomic_load(&shared.reads) < 1000; round++) {
         const uint64_t number = round < PLACES ? round : draw(model, PLACES), old = shared.address[number];
         struct am_log_head head = {.kind = AM_RECORD_UNIT, .realm = (uint32_t)number, .time_ms = round,
                                    .payload_bytes = draw(model, 9000)};

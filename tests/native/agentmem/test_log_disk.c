@@ -120,7 +120,7 @@ static int readers(void)
     struct model *model = model_new(1, 1);
     struct am_log *log;
     folder_make(model);
-    int failed = am_log_open_disk(model->folder, 0, true, &log) != 0 || readers_beside(log);
+    int failed = am_log_open_disk(model->folder, 0, true, &log) != 0 || readers_beside(log, 8000);
     folder_remove(model);
     return failed + model_free(model);
 }

@@ -130,13 +130,13 @@ static int no_files(void)
 static int readers(void)
 {
     struct am_log *log;
-    return am_log_open_memory(NULL, 0, &log) != 0 || readers_beside(log);
+    return am_log_open_memory(NULL, 0, &log) != 0 || readers_beside(log, 8000);
 }
 
 int main(void)
 {
     int failed = 0;
-    for (uint64_t seed = 1; seed <= 3; seed++)
+    for (uint64_t seed = 1; seed <= (getenv("NEXUS_TEST_LONG") != NULL ? 3 : 1); seed++)
         failed += random_operations(seed * 7919, 2000);
     failed += deaths_end();
     failed += strangers();

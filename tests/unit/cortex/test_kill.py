@@ -11,7 +11,7 @@ def test_kills_lose_nothing_acknowledged(home, tmp_path, models_folder, embedder
     folder = tmp_path / "documents"
     folder.mkdir()
     promised, draw = Promised(), random.Random()
-    for _ in range(8):
+    for _ in range(3):
         kill_once(home, folder, models_folder, promised, draw)
         assert losses(home, models_folder, promised) == []
-    assert promised.lives == 8
+    assert promised.lives == 3

@@ -54,8 +54,18 @@ def test_both_begin_alike() -> None:
     arrays_are_the_same(*both(TINY))
 
 
-@pytest.mark.parametrize("settings", [TINY, ROOMY], ids=["tiny", "roomy"])
-@pytest.mark.parametrize("name", TEXTS)
+# Every text and both sizes in the fast suite, and all pairs of them among the slow tests.
+FAST = {"prose-tiny", "repeats-roomy", "noise-tiny", "letters-roomy", "one byte-tiny"}
+PAIRS = [
+    pytest.param(
+        name, settings, id=f"{name}-{size}", marks=() if f"{name}-{size}" in FAST else pytest.mark.slow
+    )
+    for name in TEXTS
+    for size, settings in (("tiny", TINY), ("roomy", ROOMY))
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), PAIRS)
 def test_the_core_equals_the_reference(name: str, settings: FlowSettings) -> None:
     text = TEXTS[name]
     half = len(text) // 2

@@ -108,6 +108,7 @@ static void test_sharing(void)
 	char *prompt = text(bytes, 1);
 	struct agentmem_placed first, second, none;
 	struct agentmem_identify name = START(name);
+	struct agentmem_owned page;
 	char *map, *part;
 	int memory = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
 
@@ -122,6 +123,10 @@ static void test_sharing(void)
 	CHECK("identify", call(b, AGENTMEM_IDENTIFY, &name) == 0 && !memcmp(name.id, first.id, 32));
 	CHECK("other_realm", acquire(c, first.id, &none) == AM_ENOTFOUND);
 	CHECK("other_key", call(c, AGENTMEM_IDENTIFY, &name) == 0 && memcmp(name.id, first.id, 32));
+	CHECK("owned", owned(b, 0, &page) == 0 && page.count == 1 && page.last == first.number &&
+		       !memcmp(page.id[0], first.id, 32));
+	CHECK("owned_end", owned(b, page.last, &page) == 0 && page.count == 0);
+	CHECK("owned_none", owned(c, 0, &page) == 0 && page.count == 0);
 	CHECK("figures", stats(a).units == 1 && stats(a).found == 1 && stats(a).references == 2);
 	CHECK("proc", proc_value("Units") == 1 && proc_value("LogicalBytes") == 2 * bytes &&
 		      proc_value("UniqueBytes") == bytes && proc_value("Agents") == 3);

@@ -81,6 +81,13 @@ static int acquire(int fd, const void *id, struct agentmem_placed *placed)
 	return status;
 }
 
+static int owned(int fd, unsigned long long after, struct agentmem_owned *page)
+{
+	*page = (struct agentmem_owned)START(*page);
+	page->after = after;
+	return call(fd, AGENTMEM_OWNED, page);
+}
+
 static int give_back(int fd, unsigned int reference)
 {
 	struct agentmem_release ask = START(ask);

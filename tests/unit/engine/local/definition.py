@@ -139,7 +139,9 @@ def _attention(model: TinyModel, layer: int, x: Array, steps: Sequence[int], rou
 
 def _attend(tiny: Tiny, q: Array, k: Array, v: Array, begin: int, window: int) -> Array:
     group = tiny.heads // tiny.kv_heads
-    scores = np.einsum("qhd,khd->hqk", q, np.repeat(k, group, axis=1)) / math.sqrt(tiny.head_dim)
+    # Heads first: queries of a head with its keys.
+    heads_k, heads_v = np.repeat(k, group, axis=1), np.repeat(v, group, axis=1)
+    scores = q.transpose(1, 0, 2) @ heads_k.transpose(1, 2, 0) / math.sqrt(tiny.head_dim)
     distance = (begin + np.arange(len(q)))[:, None] - np.arange(len(k))[None, :]
     hidden = distance < 0
     if window:
@@ -147,7 +149,7 @@ def _attend(tiny: Tiny, q: Array, k: Array, v: Array, begin: int, window: int) -
     scores = np.where(hidden, -np.inf, scores)
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     weights /= weights.sum(axis=-1, keepdims=True)
-    out: Array = np.einsum("hqk,khd->qhd", weights, np.repeat(v, group, axis=1))
+    out: Array = (weights @ heads_v.transpose(1, 0, 2)).transpose(1, 0, 2)
     return out
 
 

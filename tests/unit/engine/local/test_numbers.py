@@ -10,7 +10,7 @@ activations over a border (2e-2), which is as far as rounding itself is from no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,16 @@ TERNARY = {
     ),
 }
 EVERY = {**GRAPHS, **QUANTISED, **TERNARY}
+# Over full blocks the definition takes a second: one graph of each kind and some types in the fast suite.
+# Where no block is full, all of them are in the fast suite.
+FAST = {
+    *("llama", "qwen2", "qwen3", "gemma3"),
+    *("llama f16", "llama q8_0", "qwen2 q4_k", "gemma3 q6_k", "bitnet-b1.58 tq2_0", "bitnet-25 i2_s"),
+}
+
+
+def _fast_and_slow(names: Iterable[str]) -> list[Any]:
+    return [pytest.param(name, id=name, marks=() if name in FAST else pytest.mark.slow) for name in names]
 
 
 class Running:
@@ -163,7 +173,7 @@ def test_floats_in_the_tail_are_computed_as_defined(name: str, running: Callable
         _assert_same_choice(found, wanted, 1e-3)
 
 
-@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("name", _fast_and_slow(GRAPHS))
 def test_full_blocks_are_rounded_and_nothing_else(name: str, running: Callable[[Tiny], Running]) -> None:
     tiny = GRAPHS[name]
     engine, tokens = running(tiny), _tokens(tiny, 430)
@@ -189,7 +199,7 @@ def test_quantised_weights_meet_rounded_activations(name: str, running: Callable
         _assert_same_choice(found, wanted, 0.1)
 
 
-@pytest.mark.parametrize("name", [*QUANTISED, *TERNARY])
+@pytest.mark.parametrize("name", _fast_and_slow([*QUANTISED, *TERNARY]))
 def test_quantised_weights_over_full_blocks(name: str, running: Callable[[Tiny], Running]) -> None:
     tiny = EVERY[name]
     engine, tokens = running(tiny), _tokens(tiny, 300)

@@ -1,0 +1,142 @@
+"""Gates: which tokens of the stream get an entry, and what each is worth.
+
+An entry at position p is found by the n-gram that ends at p - 1; its payload begins with token p. A gate
+gives every position and order of n-gram a priority; `select` keeps the best of a chunk. Seed 001's three:
+
+- V65 `RankGate`: the last token of the n-gram is rare (a table made from the training text).
+- V66 `SurprisalHead`: learns which tokens are surprising from the hidden state alone.
+- V67 `RegretHead`: learns how much later loss (nats) an entry will save; that is also its priority when
+  entries are replaced.
+
+Knows neither memory nor training: the losses are here, their targets are not. Invariant: what a gate says of
+p depends on nothing after p.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+NEVER = float("-inf")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a gate sees of T positions of B streams.
+
+    key: int64 [B, T], token p - 1. token: int64 [B, T], token p. before, now: float [B, T, d], the hidden
+    states of p - 1 and p.
+    """
+
+    key: Tensor
+    token: Tensor
+    before: Tensor
+    now: Tensor
+
+
+class Gate(Protocol):
+    """Priorities float32 [B, T, orders]; NEVER: no entry. They are compared within one gate only."""
+
+    def __call__(self, seen: Context) -> Tensor: ...
+
+
+class EveryGate(nn.Module):
+    """Everything is written, at every order: the control that forgets the oldest."""
+
+    def __init__(self, orders: int) -> None:
+        super().__init__()
+        self.orders = orders
+
+    def forward(self, seen: Context) -> Tensor:
+        return seen.before.new_zeros(*seen.key.shape, self.orders)
+
+
+class RankGate(nn.Module):
+    """V65: open where the n-gram ends with a rare token (seed 001, step 2; research 3.1 row 7).
+
+    rare: bool [vocabulary]: not in the smallest set of types that covers 80 % of the training text.
+    """
+
+    rare: Tensor
+
+    def __init__(self, rare: Tensor, orders: int) -> None:
+        super().__init__()
+        self.register_buffer("rare", rare)
+        self.orders = orders
+
+    def forward(self, seen: Context) -> Tensor:
+        worth = torch.where(self.rare[seen.key], 0.0, NEVER)
+        return worth[..., None].expand(-1, -1, self.orders)
+
+
+class SurprisalHead(nn.Module):
+    """V66: how surprising the n-gram's last token was, told from its state; trained by `ranking_loss`."""
+
+    def __init__(self, width: int, orders: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(width, width // 2)
+        self.out = nn.Linear(width // 2, 1)
+        self.orders = orders
+
+    def score(self, hidden: Tensor) -> Tensor:
+        """Scores [...] of hidden states [..., d]."""
+        scores: Tensor = self.out(functional.gelu(self.hidden(hidden)))[..., 0]
+        return scores
+
+    def forward(self, seen: Context) -> Tensor:
+        return self.score(seen.before).float()[..., None].expand(-1, -1, self.orders)
+
+
+class RegretHead(nn.Module):
+    """V67: the loss, in log(1 + nats), that an entry will save for each order; trained by `regret_loss`."""
+
+    def __init__(self, width: int, orders: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(2 * width, width)
+        self.out = nn.Linear(width, orders)
+
+    def forward(self, seen: Context) -> Tensor:
+        worth: Tensor = self.out(functional.gelu(self.hidden(torch.cat([seen.before, seen.now], -1))))
+        return worth.float()
+
+
+def select(priority: Tensor, budget: int, least: float = NEVER) -> Tensor:
+    """Which to keep: bool [B, T, O]; of each stream the `budget` highest above `least`, the older of equals.
+
+    Raises:
+        ValueError: the budget is negative, or a priority is NaN.
+    """
+    if budget < 0:
+        raise ValueError(f"a budget of {budget} writes")
+    if priority.isnan().any():
+        raise ValueError("a gate gave NaN: its weights are not finite")
+    flat = priority.flatten(1)
+    kept = torch.zeros_like(flat, dtype=torch.bool)
+    order = flat.sort(dim=-1, descending=True, stable=True).indices[:, :budget]
+    kept.scatter_(1, order, True)
+    return (kept & (flat > least) & (flat > NEVER)).view_as(priority)
+
+
+def ranking_loss(scores: Tensor, surprisal: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Mean logistic loss that of two random positions the more surprising has the higher score.
+
+    scores, surprisal: [n], the latter in nats and without gradient. 0 where n < 2.
+    """
+    if len(scores) < 2:
+        return scores.sum() * 0.0
+    other = torch.randperm(len(scores), generator=generator, device=scores.device)
+    more = torch.sign(surprisal - surprisal[other]).to(scores.dtype)
+    return (functional.softplus(-more * (scores - scores[other])) * more.abs()).mean()
+
+
+def regret_loss(worth: Tensor, saved: Tensor) -> Tensor:
+    """Smooth L1 between predicted log(1 + nats) and what reads of the entry really saved.
+
+    worth: [n]. saved: [n], the sum over its reads of NLL without memory - NLL with it, in nats; below 0
+    counts as 0: an entry that did harm is worth as little as one never read.
+    """
+    return functional.smooth_l1_loss(worth, torch.log1p(saved.clamp(min=0)).to(worth.dtype))

@@ -1,0 +1,275 @@
+"""The Nexus: a window that reasons, a memory that is read within a chunk and written at its end (seed 001).
+
+One step takes tokens of B streams that lie in one chunk. The window gives hidden states; n-grams that have an
+entry give values, which are fused into the hidden states, and payloads, which the pointer follows. At the end
+of the chunk the gate chooses what is written. Hidden states never depend on the memory, so the model without
+it is in every step, and what the memory saves is known for each token.
+
+Invariant: any split of a stream into calls gives the same; nothing at position t depends on a token after t.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nexus.transformer.backbone import Backbone, WindowCache
+from nexus.transformer.config import Config
+from nexus.transformer.fusion import Copy, Fusion, describe, mix, mixed_at
+from nexus.transformer.gates import Context, Gate, RegretHead, select
+from nexus.transformer.lexical import NOTHING, Lexical
+from nexus.transformer.pointer import NONE, Hits, Runs, runs
+from nexus.transformer.rsm import chunked
+from nexus.transformer.rsm.entries import Entries
+from nexus.transformer.rsm.read import exact
+from nexus.transformer.rsm.tape import Tape
+from nexus.transformer.rsm.writes import Writes
+
+
+@dataclass(frozen=True)
+class State:
+    """All that a stream leaves behind, of bounded size.
+
+    position: tokens seen of each of the B streams. window: keys and values of the last tokens. entries: the
+    memory as the chunk found it. tokens: int64 [B, lead + n], the n tokens of the chunk so far and the `lead`
+    before them, NOTHING before the first. hidden: float [B, 1 + n, d], theirs and that of the token before.
+    """
+
+    position: int
+    window: WindowCache | None
+    entries: Entries
+    tokens: Tensor
+    hidden: Tensor
+
+    def bytes(self) -> int:
+        """What its tensors take."""
+        window = 0 if self.window is None else self.window.bytes()
+        return window + self.entries.bytes() + self.tokens.nbytes + self.hidden.nbytes
+
+
+@dataclass(frozen=True)
+class Read:
+    """What the memory gave at T positions; the facts of a run's entry are 0 where there is no run."""
+
+    value: Tensor  # float [B, T, v]: of the longest n-gram that ends here and has an entry
+    there: Tensor  # bool [B, T]: there is one
+    run: Runs
+    order: Tensor  # int64 [B, T]: of the run's n-gram
+    place: Tensor  # int64 [B, T]: of the run's payload token 0 in the stream
+    priority: Tensor  # float [B, T]: of the run's entry
+    age: Tensor  # int64 [B, T]: tokens since the word that the run says was said
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a chunk wrote, and what the gate was shown: for its training.
+
+    writes: the entries. stream, at, order: int64 [n]: the stream, the position within the chunk and the index
+    of the order of each. seen: the gate's context of the whole chunk.
+    """
+
+    writes: Writes
+    stream: Tensor
+    at: Tensor
+    order: Tensor
+    seen: Context
+
+
+@dataclass(frozen=True)
+class Output:
+    """hidden: [B, T, d], of the window alone. fused: [B, T, d]. written: None but at the end of a chunk."""
+
+    hidden: Tensor
+    fused: Tensor
+    read: Read
+    state: State
+    written: Written | None
+
+
+@dataclass
+class Writing:
+    """Who chooses what is written: `gate`; of a chunk at most `budget` entries above `least`.
+
+    explore: the share of tokens written at random besides: a gate in training is to hear of what it left out.
+    """
+
+    gate: Gate
+    budget: int = 128
+    least: float = 0.0
+    explore: float = 0.0
+
+
+class Nexus(nn.Module):
+    """Backbone, memory, and what joins them. `writing` may be replaced: the gate is part of the model."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        memory = config.memory
+        self.backbone = Backbone(config)
+        self.fusion = Fusion(config.width, memory.value_width)
+        self.copy = Copy(config.width)
+        self.to_value = nn.Linear(config.width, memory.value_width, bias=False)
+        self.to_key = nn.Linear(config.width, memory.key_width, bias=False)
+        self.refine = nn.Linear(config.width, 1)
+        self.regret = RegretHead(config.width, len(memory.orders))
+        self.lexical = Lexical(memory.orders, memory.sets)
+        self.lead = memory.payload + self.lexical.past
+        self.writing = Writing(self.regret)
+
+    def start(self, batch: int, device: torch.device | str | None = None) -> State:
+        """The state before the first token of `batch` streams."""
+        tokens = torch.full((batch, self.lead), NOTHING, dtype=torch.int64, device=device)
+        hidden = torch.zeros(batch, 1, self.config.width, device=device)
+        return State(0, None, Entries.empty(self.config.memory, batch, device), tokens, hidden)
+
+    def forward(
+        self, tokens: Tensor, state: State, tape: Tape | None = None, *, reuse: bool = False
+    ) -> Output:
+        """One step: int64 [B, T] that do not reach over the end of the chunk; `steps` cuts longer ones.
+
+        With a `tape` of the state's entries, reads give gradients to what the tape wrote. `reuse`: the memory
+        of `state` is written into and `state` is of no more use; without it, it is copied.
+
+        Raises:
+            ValueError: the tokens do not fit into the chunk.
+        """
+        chunk, within, length = self.config.chunk, state.position % self.config.chunk, tokens.shape[1]
+        if not 0 < length <= chunk - within:
+            raise ValueError(
+                f"{length} tokens where the chunk has room for {chunk - within}: cut them with `steps`"
+            )
+        known = torch.cat([state.tokens, tokens], 1)
+        entries = state.entries
+        if within < self.config.memory.payload:
+            entries = self._completed(entries, known, state.position - within, reuse or tape is not None)
+        hidden, window = self.backbone(tokens, state.window)
+        read = self._read(entries if tape is None else tape, known, length, state.position)
+        fused = self.fusion(hidden, read.value, read.there)
+        seen = torch.cat([state.hidden, hidden.detach()], 1)
+        written = None
+        if within + length == chunk:
+            seen = torch.cat([state.hidden, hidden], 1)
+            written = self._written(known, seen, state.position + length - chunk)
+            if tape is not None:
+                tape.write(written.writes, chunk)
+            elif reuse:
+                chunked.write_(entries, written.writes, chunk)
+            else:
+                entries = chunked.write(entries, written.writes, chunk)
+            known, seen = known[:, -self.lead :].clone(), seen[:, -1:].detach().clone()
+        after = State(state.position + length, window, entries, known, seen)
+        return Output(hidden, fused, read, after, written)
+
+    def steps(self, tokens: Tensor, state: State) -> Iterator[tuple[int, Tensor]]:
+        """int64 [B, N] cut at the ends of chunks: where each piece begins in N, and the piece."""
+        at, chunk = 0, self.config.chunk
+        while at < tokens.shape[1]:
+            room = chunk - (state.position + at) % chunk
+            yield at, tokens[:, at : at + room]
+            at += room
+
+    @torch.no_grad()
+    def stream(self, tokens: Tensor, state: State) -> State:
+        """Take in int64 [B, N] of any N; the state afterwards. `state` is used up."""
+        for _, piece in self.steps(tokens, state):
+            state = self(piece, state, reuse=True).state
+        return state
+
+    def log_p(self, out: Output) -> Tensor:
+        """log p of the next token: float [B, T, vocabulary]."""
+        own = functional.log_softmax(self.backbone.logits(out.fused), -1)
+        token, trust, there = self._said(out, own)
+        return mix(own, token, trust, there)
+
+    def losses(self, out: Output, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Nats of int64 [B, T] targets with the memory and without: two of [B, T]."""
+        own = functional.log_softmax(self.backbone.logits(out.fused), -1)
+        alone = functional.log_softmax(self.backbone.logits(out.hidden), -1)
+        token, trust, there = self._said(out, own)
+        word = target[..., None]
+        return -mixed_at(own, target, token, trust, there), -alone.gather(-1, word)[..., 0]
+
+    def _said(self, out: Output, own: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The word that the run says, how far it is believed, and whether there is a run: three of [B, T]."""
+        read, run = out.read, out.read.run
+        of_word = own.detach().gather(-1, run.token.clamp(min=0)[..., None])[..., 0]
+        facts = describe(run.evidence, read.order, run.offset, read.age, read.priority, of_word)
+        return run.token, self.copy.trust(out.hidden.detach(), facts), run.token != NONE
+
+    def _read(self, source: Entries | Tape, known: Tensor, length: int, position: int) -> Read:
+        payload, past = self.config.memory.payload, self.lexical.past
+        first = known.shape[1] - length - payload + 1  # of the hits whose runs may reach the first token
+        line = known[:, first:]
+        sets, tags, _ = self.lexical.addresses(line, known[:, first - past : first])
+        found = exact(source, sets, tags)
+        assert found.payload is not None
+        order, longest = (
+            found.hit.long().mul(torch.arange(1, found.hit.shape[-1] + 1, device=line.device)).max(-1)
+        )
+
+        def of_longest(x: Tensor) -> Tensor:
+            index = longest[(..., *[None] * (x.dim() - 2))].expand(*longest.shape, 1, *x.shape[3:])
+            return x.gather(2, index)[:, :, 0]
+
+        lengths = torch.tensor([0, *self.lexical.orders], device=line.device)[order]
+        place, priority = of_longest(found.place), of_longest(found.priority)
+        hits = Hits(of_longest(found.payload).long(), place, lengths)
+        began = position - payload + 1
+        run = runs(hits, line, torch.full((len(line),), began, device=line.device))
+        there = run.token != NONE
+
+        def of_run(x: Tensor) -> Tensor:
+            return torch.where(there, x.gather(1, run.source), 0)
+
+        now = position + torch.arange(length, device=line.device)
+        age = torch.where(there, now - of_run(place) - run.offset, 0)
+        value = of_longest(found.value)[:, -length:]
+        return Read(value, order[:, -length:] > 0, run, of_run(lengths), of_run(place), of_run(priority), age)
+
+    def _completed(self, entries: Entries, known: Tensor, began: int, reuse: bool) -> Entries:
+        """The payloads of the chunk before that reach into this one, as far as this one is known."""
+        payload, past, lead = self.config.memory.payload, self.lexical.past, self.lead
+        ends = known[
+            :, lead - payload : lead - 1
+        ]  # the n-grams of the entries at the places began - P + 1 ..
+        sets, tags, _ = self.lexical.addresses(ends, known[:, lead - payload - past : lead - payload])
+        found = exact(entries, sets, tags, payload=False)
+        places = began - payload + 1 + torch.arange(payload - 1, device=known.device)
+        mine = found.hit & (found.place == places[None, :, None])
+        said = functional.pad(known[:, lead - payload + 1 :], (0, payload), value=NONE).unfold(1, payload, 1)
+        said = said[:, : payload - 1, None].expand(-1, -1, mine.shape[-1], -1)
+        whole = entries.payload if reuse else entries.payload.clone()
+        whole.view(-1, payload)[found.slot[mine]] = said[mine].to(whole.dtype)
+        return entries if reuse else entries.with_(payload=whole)
+
+    def _written(self, known: Tensor, seen: Tensor, began: int) -> Written:
+        """What the gate lets in of the chunk that `known` ends with: n-grams, each with what followed it."""
+        lead, past, payload = self.lead, self.lexical.past, self.config.memory.payload
+        context = Context(known[:, lead - 1 : -1], known[:, lead:], seen[:, :-1], seen[:, 1:])
+        with torch.no_grad():
+            priority = self.writing.gate(context)
+            kept = select(priority, self.writing.budget, self.writing.least)
+            if self.writing.explore:
+                kept |= torch.rand(kept.shape, device=kept.device) < self.writing.explore / kept.shape[-1]
+        stream, at, order = kept.nonzero(as_tuple=True)
+        sets, tags, _ = self.lexical.addresses(context.key, known[:, lead - 1 - past : lead - 1])
+        said = functional.pad(context.token, (0, payload - 1), value=NONE).unfold(1, payload, 1)
+        before, now = context.before[stream, at], context.now[stream, at]
+        writes = Writes(
+            stream=stream,
+            set=sets[stream, at, order],
+            tag=tags[stream, at, order],
+            gate=torch.sigmoid(self.refine(now))[:, 0],
+            key=self.to_key(before),
+            value=self.to_value(now),
+            payload=said[stream, at].int(),
+            place=began + at,
+            time=began + at,
+            priority=priority[stream, at, order].float().clamp(min=0),
+        )
+        return Written(writes, stream, at, order, context)
