@@ -28,8 +28,8 @@ class Found:
     """What became of one stream.
 
     exact: questions answered word for word, of `asked`. held: facts that still have an entry that begins
-    where the answer began. entries: that are occupied. distance: tokens from each statement to the end, in the
-    order of `right`, which says which questions were answered.
+    where the answer began. entries: that are occupied. distance: tokens from each statement to the end, in
+    the order of `right`, which says which questions were answered.
     """
 
     asked: int
