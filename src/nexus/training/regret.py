@@ -17,9 +17,11 @@ from nexus.transformer.pointer import NONE
 class Account:
     """The entries of one episode of B streams, `length` tokens each, and what they saved."""
 
-    def __init__(self, streams: int, length: int, orders: tuple[int, ...]) -> None:
-        self._length, self._orders = length, orders
-        self._owner = torch.full((streams * length * len(orders),), -1, dtype=torch.int64)
+    def __init__(
+        self, streams: int, length: int, orders: tuple[int, ...], device: torch.device | str | None = None
+    ) -> None:
+        self._length, self._orders = length, torch.tensor(orders, device=device)
+        self._owner = torch.full((streams * length * len(orders),), -1, dtype=torch.int64, device=device)
         self._saved: list[Tensor] = []
         self._before: list[Tensor] = []
         self._now: list[Tensor] = []
@@ -34,11 +36,11 @@ class Account:
         """Open an account for each entry of a chunk."""
         n = len(written.at)
         where = self._where(written.stream, written.writes.place, written.order)
-        self._owner[where] = torch.arange(self._count, self._count + n)
+        self._owner[where] = torch.arange(self._count, self._count + n, device=self._owner.device)
         self._before.append(written.seen.before[written.stream, written.at].detach())
         self._now.append(written.seen.now[written.stream, written.at].detach())
         self._order.append(written.order)
-        self._saved.append(torch.zeros(n))
+        self._saved.append(torch.zeros(n, device=self._owner.device))
         self._count += n
 
     def read(self, read: Read, saved: Tensor) -> None:
@@ -46,7 +48,7 @@ class Account:
         stream, at = (read.run.token != NONE).nonzero(as_tuple=True)
         if not len(stream) or not self._count:
             return
-        order = torch.searchsorted(torch.tensor(self._orders), read.order[stream, at])
+        order = torch.searchsorted(self._orders, read.order[stream, at])
         owner = self._owner[self._where(stream, read.place[stream, at], order)]
         total = torch.cat(self._saved)
         known = owner >= 0
@@ -61,7 +63,7 @@ class Account:
         """How far the head is from what happened."""
         if not self._count:
             return torch.zeros(())
-        none = torch.zeros(self._count, dtype=torch.int64)
+        none = torch.zeros(self._count, dtype=torch.int64, device=self._owner.device)
         worth = head(Context(none, none, torch.cat(self._before), torch.cat(self._now)))
         return regret_loss(worth.gather(-1, torch.cat(self._order)[:, None])[:, 0], self.saved())
 

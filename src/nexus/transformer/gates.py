@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nexus.transformer.rsm.errors import MemoryValueError
+
 NEVER = float("-inf")
 
 
@@ -108,12 +110,14 @@ def select(priority: Tensor, budget: int, least: float = NEVER) -> Tensor:
     """Which to keep: bool [B, T, O]; of each stream the `budget` highest above `least`, the older of equals.
 
     Raises:
-        ValueError: the budget is negative, or a priority is NaN.
+        MemoryValueError: the budget is negative, or a priority is NaN.
     """
     if budget < 0:
-        raise ValueError(f"a budget of {budget} writes")
+        raise MemoryValueError(f"a budget of {budget} writes", hint="use a number from 0 on")
     if priority.isnan().any():
-        raise ValueError("a gate gave NaN: its weights are not finite")
+        raise MemoryValueError(
+            "the gate gave NaN", hint="the model diverged: go back to the last good checkpoint"
+        )
     flat = priority.flatten(1)
     kept = torch.zeros_like(flat, dtype=torch.bool)
     order = flat.sort(dim=-1, descending=True, stable=True).indices[:, :budget]

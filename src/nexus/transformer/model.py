@@ -188,11 +188,19 @@ class Nexus(nn.Module):
 
     def losses(self, out: Output, target: Tensor) -> tuple[Tensor, Tensor]:
         """Nats of int64 [B, T] targets with the memory and without: two of [B, T]."""
-        own = functional.log_softmax(self.backbone.logits(out.fused), -1)
-        alone = functional.log_softmax(self.backbone.logits(out.hidden), -1)
+        on, off, _ = self.losses_and_size(out, target)
+        return on, off
+
+    def losses_and_size(self, out: Output, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`losses`, and the mean square of the logits' log-sum, which training keeps small."""
+        logits, alone = self.backbone.logits(out.fused), self.backbone.logits(out.hidden)
+        size = logits.logsumexp(-1)
+        own = logits - size[..., None]
         token, trust, there = self._said(out, own)
-        word = target[..., None]
-        return -mixed_at(own, target, token, trust, there), -alone.gather(-1, word)[..., 0]
+        off = functional.cross_entropy(alone.flatten(0, 1), target.flatten(), reduction="none").view_as(
+            target
+        )
+        return -mixed_at(own, target, token, trust, there), off, size.square().mean()
 
     def _said(self, out: Output, own: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The word that the run says, how far it is believed, and whether there is a run: three of [B, T]."""

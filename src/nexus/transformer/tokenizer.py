@@ -148,7 +148,7 @@ class Tokenizer:
 
     def _ascii(self, text: str) -> Ids:
         """The ids of an ASCII text: the rules of the library in ASCII, and each piece's ids from memory.
-        Several times as fast as the library, which works them out again.
+        Faster than the library, which works them out again.
         """
         known = self._known
         found: list[int] = []

@@ -1,0 +1,163 @@
+"""Needles: facts said once in a long stream, asked at its end, and counted right only word for word.
+
+Four haystacks: a text, common words, letters, rare tokens; what stands out in one is ordinary in another.
+Knows a model by its stream; knows no training. Invariant: every question is asked of the same state, which
+the asking does not change.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nexus.core.errors import InvalidInputError
+from nexus.training.episodes import Encode, Haystack
+from nexus.training.facts import Fact, Kind, draw
+from nexus.transformer.backbone import WindowCache
+from nexus.transformer.model import Nexus, State
+
+
+@dataclass(frozen=True)
+class Found:
+    """What became of one stream.
+
+    exact: questions answered word for word, of `asked`. held: facts that still have an entry that begins
+    where the answer began. entries: that are occupied. distance: tokens from each statement to the end, in
+    the order of `right`, which says which questions were answered.
+    """
+
+    asked: int
+    exact: int
+    held: int
+    entries: int
+    distance: tuple[int, ...]
+    right: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Streams of one haystack: what was found in each, and the speed of taking them in, all together."""
+
+    streams: tuple[Found, ...]
+    tokens: int
+    tokens_per_second: float
+
+
+def search(
+    model: Nexus,
+    encode: Encode,
+    haystack: Haystack,
+    length: int,
+    *,
+    count: int = 100,
+    kind: Kind = "uuid",
+    seeds: Sequence[int] = (0,),
+    told: Callable[[int, int], None] = lambda done, of: None,
+) -> Score:
+    """Let `count` facts of the "eval" templates into `length` tokens of a haystack, a stream for each seed.
+
+    `told` hears how many of how many tokens of each stream were taken in.
+
+    Raises:
+        InvalidInputError: the facts do not fit.
+    """
+    rows, places, facts = [], [], []
+    for seed in seeds:
+        chance = random.Random(f"needles/{seed}")  # noqa: S311 - no secret is made of it
+        drawn = draw(count, [kind], "eval", chance)
+        row, at = _with_needles(drawn, encode, haystack, length, chance, apart=2 * model.config.window)
+        rows.append(row)
+        places.append(at)
+        facts.append(drawn)
+    tokens = torch.from_numpy(np.stack(rows)).to(next(model.parameters()).device)
+    state, started = model.start(len(rows), tokens.device), time.perf_counter()
+    block = 16 * model.config.chunk
+    for done in range(0, length, block):
+        state = model.stream(tokens[:, done : done + block], state)
+        told(min(done + block, length), length)
+    if tokens.is_cuda:
+        torch.cuda.synchronize()
+    seconds = time.perf_counter() - started
+    found = tuple(_asked(model, encode, stream(state, n), facts[n], places[n]) for n in range(len(rows)))
+    return Score(found, tokens.numel(), tokens.numel() / seconds)
+
+
+def stream(state: State, number: int) -> State:
+    """One of the streams of a state: a copy."""
+    one = slice(number, number + 1)
+    window = state.window
+    if window is not None:
+        keys, values = (tuple(t[one].clone() for t in part) for part in (window.keys, window.values))
+        window = WindowCache(keys, values, window.position)
+    chosen = torch.tensor([number], device=state.tokens.device)
+    return replace(
+        state,
+        window=window,
+        entries=state.entries.streams(chosen),
+        tokens=state.tokens[one].clone(),
+        hidden=state.hidden[one].clone(),
+    )
+
+
+@torch.no_grad()
+def answer(model: Nexus, state: State, question: Sequence[int], count: int) -> list[int]:
+    """The `count` tokens that the model says after a question, greedily. `state` stays as it is."""
+    given: Tensor = torch.tensor([list(question)], device=state.tokens.device)
+    said = []
+    for _ in range(count):
+        for _, piece in model.steps(given, state):
+            out = model(piece, state)
+            state = out.state
+        given = model.log_p(out)[:, -1:].argmax(-1)
+        said.append(int(given))
+    return said
+
+
+def _with_needles(
+    facts: Sequence[Fact],
+    encode: Encode,
+    haystack: Haystack,
+    length: int,
+    chance: random.Random,
+    *,
+    apart: int,
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], list[int]]:
+    """The stream, and where the answer of each fact begins in it."""
+    said = [list(encode(f" {fact.statement}\n")) for fact in facts]
+    plain = length - sum(map(len, said))
+    if plain < apart:
+        raise InvalidInputError(
+            f"{len(facts)} facts do not fit into {length} tokens, {apart} of them behind the last",
+            hint="ask for fewer facts or a longer stream",
+        )
+    hay = haystack(plain, chance)
+    cuts = sorted(chance.randint(0, plain - apart) for _ in facts)
+    parts, places, at, done = [], [], 0, 0
+    for cut, words, fact in zip(cuts, said, facts, strict=True):
+        parts += [hay[done:cut], np.asarray(words, np.int64)]
+        at += cut - done
+        places.append(at + len(encode(f" {fact.question}")))
+        at, done = at + len(words), cut
+    return np.concatenate([*parts, hay[done:]]), places
+
+
+def _asked(model: Nexus, encode: Encode, state: State, facts: Sequence[Fact], places: Sequence[int]) -> Found:
+    right = []
+    for fact in facts:
+        want = list(encode(fact.answer))
+        right.append(answer(model, state, encode(f" {fact.question}"), len(want)) == want)
+    kept = set(state.entries.place[state.entries.tag >= 0].tolist())
+    return Found(
+        len(facts),
+        sum(right),
+        sum(place in kept for place in places),
+        int(state.entries.occupied()[0]),
+        tuple(state.position - place for place in places),
+        tuple(right),
+    )

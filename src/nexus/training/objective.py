@@ -1,0 +1,99 @@
+"""What a step of training minimises: a batch of streams, chunk by chunk, with and without the memory.
+
+The loss of a token is counted twice, with the memory and without: so the model stays good without it, and
+what each read saved is known in the same pass. Every few chunks the gradient is taken and the history cut.
+Knows model and losses; knows neither optimizer nor data (seed 001). Invariant: the gradients left in
+the parameters are those of the mean over all tokens, whatever the number of chunks between cuts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from nexus.training.regret import Account
+from nexus.transformer.model import Nexus, State
+from nexus.transformer.rsm.tape import Tape
+
+REGRET = 0.1
+LOGITS = 1e-4  # of the square of the log of the sum of exponentials: keeps logits from drifting
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one batch, in nats a token: with memory and without; of answers alone, NaN where none is asked.
+
+    regret: the gate's error. written: entries a token. saved: nats that the best entry saved.
+    """
+
+    on: float
+    off: float
+    answers_on: float
+    answers_off: float
+    regret: float
+    written: float
+    saved: float
+
+
+def minimise(model: Nexus, tokens: Tensor, *, cut: int = 4, asked: Tensor | None = None) -> Figures:
+    """Add the gradients of one batch to the parameters.
+
+    tokens: int64 [B, N + 1], N a whole number of chunks. cut: chunks between which gradients flow. asked:
+    bool [B, N], where the next token is part of an answer: for the figures only.
+
+    Raises:
+        ValueError: N is no whole number of chunks.
+    """
+    batch, length = len(tokens), tokens.shape[1] - 1
+    chunk = model.config.chunk
+    if length < chunk or length % chunk:
+        raise ValueError(f"{length} tokens are no whole number of chunks of {chunk}")
+    given, target = tokens[:, :-1], tokens[:, 1:]
+    state = model.start(batch, tokens.device)
+    tape = Tape(state.entries)
+    account = Account(batch, length, model.config.memory.orders, tokens.device)
+    totals = torch.zeros(4, dtype=torch.float64, device=tokens.device)
+    pieces, loss, steps = length // chunk, tokens.new_zeros((), dtype=torch.float32), 0
+    for at, piece in model.steps(given, state):
+        out = model(piece, state, tape)
+        with_memory, alone, size = model.losses_and_size(out, target[:, at : at + chunk])
+        account.read(out.read, alone - with_memory)
+        assert out.written is not None
+        account.wrote(out.written)
+        loss = loss + (with_memory.mean() + alone.mean() + LOGITS * size) / pieces
+        with torch.no_grad():
+            where = with_memory.new_zeros(()) if asked is None else asked[:, at : at + chunk]
+            totals += torch.stack(
+                [x.double().sum() for x in (with_memory, alone, with_memory * where, alone * where)]
+            )
+        state, steps = out.state, steps + 1
+        if steps % cut == 0 or steps == pieces:
+            torch.autograd.backward(loss)
+            loss = torch.zeros_like(loss).detach()
+            state = cut_off(state)
+            tape.cut()
+    regret = account.loss(model.regret)
+    if regret.requires_grad:
+        torch.autograd.backward(REGRET * regret)
+    with_memory_mean, alone_mean = (totals[:2] / (batch * length)).tolist()
+    answers = 0 if asked is None else int(asked.sum())
+    answers_on, answers_off = (totals[2:] / answers).tolist() if answers else (math.nan, math.nan)
+    saved = account.saved()
+    return Figures(
+        on=with_memory_mean,
+        off=alone_mean,
+        answers_on=answers_on,
+        answers_off=answers_off,
+        regret=float(regret.detach()),
+        written=len(account) / (batch * length),
+        saved=float(saved.max()) if len(saved) else 0.0,
+    )
+
+
+def cut_off(state: State) -> State:
+    """The same state without history."""
+    window = None if state.window is None else state.window.detach()
+    return replace(state, window=window, hidden=state.hidden.detach())

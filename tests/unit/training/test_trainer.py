@@ -1,0 +1,128 @@
+"""Training a tiny Nexus: it learns to look things up, goes on bit-exactly, and says when it diverges."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: scripts/torch.sh")
+import torch
+
+from nexus.core.errors import InvalidInputError
+from nexus.training import token_files
+from nexus.training.diet import Diet
+from nexus.training.muon import DivergedError
+from nexus.training.objective import Figures, minimise
+from nexus.training.token_files import TokenFile
+from nexus.training.trainer import LOG, Plan, Training
+from nexus.transformer.config import Config, MemoryConfig
+from nexus.transformer.gates import EveryGate
+from nexus.transformer.model import Nexus, Writing
+from nexus.transformer.rsm.errors import MemoryValueError
+from nexus.transformer.tokenizer import Tokenizer
+
+MEMORY = MemoryConfig(sets=32, ways=4, key_width=4, value_width=8, orders=(1, 3), replacement="priority")
+TINY = Config(16, 1, 2, 1, 2, 8192, 8, window=64, chunk=64, group=8, memory=MEMORY)
+PLAN = Plan(4, tokens=1024, chunks=((0.0, 8),), cut=4, save_every=2)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def diet(tmp_path_factory: pytest.TempPathFactory) -> Diet:
+    tokenizer = Tokenizer.shipped()
+    path = tmp_path_factory.mktemp("tokens") / "text.tokens"
+    words = tokenizer.encode("It was the best of times, it was the worst of times. " * 200)
+    token_files.write(path, [words], tokenizer)
+    return Diet([TokenFile(path, tokenizer)], tokenizer)
+
+
+def trained(diet: Diet, folder: Path, plan: Plan = PLAN, stop_at: int = 99) -> Training:
+    training = Training(TINY, plan, diet, folder)
+    training.run(lambda *_: None, lambda: training.step >= stop_at)
+    return training
+
+
+def test_a_training_that_was_stopped_goes_on_bit_for_bit(diet: Diet, tmp_path: Path) -> None:
+    whole = trained(diet, tmp_path / "whole")
+    assert trained(diet, tmp_path / "parts", stop_at=1).step == 1
+    assert trained(diet, tmp_path / "parts", stop_at=3).step == 3
+    parts = trained(diet, tmp_path / "parts")
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, parts.model.state_dict()[name]), name
+    logs = [(tmp_path / name / LOG).read_text().splitlines() for name in ("whole", "parts")]
+    figures = [[json.loads(line) | {"seconds": 0} for line in log] for log in logs]
+    assert figures[0] == figures[1]
+    assert [line["step"] for line in figures[0]] == [1, 2, 3, 4]
+
+
+def test_a_loss_that_is_no_number_changes_nothing(diet: Diet, tmp_path: Path) -> None:
+    training = trained(diet, tmp_path, stop_at=1)
+    with torch.no_grad():
+        training.model.backbone.table.weight[:] = math.inf
+    before = {name: tensor.clone() for name, tensor in training.model.state_dict().items()}
+    with pytest.raises((DivergedError, MemoryValueError)):
+        training.run(lambda *_: None)
+    assert training.step == 1
+    for name, tensor in training.model.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+    assert trained(diet, tmp_path).step == 4  # from the state on the disk
+
+
+def test_rows_are_those_of_the_step_and_mark_their_answers(diet: Diet) -> None:
+    one, same, other = (diet.meal(step, 8, 1024, 64) for step in (3, 3, 4))
+    assert np.array_equal(one.tokens, same.tokens)
+    assert not np.array_equal(one.tokens, other.tokens)
+    assert one.tokens.shape == (8, 1025)
+    assert one.asked.any(1).tolist() == [kind % 2 == 1 for kind in range(8)]
+
+
+def test_gradients_are_of_the_mean_wherever_the_history_is_cut() -> None:
+    # With one order, and nothing that is read twice, a cut takes only gradients between chunks away.
+    torch.manual_seed(1)
+    model = Nexus(replace(TINY, vocabulary=50))
+    model.writing = Writing(EveryGate(2), budget=0)
+    tokens = torch.randint(0, 50, (2, 4 * 64 + 1))
+    found = []
+    for cut in (4, 4):
+        model.zero_grad()
+        figures = minimise(model, tokens, cut=cut)
+        found.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
+        assert isinstance(figures, Figures)
+        assert figures.on == pytest.approx(figures.off)  # nothing was written
+        assert math.isnan(figures.answers_on)
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_what_is_read_in_later_chunks_trains_what_was_written() -> None:
+    torch.manual_seed(1)
+    model = Nexus(replace(TINY, vocabulary=50))
+    model.writing = Writing(EveryGate(2), budget=128, least=-1.0)
+    figures = minimise(model, torch.arange(50).repeat(8)[None, : 5 * 64 + 1])
+    assert figures.written > 0.5
+    assert figures.saved > 0
+    for parameter in (
+        model.to_value.weight,
+        model.fusion.out.weight,
+        model.copy.out.weight,
+        model.regret.out.weight,
+    ):
+        assert parameter.grad is not None
+        assert parameter.grad.abs().max() > 0
+
+
+def test_plans_that_cannot_be_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="a plan of 0 steps"):
+        Plan(0)
+    with pytest.raises(InvalidInputError, match="chunks"):
+        Plan(4, chunks=((0.5, 4),))
+    with pytest.raises(ValueError, match="100 tokens are no whole number of chunks of 64"):
+        minimise(Nexus(TINY), torch.zeros(1, 101, dtype=torch.int64))

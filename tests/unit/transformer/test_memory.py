@@ -1,0 +1,100 @@
+"""A stream that is asked what was said: exact words and places, one size, and files of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: scripts/torch.sh")
+import torch
+
+from nexus.transformer.config import Config, MemoryConfig
+from nexus.transformer.gates import EveryGate
+from nexus.transformer.memory import Memory
+from nexus.transformer.model import Nexus, Writing
+from nexus.transformer.rsm.errors import ForeignMemoryError
+from nexus.transformer.tokenizer import Tokenizer
+
+FACT = "The code of Zorbax is 3f2c9a10-77aa-4b1c-9d00-0123456789ab.\n"
+TALK = "We went to the market, and it rained all day long. "
+
+
+def memory(**other: Any) -> Memory:
+    """A model of random weights that believes whatever the memory says, and writes everything down."""
+    torch.set_num_threads(1)
+    torch.manual_seed(3)
+    kept = MemoryConfig(sets=512, ways=8, key_width=4, value_width=8, orders=(2, 4))
+    sizes: dict[str, Any] = {
+        "width": 16,
+        "layers": 1,
+        "heads": 2,
+        "kv_heads": 1,
+        "expansion": 2,
+        "embedding": 8,
+    }
+    model = Nexus(Config(**(sizes | {"window": 64, "chunk": 64, "group": 8, "memory": kept} | other)))
+    model.writing = Writing(EveryGate(2), budget=1000, least=-1.0)
+    with torch.no_grad():
+        model.copy.out.bias.fill_(20.0)
+    return Memory(model, Tokenizer.shipped())
+
+
+def test_what_was_said_far_behind_the_window_is_told_word_for_word() -> None:
+    ours = memory()
+    ours.write(TALK)
+    at = ours.position
+    ours.write(FACT + TALK * 30)
+    size = ours.size()
+    found = ours.ask(" The code of Zorbax is", stop=".")
+    assert found.text == " 3f2c9a10-77aa-4b1c-9d00-0123456789ab"
+    assert found.payload.startswith(found.text)
+    assert at < found.position < at + 20
+    assert found.confidence > 0.9
+    again = ours.ask(" The code of Zorbax is", stop=".")
+    assert again == found  # asking changes nothing
+    ours.write(TALK * 30)
+    assert ours.size() <= size + 64 * (8 + 4 * 16)  # no more than a chunk of tokens and hidden states
+
+
+def test_what_was_never_said_has_no_place() -> None:
+    ours = memory()
+    ours.write(TALK * 5)
+    found = ours.ask(" xqzj kvwy", tokens=1)
+    assert (found.payload, found.position) == ("", -1)
+
+
+def test_a_stream_goes_on_from_its_file(tmp_path: Path) -> None:
+    ours, other = memory(), memory()
+    ours.write(TALK + FACT + TALK * 20)
+    ours.save(tmp_path / "memory")
+    other.load(tmp_path / "memory")
+    for each in (ours, other):
+        each.write(TALK * 3)
+    assert other.position == ours.position
+    assert other.ask(" The code of Zorbax is") == ours.ask(" The code of Zorbax is")
+
+
+def test_files_that_are_not_its_own_are_refused(tmp_path: Path) -> None:
+    ours, wide = memory(), memory(width=32)
+    ours.write(TALK * 9)
+    path = tmp_path / "memory"
+    ours.save(path)
+    with pytest.raises(ForeignMemoryError, match="fingerprint"):
+        wide.load(path)
+    whole = path.read_bytes()
+    for part in (b"", whole[:100], whole[:-10], b"x" * 200):
+        path.write_bytes(part)
+        with pytest.raises(ForeignMemoryError, match="damaged or no memory"):
+            ours.load(path)
+    assert ours.position > 0
+    with pytest.raises(ForeignMemoryError, match="100 tokens"):
+        Memory(Nexus(Config(16, 1, 2, 1, 2, 100, 8, window=8, chunk=8, group=8)), Tokenizer.shipped())
+
+
+def test_an_empty_question_is_refused_and_an_empty_text_is_nothing() -> None:
+    ours = memory()
+    assert ours.write("") == 0
+    with pytest.raises(ValueError, match="a question of 0 tokens"):
+        ours.ask("")
