@@ -58,7 +58,7 @@ class Open:
         self._locks = [threading.RLock() for _ in range(1024)]
 
     def still(self, inode: Inode) -> threading.RLock:
-        """While it is held the file is not sealed or brought back: in the middle of that its times are wrong."""
+        """While it is held the file is not sealed or brought back: amid that its times are wrong."""
         return self._locks[hash(inode) % len(self._locks)]
 
     def add(self, inode: Inode) -> None:
