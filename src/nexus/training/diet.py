@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nexus.training.episodes import Encode, Haystack, Tokens, drawn, episode, letters
+from nexus.training.errors import TokenFileError
 from nexus.training.facts import KINDS, draw
 from nexus.training.token_files import TokenFile
 from nexus.transformer.tokenizer import Tokenizer
@@ -37,7 +38,15 @@ class Diet:
     """Rows from `files`, which are of `tokenizer`."""
 
     def __init__(self, files: Sequence[TokenFile], tokenizer: Tokenizer, seed: int = 0) -> None:
-        """Raises `TokenFileError` where a file is of another tokenizer."""
+        """Raises `TokenFileError` where a file is of another tokenizer, or there is no text."""
+        for file in files:
+            if file.fingerprint != tokenizer.fingerprint():
+                raise TokenFileError(
+                    f"{file.path} is of tokenizer {file.fingerprint}, not {tokenizer.fingerprint()}",
+                    hint="make the files of tokens with this tokenizer",
+                )
+        if not sum(len(file.tokens) for file in files):
+            raise TokenFileError(f"{len(files)} files hold no tokens", hint="name files that hold text")
         self._texts = [file.tokens for file in files]
         self._seed = seed
         self._encode: Encode = lambda text: tokenizer.encode(text).tolist()

@@ -2,8 +2,8 @@
 
 The loss of a token is counted twice, with the memory and without: so the model stays good without it, and
 what each read saved is known in the same pass. Every few chunks the gradient is taken and the history cut.
-Knows model and losses; knows neither optimizer nor data (seed 001). Invariant: the gradients left in
-the parameters are those of the mean over all tokens, whatever the number of chunks between cuts.
+Knows model and losses; knows neither optimizer nor data (seed 001). Invariant: every token counts the
+same; a cut ends the history of what is behind it and changes nothing else.
 """
 
 from __future__ import annotations

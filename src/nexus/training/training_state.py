@@ -9,23 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nexus.core import atomic
-from nexus.core.errors import StorageError
 from nexus.training.errors import TrainingStateError
 from nexus.training.muon import MuonAdam
+from nexus.transformer import tensor_file
 from nexus.transformer.config import Config
 
 _FORMAT: Final = "nexus-training-1"
@@ -52,23 +49,7 @@ class TrainingState:
             "facts": json.dumps(dict(self.facts), sort_keys=True),
         }
         metadata["digest"] = _digest(tensors, metadata)
-        temporary = atomic.temporary_for(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                save_file(tensors, temporary, metadata=metadata)
-                with open(temporary, "rb") as file:
-                    os.fsync(file.fileno())
-                os.replace(temporary, path)
-            except BaseException:
-                with suppress(OSError):
-                    temporary.unlink()
-                raise
-            atomic.sync_folder(path.parent)
-        except OSError as error:
-            raise StorageError.from_os(error, path) from error
-        except SafetensorError as error:
-            raise StorageError(f"cannot write {path}: {error}") from error
+        tensor_file.save(path, tensors, metadata)
 
     @classmethod
     def load(cls, path: Path, config: Config | None = None) -> TrainingState:

@@ -3,7 +3,8 @@
 Causal attention looks exactly 1,024 tokens back; what is older is in a memory of fixed size that each chunk
 of 1,024 tokens reads at its start and writes at its end. Shapes are batch first: B streams, T tokens. The
 parts: `config` sizes; `tokenizer` text and ids; `backbone` the window; `ternary` weights of three values;
-`rsm` the memory.
+`rsm` the memory; `lexical`, `pointer`, `gates` and `fusion` how it is found, followed, filled and used;
+`model` all of it as a stream; `memory` the small door: write a text, ask what was said.
 
 Only this room and `nexus.training` use torch. Importing the package imports nothing heavy; importing its
 parts does, and where torch is not installed they raise ModuleNotFoundError.

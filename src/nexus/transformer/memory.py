@@ -7,19 +7,15 @@ bound; a file of it is taken by the model that wrote it and no other.
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from nexus.core import atomic
-from nexus.core.errors import StorageError
+from nexus.transformer import tensor_file
 from nexus.transformer.backbone import WindowCache
 from nexus.transformer.model import Nexus, State
 from nexus.transformer.pointer import NONE
@@ -114,20 +110,7 @@ class Memory:
         if state.window is not None:
             tensors |= {_WINDOW + name: t.cpu().contiguous() for name, t in state.window.tensors().items()}
         metadata = metadata | {"position": str(state.position), "tokenizer": self.tokenizer.fingerprint()}
-        temporary = atomic.temporary_for(path)
-        try:
-            try:
-                save_file(tensors, temporary, metadata=metadata)
-                with open(temporary, "rb") as file:
-                    os.fsync(file.fileno())
-                os.replace(temporary, path)
-            except BaseException:
-                with suppress(OSError):
-                    temporary.unlink()
-                raise
-            atomic.sync_folder(path.parent)
-        except (OSError, SafetensorError) as error:
-            raise StorageError(f"cannot write {path}: {error}") from error
+        tensor_file.save(path, tensors, metadata)
 
     def load(self, path: Path) -> None:
         """Go on with the stream of a file. Raises `ForeignMemoryError`; the stream is then as it was."""

@@ -10,7 +10,6 @@ import pytest
 
 from nexus.training.errors import TokenFileError
 from nexus.training.token_files import TokenFile, held_out, prepare, write
-from nexus.training.token_streams import TokenStreams
 from nexus.transformer.tokenizer import Tokenizer
 from nexus.transformer.tokenizer_training import trained
 
@@ -90,42 +89,3 @@ def test_documents_are_held_out_by_their_names(tmp_path: Path, tokenizer: Tokeni
     for kind, parts in found.items():
         assert parts == [data for name, data in texts if held_out(name, 0.2) == (kind == "valid")]
     assert 20 <= len(found["valid"]) <= 60
-
-
-@pytest.fixture
-def files(tmp_path: Path, tokenizer: Tokenizer) -> list[TokenFile]:
-    write(tmp_path / "a.tokens", [np.arange(0, 70, dtype=np.uint16)], tokenizer)
-    write(tmp_path / "b.tokens", [np.arange(70, 101, dtype=np.uint16)], tokenizer)
-    return [TokenFile(tmp_path / "a.tokens"), TokenFile(tmp_path / "b.tokens")]
-
-
-def test_streams_read_on(files: list[TokenFile]) -> None:
-    streams = TokenStreams(files, 2, 7)
-    assert streams.steps == 7
-    first, second = streams.next(), streams.next()
-    assert first.dtype == np.int64
-    assert first.tolist() == [list(range(8)), list(range(50, 58))]
-    assert second.tolist() == [list(range(7, 15)), list(range(57, 65))]
-    assert not streams.starting
-    for _ in range(5):
-        last = streams.next()
-    assert streams.starting
-    assert last[1].tolist() == list(range(92, 100))
-
-
-def test_streams_resume_and_turn(files: list[TokenFile]) -> None:
-    whole = TokenStreams(files, 3, 5, seed=4)
-    batches = [whole.next() for _ in range(20)]
-    for step in (0, 3, 6, 13):
-        again = TokenStreams(files, 3, 5, seed=4)
-        again.step = step
-        assert all(np.array_equal(again.next(), batch) for batch in batches[step:])
-    # A turn meets each token at most once, and all but a rest.
-    seen = np.concatenate([batch[:, :-1].reshape(-1) for batch in batches[: whole.steps]])
-    assert len(set(seen.tolist())) == len(seen) == whole.steps * 15
-    assert not np.array_equal(batches[0], batches[whole.steps])
-
-
-def test_too_little_text_is_named(files: list[TokenFile]) -> None:
-    with pytest.raises(TokenFileError, match="101 tokens are too few for 4 streams of 25"):
-        TokenStreams(files, 4, 25)

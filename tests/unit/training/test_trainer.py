@@ -16,8 +16,9 @@ import torch
 from nexus.core.errors import InvalidInputError
 from nexus.training import token_files
 from nexus.training.diet import Diet
+from nexus.training.errors import TokenFileError
 from nexus.training.muon import DivergedError
-from nexus.training.objective import Figures, minimise
+from nexus.training.objective import LOGITS, minimise
 from nexus.training.token_files import TokenFile
 from nexus.training.trainer import LOG, Plan, Training
 from nexus.transformer.config import Config, MemoryConfig
@@ -85,21 +86,41 @@ def test_rows_are_those_of_the_step_and_mark_their_answers(diet: Diet) -> None:
     assert one.asked.any(1).tolist() == [kind % 2 == 1 for kind in range(8)]
 
 
-def test_gradients_are_of_the_mean_wherever_the_history_is_cut() -> None:
-    # With one order, and nothing that is read twice, a cut takes only gradients between chunks away.
+def test_gradients_are_those_of_the_mean_over_all_tokens() -> None:
     torch.manual_seed(1)
     model = Nexus(replace(TINY, vocabulary=50))
-    model.writing = Writing(EveryGate(2), budget=0)
+    model.writing = Writing(EveryGate(2), budget=0)  # nothing to read: what it must be is short to say
     tokens = torch.randint(0, 50, (2, 4 * 64 + 1))
-    found = []
-    for cut in (4, 4):
-        model.zero_grad()
-        figures = minimise(model, tokens, cut=cut)
-        found.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
-        assert isinstance(figures, Figures)
-        assert figures.on == pytest.approx(figures.off)  # nothing was written
-        assert math.isnan(figures.answers_on)
-    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    hidden, _ = model.backbone(tokens[:, :-1])
+    logits = model.backbone.logits(hidden)
+    nats = torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+    torch.autograd.backward(2 * nats + LOGITS * logits.logsumexp(-1).square().mean())
+    want = [p.grad.clone() for p in model.backbone.parameters() if p.grad is not None]
+    model.zero_grad()
+    figures = minimise(model, tokens, cut=4)
+    got = [p.grad.clone() for p in model.backbone.parameters() if p.grad is not None]
+    assert figures.on == pytest.approx(float(nats.detach()), rel=1e-5)
+    assert figures.off == pytest.approx(figures.on)
+    assert math.isnan(figures.answers_on)
+    assert want
+    for one, other in zip(got, want, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+    model.zero_grad()
+    minimise(model, tokens, cut=1)  # no gradient reaches back into another chunk
+    short = [p.grad for p in model.backbone.parameters() if p.grad is not None]
+    assert not all(torch.allclose(one, other, atol=1e-5) for one, other in zip(short, want, strict=True))
+
+
+def test_files_of_another_tokenizer_or_without_text_are_refused(tmp_path: Path) -> None:
+    tokenizer = Tokenizer.shipped()
+    path = tmp_path / "a.tokens"
+    token_files.write(path, [], tokenizer)
+    with pytest.raises(TokenFileError, match="1 files hold no tokens"):
+        Diet([TokenFile(path, tokenizer)], tokenizer)
+    foreign = TokenFile(path, tokenizer)
+    object.__setattr__(foreign, "fingerprint", "0" * 16)
+    with pytest.raises(TokenFileError, match="is of tokenizer 0000000000000000"):
+        Diet([foreign], tokenizer)
 
 
 def test_what_is_read_in_later_chunks_trains_what_was_written() -> None:
