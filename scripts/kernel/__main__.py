@@ -105,8 +105,6 @@ def _show(kernel: Kernel, name: str, outcome: Outcome) -> int:
         f"== Linux {kernel.release}, {name}: {up}, {boot.wall_s:.1f} s in all, {boot.cpu_s:.1f} s CPU; "
         f"{len(report.passed)} results ok, {len(outcome.problems)} problems"
     )
-    if outcome.deaths:
-        print(f"   its kernel died {outcome.deaths} times before /init and the module, and was started again")
     for figure, (value, unit) in report.figures.items():
         if figure != TAINT:
             print(f"   {figure:32} {value:14,.2f} {unit}")

@@ -11,11 +11,13 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 DONE = "done"
+_FETCHING = threading.Lock()
 META = {"6.1": "linux-image{}-amd64", "6.12": "linux-image-6.12{}-amd64"}
 
 
@@ -78,11 +80,13 @@ def own_kernel(tree: Path) -> Kernel:
 
 
 def busybox(folder: Path) -> Path:
-    """A static busybox: the one installed, or Debian's, unpacked."""
+    """Debian's static busybox, unpacked. Machines that start at the same time wait for one fetch: who read it
+    half unpacked would boot an /init that dies."""
     home = folder / "busybox-static"
-    if not (home / DONE).exists():
-        fetch(["busybox-static"], home)
-        (home / DONE).touch()
+    with _FETCHING:
+        if not (home / DONE).exists():
+            fetch(["busybox-static"], home)
+            (home / DONE).touch()
     return home / "bin" / "busybox"
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from scripts.kernel import build, guest, machine, packages, serial, stats
@@ -40,8 +39,6 @@ PARAMETERS = f"/sys/module/{MODULE}/parameters"
 QUOTA = f"echo 150 >{PARAMETERS}/agent_units && echo 6291456 >{PARAMETERS}/agent_bytes"
 NO_QUOTA = f"echo 65536 >{PARAMETERS}/agent_units; echo 0 >{PARAMETERS}/agent_bytes"
 LIBRARY_STEP = f"{QUOTA} && {LIBRARY} /dev/agentmem; s=$?; {NO_QUOTA}; exit $s"
-# Two of some forty boots of 6.1 died before the module was loaded: init, by SIGBUS at its first write.
-BOOTS = 3
 # Nothing is judged by time: a step that takes longer than this hangs.
 HANGS_S = 900
 PATIENCE_S = 900  # what a guest waits until it has done enough on a slow machine
@@ -60,7 +57,6 @@ class Outcome:
     boot: machine.Boot
     report: serial.Report
     problems: list[str]
-    deaths: int = 0  # boots before this one that ended before the guest's /init, so before the module
 
 
 @dataclass
@@ -112,8 +108,7 @@ class Suite:
             steps,
             files,
         )
-        start = partial(
-            machine.boot,
+        boot = machine.boot(
             self.kernel.image,
             archive,
             limit_s=limit_s,
@@ -121,14 +116,11 @@ class Suite:
             append=append,
             watch=self.watch,
         )
-        boot, deaths = start(), 0
-        while boot.up_s is None and not boot.timed_out and deaths < BOOTS - 1:
-            boot, deaths = start(), deaths + 1
         report = serial.read(boot.lines)
         problems = report.problems(step.name for step in steps)
         if boot.timed_out:
             problems.insert(0, f"not done after {limit_s:.0f} s")
-        return Outcome(boot, report, problems, deaths)
+        return Outcome(boot, report, problems)
 
     def plain(self) -> Outcome:
         """As people have it: figures, conformance of module and library, unloading under use."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from scripts.kernel import machine, packages
+from scripts.kernel import packages
 from scripts.kernel.build import BuildError
-from scripts.kernel.guest import Step
 from scripts.kernel.packages import Kernel
 from scripts.kernel.suite import LIBRARY, PROGRAMS, Suite, build_all
 
@@ -41,23 +42,20 @@ def test_a_failure_is_told_when_all_have_ended(tmp_path: Path, monkeypatch: pyte
     assert len(ended) == 2 + 1 + len(PROGRAMS)
 
 
-@pytest.mark.parametrize(("ups", "boots", "problem"), [([None, 5.0], 2, False), ([None] * 9, 3, True)])
-def test_a_kernel_that_dies_before_init_is_started_again_and_that_is_told(
-    ups: list[float | None], boots: int, problem: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_machines_that_start_together_take_a_whole_busybox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left = list(ups)
+    fetched: list[Path] = []
 
-    def boot(*_: object, **__: object) -> machine.Boot:
-        up = left.pop(0)
-        lines = [] if up is None else ["NEXUS-KERNEL one: ok", "NEXUS-KERNEL end: ok"]
-        return machine.Boot(lines, up, 1.0, 1.0, timed_out=False)
+    def fetch(_: object, home: Path) -> None:
+        fetched.append(home)
+        (home / "bin").mkdir(parents=True, exist_ok=True)
+        (home / "bin" / "busybox").write_bytes(b"ha")
+        time.sleep(0.2)  # as long as it takes to unpack
+        (home / "bin" / "busybox").write_bytes(b"half and half")
 
-    monkeypatch.setattr(machine, "boot", boot)
-    for name in ("busybox", *(f"guests/{name}" for name in (*PROGRAMS, LIBRARY)), "text-6.1"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"")
-    monkeypatch.setattr(packages, "busybox", lambda folder: folder / "busybox")
-    outcome = _suites(tmp_path)[0].run([Step("one", "true")])
-    assert len(ups) - len(left) == boots
-    assert outcome.deaths == boots - 1
-    assert bool(outcome.problems) == problem
+    monkeypatch.setattr(packages, "fetch", fetch)
+    with ThreadPoolExecutor(4) as pool:
+        read = list(pool.map(lambda _: packages.busybox(tmp_path).read_bytes(), range(4)))
+    assert read == [b"half and half"] * 4
+    assert len(fetched) == 1
