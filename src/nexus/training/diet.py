@@ -62,12 +62,12 @@ class Diet:
             "rare": drawn(rare.tolist()),
         }
 
-    def meal(self, step: int, rows: int, length: int, apart: int) -> Meal:
-        """The rows of one step: `length` tokens each and one more, the last target."""
+    def meal(self, step: int, rows: int, length: int, apart: int, turns: Sequence[str] = TURNS) -> Meal:
+        """The rows of one step: `length` tokens each and one more, the last target; kinds by `turns`."""
         tokens, asked = np.empty((rows, length + 1), np.int64), np.zeros((rows, length), bool)
         for row in range(rows):
             chance = random.Random(f"{self._seed}/{step}/{row}")  # noqa: S311 - no secret is made of it
-            kind = TURNS[(step * rows + row) % len(TURNS)]
+            kind = turns[(step * rows + row) % len(turns)]
             count = 0 if kind == "text" else max(1, length // FACT)
             facts = draw(count, KINDS, "train", chance)
             made = episode(length + 1, facts, self._encode, self._haystacks[kind], chance, apart=apart)

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from nexus.core.errors import InvalidInputError
-from nexus.training.diet import Diet
+from nexus.training.diet import TURNS, Diet
+from nexus.training.errors import TrainingStateError
 from nexus.training.muon import DivergedError, optimizer_for
-from nexus.training.objective import Figures, minimise
+from nexus.training.objective import Figures, minimise, minimise_alone
 from nexus.training.training_state import TrainingState, TrainingStates, put_back, taken
 from nexus.transformer.config import Config
 from nexus.transformer.model import Nexus, Writing
@@ -34,12 +35,15 @@ class Plan:
     """How long and how fast. Rates are those of `MuonAdam`; they rise over `warm` steps and sink at the end.
 
     tokens: of a step, all rows together. chunks: of a row, and from which share of the steps on; longer
-    streams need what shorter ones have taught. explore: the share of tokens written at random.
+    streams need what shorter ones have taught. alone: the share of the steps, at the beginning, in which the
+    window alone learns, of plain text: cheaper, and what the memory keeps is of a model that can speak.
+    explore: the share of tokens written at random.
     """
 
     steps: int
     tokens: int = 32_768
     chunks: tuple[tuple[float, int], ...] = ((0.0, 2), (0.15, 4), (0.5, 8), (0.8, 16))
+    alone: float = 0.0
     cut: int = 4
     rate: float = 0.02
     adam_rate: float = 0.003
@@ -97,6 +101,25 @@ class Training:
             self.step = found.step
         folder.mkdir(parents=True, exist_ok=True)
 
+    def begin_from(self, path: Path) -> list[str]:
+        """Take the weights of another training's state, where name and shape are the same.
+
+        Returns the names of those that are new here. Raises `TrainingStateError`, and where nothing fits.
+        """
+        own = self.model.state_dict()
+        found = TrainingState.load(path).tensors
+        fitting = {
+            name: found[f"model.{name}"]
+            for name, value in own.items()
+            if f"model.{name}" in found and found[f"model.{name}"].shape == value.shape
+        }
+        if not fitting:
+            raise TrainingStateError(
+                f"no weight of {path} fits this model", hint="name a state of the same width and layers"
+            )
+        self.model.load_state_dict(fitting, strict=False)
+        return sorted(own.keys() - fitting.keys())
+
     def run(
         self, told: Callable[[int, Figures, float], None], stop: Callable[[], bool] = lambda: False
     ) -> bool:
@@ -130,16 +153,18 @@ class Training:
         plan, chunk = self.plan, self.model.config.chunk
         length = plan.chunks_at(self.step) * chunk
         rows = max(1, plan.tokens // length)
-        meal = self.diet.meal(self.step, rows, length, apart=chunk)
+        alone = self.step < plan.alone * plan.steps
+        turns = ("text",) if alone else TURNS
+        meal = self.diet.meal(self.step, rows, length, apart=chunk, turns=turns)
+        tokens = torch.from_numpy(meal.tokens).to(self.device)
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * plan.rate_at(self.step)
         self.optimizer.zero_grad()
-        figures = minimise(
-            self.model,
-            torch.from_numpy(meal.tokens).to(self.device),
-            cut=plan.cut,
-            asked=torch.from_numpy(meal.asked).to(self.device),
-        )
+        if alone:
+            figures = minimise_alone(self.model, tokens)
+        else:
+            asked = torch.from_numpy(meal.asked).to(self.device)
+            figures = minimise(self.model, tokens, cut=plan.cut, asked=asked)
         if not math.isfinite(figures.on + figures.off + figures.regret):
             raise DivergedError(
                 f"the loss of step {self.step + 1} is {figures.on} with and {figures.off} without the memory",
