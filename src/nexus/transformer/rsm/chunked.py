@@ -36,7 +36,7 @@ def write(entries: Entries, writes: Writes, tokens: int) -> Entries:
         for name, old, new in (("key", entries.key, rows[0]), ("value", entries.value, rows[1]))
     }
     with torch.no_grad():
-        for name in ("tag", "payload", "place", "last", "hits"):
+        for name in ("tag", "payload", "place", "first_payload", "first_place", "last", "hits"):
             changed[name] = getattr(entries, name).clone()
         copy = entries.with_(**changed, priority=priority.clone(), clock=clock)
         _book(copy, chosen, writes)
@@ -120,15 +120,13 @@ def _book(entries: Entries, chosen: Plan, writes: Writes) -> None:
     entries.last.view(-1).index_copy_(0, slot, writes.time.index_select(0, chosen.newest))
     entries.hits.view(-1).index_copy_(0, slot, chosen.hits)
     entries.priority.view(-1).index_copy_(0, slot, chosen.priority)
-    source, place = chosen.source, entries.place.view(-1)
-    payload = entries.payload.view(-1, entries.shape.payload) if entries.shape.payload else None
-    if entries.shape.replacement == "lru":
-        place.index_copy_(0, slot, writes.place.index_select(0, source))
-        if payload is not None:
-            payload.index_copy_(0, slot, writes.payload.index_select(0, source))
-        return
-    stays, source = source < 0, source.clamp(min=0)
-    place.index_copy_(0, slot, torch.where(stays, place[slot], writes.place.index_select(0, source)))
-    if payload is not None:
-        new = writes.payload.index_select(0, source)
-        payload.index_copy_(0, slot, torch.where(stays[:, None], payload.index_select(0, slot), new))
+    entries.place.view(-1).index_copy_(0, slot, writes.place.index_select(0, chosen.newest))
+    new = (chosen.first >= 0).nonzero().flatten()
+    its_slot, its_write = slot.index_select(0, new), chosen.first.index_select(0, new)
+    entries.first_place.view(-1).index_copy_(0, its_slot, writes.place.index_select(0, its_write))
+    if entries.shape.payload:
+        payload, first = (
+            rows.view(-1, entries.shape.payload) for rows in (entries.payload, entries.first_payload)
+        )
+        payload.index_copy_(0, slot, writes.payload.index_select(0, chosen.newest))
+        first.index_copy_(0, its_slot, writes.payload.index_select(0, its_write))

@@ -1,7 +1,7 @@
 """Entries: what a memory holds, for B streams at once.
 
 Knows nothing of how entries are chosen or read. Invariant: where `tag` is -1 the entry is empty, and then its
-payload, place and last are -1 and all its other numbers are 0; within a set of a stream no tag occurs twice.
+payloads, places and last are -1 and all its other numbers are 0; within a set of a stream no tag occurs twice.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 from nexus.transformer.rsm.errors import ForeignMemoryError, MemoryShapeError
 from nexus.transformer.rsm.shape import Shape
 
-FORMAT: Final = "nexus-memory-1"
+FORMAT: Final = "nexus-memory-2"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +29,8 @@ class Entries:
     value: Tensor  # float [B, S, W, value_width]
     payload: Tensor  # int32 [B, S, W, P]; -1: no token
     place: Tensor  # int64 [B, S, W]: position in the stream of the payload's first token
+    first_payload: Tensor  # int32 [B, S, W, P]: the payload when the tag was new
+    first_place: Tensor  # int64 [B, S, W]: its place
     last: Tensor  # int64 [B, S, W]: position of the token that wrote it last
     priority: Tensor  # float32 [B, S, W], as of `clock`
     hits: Tensor  # int64 [B, S, W]: how often its tag was written again
@@ -61,6 +63,8 @@ class Entries:
             value=zero(shape.value_width),
             payload=none(shape.payload, dtype=torch.int32),
             place=none(),
+            first_payload=none(shape.payload, dtype=torch.int32),
+            first_place=none(),
             last=none(),
             priority=zero(dtype=torch.float32),
             hits=zero(dtype=torch.int64),

@@ -29,8 +29,8 @@ entry.
 write; nothing asks for it. When the clock moves on by n tokens, every priority that a memory holds is first
 multiplied by 2^(-n / halflife) (float32; not at all with halflife 0), so those of the chunk count in full.
 
-**Payload and place.** "lru": those of the tag's last write. "priority": those of its last write with the
-highest priority, and the known tag's own while that is higher still.
+**Payload and place.** Those of the tag's last write. **First payload and first place**: those of its first
+write since it was new; they stay until it is evicted.
 
 **Bookkeeping.** `last` is the time of the tag's last write; `hits` the writes of the tag after its first;
 `clock` moves on by the tokens of the chunk.
@@ -60,6 +60,8 @@ class _Entry:
     value: Tensor
     payload: Tensor
     place: int
+    first_payload: Tensor
+    first_place: int
     last: int
     priority: float
     hits: int
@@ -134,6 +136,8 @@ def _held(entries: Entries, priority: Tensor, stream: int, set_: int) -> dict[in
                 value=entries.value[at],
                 payload=entries.payload[at],
                 place=int(entries.place[at]),
+                first_payload=entries.first_payload[at],
+                first_place=int(entries.first_place[at]),
                 last=int(entries.last[at]),
                 priority=float(priority[at]),
                 hits=int(entries.hits[at]),
@@ -151,6 +155,8 @@ def _first(writes: Writes, n: int) -> _Entry:
         value=writes.value[n],
         payload=writes.payload[n],
         place=int(writes.place[n]),
+        first_payload=writes.payload[n],
+        first_place=int(writes.place[n]),
         last=int(writes.time[n]),
         priority=float(writes.priority[n]),
         hits=0,
@@ -164,9 +170,9 @@ def _refine(entry: _Entry, writes: Writes, n: int, by_priority: bool) -> None:
     gate = writes.gate[n]
     entry.key = (1 - gate) * entry.key + gate * writes.key[n]
     entry.value = (1 - gate) * entry.value + gate * writes.value[n]
-    if not by_priority or float(writes.priority[n]) >= entry.priority:
-        entry.payload, entry.place = writes.payload[n], int(writes.place[n])
-        entry.priority = float(writes.priority[n])
+    entry.payload, entry.place = writes.payload[n], int(writes.place[n])
+    priority = float(writes.priority[n])
+    entry.priority = max(entry.priority, priority) if by_priority else priority
     entry.last, entry.written = int(writes.time[n]), n
     entry.hits += 1
 

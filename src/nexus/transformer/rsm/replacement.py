@@ -34,7 +34,7 @@ class Plan:
     slot: Tensor  # int64 [m]: the entry of each, counted over all streams
     tag: Tensor  # int64 [m]
     newest: Tensor  # int64 [m]: the tag's last write
-    source: Tensor  # int64 [m]: the write that payload and place come from; -1: they stay as they are
+    first: Tensor  # int64 [m]: the tag's first write, where it was not known; -1: it was
     hits: Tensor  # int64 [m]
     priority: Tensor  # float32 [m]
 
@@ -63,13 +63,14 @@ def plan(entries: Entries, writes: Writes, aged: Tensor) -> Plan:
 
     written = torch.full((room + 1,), -1, dtype=torch.int64, device=entries.device)
     written.index_copy_(0, slot, newest)  # by which write an entry was written in this chunk
-    source, own, worth = newest, writes.priority.index_select(0, newest), None
+    first = order.index_select(0, start).masked_fill(known, -1)
+    own, worth = writes.priority.index_select(0, newest), None
     if by_priority:
-        own, source = _best_writes(writes.priority.index_select(0, order), order, tags, len(start))
+        own = own.new_zeros(len(start)).scatter_reduce_(
+            0, tags, writes.priority.index_select(0, order), "amax"
+        )
         worth = torch.cat([aged.masked_fill(entries.tag < 0, -1).flatten(), aged.new_full((1,), -1)])
-        before = worth.index_select(0, slot)
-        source = source.masked_fill(own < before, -1)
-        own = torch.maximum(own, before)
+        own = torch.maximum(own, worth.index_select(0, slot))
         worth.index_copy_(0, slot, own)
 
     hits = entries.hits.view(-1).index_select(0, slot.clamp(max=room - 1)).add_(1)
@@ -79,7 +80,7 @@ def plan(entries: Entries, writes: Writes, aged: Tensor) -> Plan:
     new = (~known).nonzero().flatten()
     if not len(new):
         stays = torch.arange(len(start), device=entries.device)
-        return Plan(order, tags, fresh, start, longest, stays, slot, tag, newest, source, hits, own)
+        return Plan(order, tags, fresh, start, longest, stays, slot, tag, newest, first, hits, own)
 
     row, best = row.index_select(0, new), newest.index_select(0, new)
     taken = _taken(row, best, own.index_select(0, new), entries, written, worth)
@@ -88,17 +89,10 @@ def plan(entries: Entries, writes: Writes, aged: Tensor) -> Plan:
     slot = slot.index_copy(0, new, taken)
     stays = (slot < room).logical_and_(~(known & gone.index_select(0, slot))).nonzero().flatten()
     if len(stays) < len(start):
-        slot, tag, newest, source, hits, own = (
-            tensor.index_select(0, stays) for tensor in (slot, tag, newest, source, hits, own)
+        slot, tag, newest, first, hits, own = (
+            tensor.index_select(0, stays) for tensor in (slot, tag, newest, first, hits, own)
         )
-    return Plan(order, tags, fresh, start, longest, stays, slot, tag, newest, source, hits, own)
-
-
-def _best_writes(priority: Tensor, order: Tensor, tags: Tensor, u: int) -> tuple[Tensor, Tensor]:
-    """float32 [u], int64 [u]: each tag's highest priority in the chunk, and the last write that has it."""
-    best = priority.new_zeros(u).scatter_reduce_(0, tags, priority, "amax")
-    holds = torch.where(priority == best.index_select(0, tags), order, -1)
-    return best, order.new_full((u,), -1).scatter_reduce_(0, tags, holds, "amax")
+    return Plan(order, tags, fresh, start, longest, stays, slot, tag, newest, first, hits, own)
 
 
 def _taken(

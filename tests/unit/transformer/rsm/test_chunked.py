@@ -76,13 +76,27 @@ def test_priorities_age_and_a_tag_seen_again_keeps_the_higher(write) -> None:
 
 
 @BOTH
-def test_the_payload_is_the_last_one_or_by_priority_the_best(write) -> None:
-    for shape, stays in ((SMALL, 1), (PRIORITY, 0)):
+def test_the_payload_is_the_last_one_and_the_first_one_stays_beside_it(write) -> None:
+    for shape in (SMALL, PRIORITY):
         writes = chunk([Token(5, priority=2), Token(5, priority=1)], shape)
-        memory = write(empty(shape), writes, 16)
-        assert torch.equal(memory.payload[0, 0, 0], writes.payload[stays])
-        assert int(memory.place[0, 0, 0]) == stays + 1
-        assert int(memory.last[0, 0, 0]) == 1
+        later = chunk([Token(5, priority=1)], shape, 16)
+        memory = write(write(empty(shape), writes, 16), later, 16)
+        assert torch.equal(memory.payload[0, 0, 0], later.payload[0])
+        assert int(memory.place[0, 0, 0]) == int(later.place[0])
+        assert torch.equal(memory.first_payload[0, 0, 0], writes.payload[0])
+        assert int(memory.first_place[0, 0, 0]) == int(writes.place[0]) == 1
+        assert int(memory.last[0, 0, 0]) == 16
+
+
+@BOTH
+def test_a_tag_that_comes_back_after_it_was_evicted_has_a_new_first_payload(write) -> None:
+    memory = write(empty(SMALL), chunk([Token(1)], SMALL), 16)
+    memory = write(memory, chunk([Token(n) for n in range(2, 2 + SMALL.ways)], SMALL, 16), 16)
+    again = chunk([Token(1)], SMALL, 32)
+    memory = write(memory, again, 16)
+    (row,) = (memory.tag == 1).nonzero()
+    assert int(memory.first_place[tuple(row)]) == int(again.place[0])
+    assert torch.equal(memory.first_payload[tuple(row)], again.payload[0])
 
 
 @BOTH

@@ -67,8 +67,8 @@ def test_damaged_memories_are_refused() -> None:
 def test_the_seeds_memory_takes_what_its_numbers_say() -> None:
     memory = Entries.empty(Shape(), 1)
     assert memory.shape.entries == 16_384
-    # Key and value of 64 float32, 32 tokens of payload, 36 bytes of tag, place, last, hits, priority.
-    assert memory.bytes() == 16_384 * (4 * 128 + 4 * 32 + 36) + 8
+    # Key and value of 64 float32, two payloads of 32 tokens, 44 bytes of tag, places, last, hits, priority.
+    assert memory.bytes() == 16_384 * (4 * 128 + 2 * 4 * 32 + 44) + 8
 
 
 def test_a_shape_is_taken_from_what_names_its_numbers() -> None:
