@@ -7,7 +7,6 @@ question lie at least `apart` tokens, and what is no fact comes from the haystac
 
 from __future__ import annotations
 
-import bisect
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -54,20 +53,20 @@ def episode(
     *,
     apart: int,
 ) -> Episode:
-    """Say each fact once in the first half and ask it once in the second, at random places.
+    """Say each fact in the first half, what was true before it earlier still, and ask it once in the second.
 
     Raises:
         ValueError: the facts do not fit into `length` tokens with `apart` tokens between.
     """
-    said = [list(encode(f" {fact.statement}\n")) for fact in facts]
+    said = [[list(encode(f" {line}\n")) for line in (*fact.earlier, fact.statement)] for fact in facts]
     asks = [list(encode(f" {fact.question}")) for fact in facts]
     answers = [list(encode(fact.answer)) for fact in facts]
     ends = list(encode(".\n"))
     for index, fact in enumerate(facts):
         whole = asks[index] + answers[index]
-        if said[index][: len(whole)] != whole:
+        if fact.begins and said[index][-1][: len(whole)] != whole:
             raise ValueError(f"{fact.statement!r} is not its question and answer in tokens")
-    needed = sum(map(len, said)) + sum(
+    needed = sum(len(line) for lines in said for line in lines) + sum(
         len(a) + len(b) + len(ends) for a, b in zip(asks, answers, strict=True)
     )
     plain = length - needed
@@ -77,22 +76,24 @@ def episode(
             f"{len(facts)} facts of {needed} tokens, {apart} apart, do not fit into {length} tokens"
         )
     hay = haystack(plain, chance)
-    first = sorted((chance.randint(0, half), index) for index in range(len(facts)))
-    # What is said at place p of the haystack is asked at p + apart or later.
-    second = sorted((chance.randint(max(half, place + apart), plain), index) for place, index in first)
-    parts: list[tuple[int, int, int]] = [(place, 0, index) for place, index in first]
-    for place, index in second:
-        bisect.insort(parts, (place, 1, index))
+    # A place of the haystack, which line of the fact is said there (behind the last: the question), the fact.
+    parts: list[tuple[int, int, int]] = []
+    for index, lines in enumerate(said):
+        places = sorted(chance.randint(0, half) for _ in lines)
+        # What is said at place p of the haystack is asked at p + apart or later.
+        places.append(chance.randint(max(half, places[-1] + apart), plain))
+        parts += [(place, line, index) for line, place in enumerate(places)]
+    parts.sort()
     out: list[Tokens] = []
     at = done = 0
     where: dict[int, int] = {}
     asked: list[Asked] = []
-    for place, what, index in parts:
+    for place, line, index in parts:
         out.append(hay[done:place])
         at, done = at + place - done, place
-        if what == 0:
+        if line < len(said[index]):
             where[index] = at
-            words = said[index]
+            words = said[index][line]
         else:
             answer = at + len(asks[index])
             asked.append(Asked(index, where[index], at, answer, answer + len(answers[index])))

@@ -1,10 +1,11 @@
 """Facts to remember: said once, asked much later, in words that are not rare or in letters that mean nothing.
 
 Kinds: "uuid" and "number" (a thing has a code), "place" (a common thing is at a common place: no rare word in
-it). Templates and things come in two sets that share nothing but grammar, "train" and "eval", so that a score
-is not of what was learnt by heart. Knows text; knows neither tokens nor models. Invariant: a question is the
-beginning of its statement word for word, the answer is what followed, and no two facts of one draw have the
-same question.
+it), which are asked by the beginning of their statement; "inquiry" (a code, asked in other words than it was
+said in) and "moved" (where somebody went last, as in bAbI's first task). Templates and things come in two
+sets that share nothing but grammar, "train" and "eval", so that a score is not of what was learnt by heart.
+Knows text; knows neither tokens nor models. Invariant: the answer is in the statement word for word, and no
+two facts of one draw have the same question.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Kind = Literal["uuid", "number", "place"]
+Kind = Literal["uuid", "number", "place", "inquiry", "moved"]
 Split = Literal["train", "eval"]
-KINDS: Final[tuple[Kind, ...]] = ("uuid", "number", "place")
+KINDS: Final[tuple[Kind, ...]] = ("uuid", "number", "place", "inquiry", "moved")
 
 _CODES: Final = {
     "train": (
@@ -39,6 +40,41 @@ _CODES: Final = {
         "The serial number for {name} is",
         "Ticket {name} ->",
     ),
+}
+_INQUIRIES: Final = {
+    "train": (
+        "What is the code of {name}? It is",
+        "Which number does {name} have?",
+        "Question: how is {name} registered? Answer:",
+        "Tell me the key of {name}:",
+        "Somebody asked for {name}, and the answer was",
+        "Do you remember {name}? The code was",
+    ),
+    "eval": ("What was noted for {name}? It was", "Please look up {name}. Result:"),
+}
+_WENT: Final = {
+    "train": (
+        "went to",
+        "moved to",
+        "walked to",
+        "ran to",
+        "came to",
+        "is now in",
+        "returned to",
+        "drove to",
+    ),
+    "eval": ("journeyed to", "went back to"),
+}
+_PEOPLE: Final = {
+    "train": """Anna Peter Paul Emma Oliver Henry Lucy Alice George James Sarah Thomas William Robert Martha
+        Rose Edward Jane Ruth Simon Clara Frank Grace Hugo Laura Victor Helen Martin Nora Oscar Julia Philip
+        Agnes Bruno Edith Felix Ida Jacob Karl Lena""".split(),
+    "eval": "Mary John Sandra Daniel Jeff Fred Bill Julie Kate Lily Greg Winona Antoine Jason".split(),
+}
+_ROOMS: Final = {
+    "train": """house garden church river school shop stable tower cellar harbour mill castle camp hotel
+        library hall forest lake yard market station tent barn""".split(),
+    "eval": "bathroom kitchen hallway bedroom office cinema park".split(),
 }
 _PLACES: Final = {
     "train": (
@@ -85,15 +121,26 @@ _SOUNDS: Final = {
 
 @dataclass(frozen=True)
 class Fact:
-    """`question` + `answer` + "." is what is said; `question` alone is what is asked."""
+    """What is asked and what is to be answered.
+
+    statement: what is said, once; by default question, answer and full stop. earlier: what is said before it
+    and is no longer true then.
+    """
 
     kind: Kind
     question: str
     answer: str
+    statement: str = ""
+    earlier: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.statement:
+            object.__setattr__(self, "statement", f"{self.question}{self.answer}.")
 
     @property
-    def statement(self) -> str:
-        return f"{self.question}{self.answer}."
+    def begins(self) -> bool:
+        """Whether the question is the beginning of the statement."""
+        return self.statement.startswith(self.question)
 
 
 def draw(count: int, kinds: Sequence[Kind], split: Split, chance: random.Random) -> list[Fact]:
@@ -128,9 +175,18 @@ def _one(kind: Kind, split: Split, chance: random.Random) -> Fact:
         frame, thing = chance.choice(_PLACES[split]), chance.choice(_THINGS[split])
         where = f" {chance.choice(_WHERE[split])} the {chance.choice(_SPOTS[split])}"
         return Fact(kind, frame.format(thing=thing, where="").rstrip(), where)
-    question = chance.choice(_CODES[split]).format(name=_name(split, chance))
-    code = uuid(chance) if kind == "uuid" else f"{chance.randrange(10**4, 10**9)}"
-    return Fact(kind, question, f" {code}")
+    if kind == "moved":
+        who, rooms = chance.choice(_PEOPLE[split]), chance.choices(_ROOMS[split], k=chance.randint(1, 3))
+        said = [f"{who} {chance.choice(_WENT[split])} the {room}." for room in rooms]
+        return Fact(kind, f"Where is {who}? In the", f" {rooms[-1]}", said[-1], tuple(said[:-1]))
+    name = _name(split, chance)
+    statement = chance.choice(_CODES[split]).format(name=name)
+    long = kind == "uuid" or (kind == "inquiry" and chance.random() < 0.5)
+    code = uuid(chance) if long else f"{chance.randrange(10**4, 10**9)}"
+    if kind == "inquiry":
+        question = chance.choice(_INQUIRIES[split]).format(name=name)
+        return Fact(kind, question, f" {code}", f"{statement} {code}.")
+    return Fact(kind, statement, f" {code}")
 
 
 def _name(split: Split, chance: random.Random) -> str:

@@ -129,20 +129,26 @@ def _with_needles(
     apart: int,
 ) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], list[int]]:
     """The stream, and where the answer of each fact begins in it."""
-    said = [list(encode(f" {fact.statement}\n")) for fact in facts]
-    plain = length - sum(map(len, said))
+    said = [[list(encode(f" {line}\n")) for line in (*fact.earlier, fact.statement)] for fact in facts]
+    plain = length - sum(len(line) for lines in said for line in lines)
     if plain < apart:
         raise InvalidInputError(
             f"{len(facts)} facts do not fit into {length} tokens, {apart} of them behind the last",
             hint="ask for fewer facts or a longer stream",
         )
     hay = haystack(plain, chance)
-    cuts = sorted(chance.randint(0, plain - apart) for _ in facts)
-    parts, places, at, done = [], [], 0, 0
-    for cut, words, fact in zip(cuts, said, facts, strict=True):
+    cuts = sorted(
+        (cut, line, index)
+        for index, lines in enumerate(said)
+        for line, cut in enumerate(sorted(chance.randint(0, plain - apart) for _ in lines))
+    )
+    parts, places, at, done = [], [0] * len(facts), 0, 0
+    for cut, line, index in cuts:
+        words, fact = said[index][line], facts[index]
         parts += [hay[done:cut], np.asarray(words, np.int64)]
         at += cut - done
-        places.append(at + len(encode(f" {fact.question}")))
+        before = (*fact.earlier, fact.statement)[line].rfind(fact.answer)
+        places[index] = at + len(encode(f" {fact.statement}"[: before + 1]))
         at, done = at + len(words), cut
     return np.concatenate([*parts, hay[done:]]), places
 

@@ -60,8 +60,9 @@ def minimise(model: Nexus, tokens: Tensor, *, cut: int = 4, asked: Tensor | None
     pieces, loss, steps = length // chunk, tokens.new_zeros((), dtype=torch.float32), 0
     for at, piece in model.steps(given, state):
         out = model(piece, state, tape)
-        with_memory, alone, size = model.losses_and_size(out, target[:, at : at + chunk])
-        account.read(out.read, alone - with_memory)
+        losses = model.losses(out, target[:, at : at + chunk])
+        with_memory, alone, size = losses.on, losses.off, losses.size
+        account.read(losses)
         assert out.written is not None
         account.wrote(out.written)
         loss = loss + (with_memory.mean() + alone.mean() + LOGITS * size) / pieces

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from nexus.transformer.gates import Context, RegretHead, regret_loss
-from nexus.transformer.model import Read, Written
-from nexus.transformer.pointer import NONE
+from nexus.transformer.model import Losses, Written
 
 
 class Account:
@@ -43,16 +42,17 @@ class Account:
         self._saved.append(torch.zeros(n, device=self._owner.device))
         self._count += n
 
-    def read(self, read: Read, saved: Tensor) -> None:
-        """Credit the runs of T positions; saved: [B, T], nats without the memory less nats with it."""
-        stream, at = (read.run.token != NONE).nonzero(as_tuple=True)
+    def read(self, losses: Losses) -> None:
+        """Credit what T targets saved to the entries that they are due to."""
+        stream, at = losses.order.nonzero(as_tuple=True)
         if not len(stream) or not self._count:
             return
-        order = torch.searchsorted(self._orders, read.order[stream, at])
-        owner = self._owner[self._where(stream, read.place[stream, at], order)]
+        saved = (losses.off - losses.on).detach()[stream, at]
+        order = torch.searchsorted(self._orders, losses.order[stream, at])
+        owner = self._owner[self._where(stream, losses.place[stream, at], order)]
         total = torch.cat(self._saved)
         known = owner >= 0
-        total.index_add_(0, owner[known], saved.detach()[stream, at][known].to(total.dtype))
+        total.index_add_(0, owner[known], saved[known].to(total.dtype))
         self._saved = [total]
 
     def saved(self) -> Tensor:

@@ -17,17 +17,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nexus.transformer import recollection
 from nexus.transformer.backbone import Backbone, WindowCache
 from nexus.transformer.config import Config
 from nexus.transformer.fusion import Copy, Fusion, describe, mix, mixed_at
 from nexus.transformer.gates import Context, Gate, RegretHead, select
 from nexus.transformer.lexical import NOTHING, Lexical
 from nexus.transformer.pointer import NONE, Hits, Runs, runs
+from nexus.transformer.recollection import Named, Pointed, Recollection, named
 from nexus.transformer.rsm import chunked
 from nexus.transformer.rsm.entries import Entries
 from nexus.transformer.rsm.read import exact
 from nexus.transformer.rsm.tape import Tape
 from nexus.transformer.rsm.writes import Writes
+
+DUE = 1e-3  # of a word's probability: less is no credit
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,24 @@ class Read:
     place: Tensor  # int64 [B, T]: of the run's payload token 0 in the stream
     priority: Tensor  # float [B, T]: of the run's entry
     age: Tensor  # int64 [B, T]: tokens since the word that the run says was said
+    names: Named
+    named_place: Tensor  # int64 [B, T, N]: of each named entry's payload token 0 in the stream
+    named_order: Tensor  # int64 [B, T, N]: of its n-gram
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Nats of T targets with the memory and without, and the entry to which the difference is due.
+
+    on, off: float [B, T]. size: the mean square of the logits' log-sum, which training keeps small. place,
+    order: int64 [B, T], where the entry's payload begins and the tokens of its n-gram; order 0: no entry.
+    """
+
+    on: Tensor
+    off: Tensor
+    size: Tensor
+    place: Tensor
+    order: Tensor
 
 
 @dataclass(frozen=True)
@@ -113,6 +135,7 @@ class Nexus(nn.Module):
         self.backbone = Backbone(config)
         self.fusion = Fusion(config.width, memory.value_width)
         self.copy = Copy(config.width)
+        self.recollection = Recollection(config.width, config.embedding, memory.payload)
         self.to_value = nn.Linear(config.width, memory.value_width, bias=False)
         self.to_key = nn.Linear(config.width, memory.key_width, bias=False)
         self.refine = nn.Linear(config.width, 1)
@@ -184,23 +207,36 @@ class Nexus(nn.Module):
         """log p of the next token: float [B, T, vocabulary]."""
         own = functional.log_softmax(self.backbone.logits(out.fused), -1)
         token, trust, there = self._said(out, own)
-        return mix(own, token, trust, there)
+        pointed = self._pointed(out, own)
+        return recollection.mix(mix(own, token, trust, there), pointed)
 
-    def losses(self, out: Output, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Nats of int64 [B, T] targets with the memory and without: two of [B, T]."""
-        on, off, _ = self.losses_and_size(out, target)
-        return on, off
-
-    def losses_and_size(self, out: Output, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """`losses`, and the mean square of the logits' log-sum, which training keeps small."""
+    def losses(self, out: Output, target: Tensor) -> Losses:
+        """Of int64 [B, T] targets."""
         logits, alone = self.backbone.logits(out.fused), self.backbone.logits(out.hidden)
         size = logits.logsumexp(-1)
         own = logits - size[..., None]
         token, trust, there = self._said(out, own)
+        pointed = self._pointed(out, own.detach())
         off = functional.cross_entropy(alone.flatten(0, 1), target.flatten(), reduction="none").view_as(
             target
         )
-        return -mixed_at(own, target, token, trust, there), off, size.square().mean()
+        by_run = mixed_at(own, target, token, trust, there)
+        on = recollection.mixed_at(by_run, target, pointed)
+        place, order = self._due(out.read, token == target, pointed, target)
+        return Losses(-on, off, size.square().mean(), place, order)
+
+    @torch.no_grad()
+    def _due(self, read: Read, run_right: Tensor, pointed: Pointed, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Place and order of the entry to thank: the run's, or the named one that held the word."""
+        right = pointed.weight * (pointed.token == target[..., None])
+        each = right.view(*target.shape, read.named_place.shape[-1], -1).sum(-1)
+        best = each.argmax(-1, keepdim=True)
+        named_right = (each.sum(-1) * pointed.trust > DUE) & ~run_right
+        place, order = (
+            torch.where(named_right, of_named.gather(-1, best)[..., 0], of_run)
+            for of_named, of_run in ((read.named_place, read.place), (read.named_order, read.order))
+        )
+        return place, order
 
     def _said(self, out: Output, own: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The word that the run says, how far it is believed, and whether there is a run: three of [B, T]."""
@@ -208,6 +244,12 @@ class Nexus(nn.Module):
         of_word = own.detach().gather(-1, run.token.clamp(min=0)[..., None])[..., 0]
         facts = describe(run.evidence, read.order, run.offset, read.age, read.priority, of_word)
         return run.token, self.copy.trust(out.hidden.detach(), facts), run.token != NONE
+
+    def _pointed(self, out: Output, own: Tensor) -> Pointed:
+        pointed: Pointed = self.recollection(
+            out.hidden, out.read.names, self.backbone.table.weight.detach(), own.detach()
+        )
+        return pointed
 
     def _read(self, source: Entries | Tape, known: Tensor, length: int, position: int) -> Read:
         payload, past = self.config.memory.payload, self.lexical.past
@@ -227,8 +269,8 @@ class Nexus(nn.Module):
         lengths = torch.tensor([0, *self.lexical.orders], device=line.device)[order]
         place, priority = of_longest(found.place), of_longest(found.priority)
         hits = Hits(of_longest(found.payload).long(), place, lengths)
-        began = position - payload + 1
-        run = runs(hits, line, torch.full((len(line),), began, device=line.device))
+        began = torch.full((len(line),), position - payload + 1, device=line.device)
+        run, names = runs(hits, line, began), named(hits, priority, line, began)
         there = run.token != NONE
 
         def of_run(x: Tensor) -> Tensor:
@@ -237,7 +279,20 @@ class Nexus(nn.Module):
         now = position + torch.arange(length, device=line.device)
         age = torch.where(there, now - of_run(place) - run.offset, 0)
         value = of_longest(found.value)[:, -length:]
-        return Read(value, order[:, -length:] > 0, run, of_run(lengths), of_run(place), of_run(priority), age)
+        read_there = order[:, -length:] > 0
+        of_named = names.source.flatten(1)
+        return Read(
+            value=value,
+            there=read_there,
+            run=run,
+            order=of_run(lengths),
+            place=of_run(place),
+            priority=of_run(priority),
+            age=age,
+            names=names,
+            named_place=place.gather(1, of_named).view_as(names.source),
+            named_order=lengths.gather(1, of_named).view_as(names.source),
+        )
 
     def _completed(self, entries: Entries, known: Tensor, began: int, reuse: bool) -> Entries:
         """The payloads of the chunk before that reach into this one, as far as this one is known."""
@@ -248,12 +303,16 @@ class Nexus(nn.Module):
         sets, tags, _ = self.lexical.addresses(ends, known[:, lead - payload - past : lead - payload])
         found = exact(entries, sets, tags, payload=False)
         places = began - payload + 1 + torch.arange(payload - 1, device=known.device)
-        mine = found.hit & (found.place == places[None, :, None])
         said = functional.pad(known[:, lead - payload + 1 :], (0, payload), value=NONE).unfold(1, payload, 1)
-        said = said[:, : payload - 1, None].expand(-1, -1, mine.shape[-1], -1)
-        whole = entries.payload if reuse else entries.payload.clone()
-        whole.view(-1, payload)[found.slot[mine]] = said[mine].to(whole.dtype)
-        return entries if reuse else entries.with_(payload=whole)
+        said = said[:, : payload - 1, None].expand(-1, -1, found.hit.shape[-1], -1)
+        first_place = entries.first_place.view(-1)[found.slot]
+        changed = {}
+        for name, place in (("payload", found.place), ("first_payload", first_place)):
+            mine = found.hit & (place == places[None, :, None])
+            whole = getattr(entries, name) if reuse else getattr(entries, name).clone()
+            whole.view(-1, payload)[found.slot[mine]] = said[mine].to(whole.dtype)
+            changed[name] = whole
+        return entries if reuse else entries.with_(**changed)
 
     def _written(self, known: Tensor, seen: Tensor, began: int) -> Written:
         """What the gate lets in of the chunk that `known` ends with: n-grams, each with what followed it."""

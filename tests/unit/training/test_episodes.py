@@ -47,11 +47,14 @@ def test_facts_have_their_own_questions(split: str) -> None:
     facts = draw(60, KINDS, split, random.Random(0))  # type: ignore[arg-type]
     assert len({fact.question for fact in facts}) == 60
     assert {len(fact.answer) for fact in facts if fact.kind == "uuid"} == {37}
+    for fact in facts:
+        assert fact.answer in fact.statement
+        assert fact.begins == (fact.kind in ("uuid", "number", "place"))
 
 
 def test_the_splits_share_no_question() -> None:
-    train = {fact.question for fact in draw(300, KINDS, "train", random.Random(0))}
-    assert not train & {fact.question for fact in draw(100, KINDS, "eval", random.Random(0))}
+    train = {fact.question for fact in draw(150, KINDS, "train", random.Random(0))}
+    assert not train & {fact.question for fact in draw(60, KINDS, "eval", random.Random(0))}
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -120,12 +120,14 @@ def test_losses_are_those_of_the_distribution() -> None:
         out = model(tokens[:, -CHUNK:], state)
         target = torch.randint(0, 20, (2, CHUNK))
         log_p = model.log_p(out)
-        on, off = model.losses(out, target)
+        losses = model.losses(out, target)
+        on, off = losses.on, losses.off
         assert torch.allclose(log_p.logsumexp(-1), torch.zeros(2, CHUNK), atol=1e-5)
         assert torch.allclose(on, -log_p.gather(-1, target[..., None])[..., 0], atol=1e-5)
         alone = model.backbone.logits(out.hidden).log_softmax(-1)
         assert torch.allclose(off, -alone.gather(-1, target[..., None])[..., 0], atol=1e-6)
         assert (out.read.run.token >= 0).any()
+        assert out.read.names.there.any()
 
 
 def test_more_than_a_chunk_is_refused() -> None:

@@ -1,7 +1,7 @@
 """Entries: what a memory holds, for B streams at once.
 
 Knows nothing of how entries are chosen or read. Invariant: where `tag` is -1 the entry is empty, and then its
-payloads, places and last are -1 and all its other numbers are 0; within a set of a stream no tag occurs twice.
+payloads, places and last are -1 and all its other numbers are 0; a tag occurs once in a set of a stream.
 """
 
 from __future__ import annotations
