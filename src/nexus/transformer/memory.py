@@ -101,6 +101,35 @@ class Memory:
         text = self.tokenizer.decode(said)
         return Recall(text.split(stop)[0] if stop else text, payload, position, sure / len(said))
 
+    def first(self, phrase: str) -> Recall:
+        """What was said about `phrase` when it was first mentioned, as far as that is still known.
+
+        The longest n-gram at its end that has an entry answers; `confidence` is the share of the phrase that
+        it covers. Nothing is made up: text is the payload, and "" where there is no entry. After an entry was
+        evicted, a later mention counts as the first.
+
+        Raises:
+            ValueError: the phrase is empty.
+        """
+        ids = self.tokenizer.encode(" " + phrase.strip()).tolist()
+        if not phrase.strip():
+            raise ValueError("the phrase is empty")
+        lexical, entries = self.model.lexical, self._state.entries
+        line = torch.tensor([ids], device=self.device)
+        sets, tags, _ = lexical.addresses(line, lexical.begin(1, self.device))
+        for order in sorted(lexical.orders, reverse=True):
+            if order > len(ids):
+                continue
+            which = lexical.orders.index(order)
+            row = entries.tag[0, sets[0, -1, which]]
+            (ways,) = (row == tags[0, -1, which]).nonzero(as_tuple=True)
+            if len(ways):
+                place = (0, int(sets[0, -1, which]), int(ways[0]))
+                said = entries.first_payload[place]
+                text = self.tokenizer.decode(said[said != NONE].tolist())
+                return Recall(text, text, int(entries.first_place[place]), order / len(ids))
+        return Recall("", "", -1, 0.0)
+
     def save(self, path: Path) -> None:
         """Make or replace `path`. Raises `StorageError`; the old file is then unchanged."""
         state = self._state

@@ -65,6 +65,22 @@ def test_what_was_never_said_has_no_place() -> None:
     assert (found.payload, found.position) == ("", -1)
 
 
+def test_the_first_thing_said_of_a_name_stays_when_more_is_said() -> None:
+    ours = memory()
+    ours.write(TALK)
+    at = ours.position
+    ours.write("Then Zorbax arrived from the north, tired and wet. " + TALK * 20)
+    ours.write("Old Zorbax slept until noon, and nobody woke him. " + TALK * 20)
+    found = ours.first("Zorbax")
+    assert found.payload.startswith(" arrived from the north, tired and wet.")
+    assert at < found.position < at + 10
+    assert 0 < found.confidence <= 1
+    assert ours.ask(" Zorbax", tokens=6).text.startswith(" slept until")
+    assert ours.first("Quimby Vex").position == -1
+    with pytest.raises(ValueError, match="the phrase is empty"):
+        ours.first(" ")
+
+
 def test_a_stream_goes_on_from_its_file(tmp_path: Path) -> None:
     ours, other = memory(), memory()
     ours.write(TALK + FACT + TALK * 20)
