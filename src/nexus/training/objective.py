@@ -55,7 +55,7 @@ def minimise(model: Nexus, tokens: Tensor, *, cut: int = 4, asked: Tensor | None
     given, target = tokens[:, :-1], tokens[:, 1:]
     state = model.start(batch, tokens.device)
     tape = Tape(state.entries)
-    account = Account(batch, length, model.config.memory.orders, tokens.device)
+    account = Account(tokens, model.lexical, chunk=chunk, payload=model.config.memory.payload)
     totals = torch.zeros(4, dtype=torch.float64, device=tokens.device)
     pieces, loss, steps = length // chunk, tokens.new_zeros((), dtype=torch.float32), 0
     for at, piece in model.steps(given, state):

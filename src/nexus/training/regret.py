@@ -1,7 +1,8 @@
 """Regret: how many nats each entry of an episode has saved, which is what the V67 gate learns to foretell.
 
-Knows what was written and what runs were read; knows no optimizer. Invariant: every entry that was written is
-in the account once, also when nothing read it, and what a read saved goes to the entry whose word it was.
+Of what was written it is what reads of the entry saved; of what was not, what hindsight says. Knows what was
+written and what was read; knows no optimizer. Invariant: every entry that was written is in the account once,
+also when nothing read it, and what a read saved goes to the entry whose word it was.
 """
 
 from __future__ import annotations
@@ -9,63 +10,66 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nexus.training.hindsight import look_back
 from nexus.transformer.gates import Context, RegretHead, regret_loss
+from nexus.transformer.lexical import Lexical
 from nexus.transformer.model import Losses, Written
 
 
 class Account:
-    """The entries of one episode of B streams, `length` tokens each, and what they saved."""
+    """The entries of one episode of B streams of whole chunks, and what they saved."""
 
-    def __init__(
-        self, streams: int, length: int, orders: tuple[int, ...], device: torch.device | str | None = None
-    ) -> None:
-        self._length, self._orders = length, torch.tensor(orders, device=device)
-        self._owner = torch.full((streams * length * len(orders),), -1, dtype=torch.int64, device=device)
-        self._saved: list[Tensor] = []
-        self._before: list[Tensor] = []
-        self._now: list[Tensor] = []
-        self._order: list[Tensor] = []
-        self._count = 0
+    def __init__(self, tokens: Tensor, lexical: Lexical, *, chunk: int, payload: int) -> None:
+        """tokens: int64 [B, N + 1], the episode and its last target."""
+        self._tokens, self._lexical, self._chunk, self._payload = tokens, lexical, chunk, payload
+        streams, length = len(tokens), tokens.shape[1] - 1
+        self._orders = torch.tensor(lexical.orders, device=tokens.device)
+        room = (streams, length, len(lexical.orders))
+        self._written = torch.zeros(room, dtype=torch.bool, device=tokens.device)
+        self._saved = torch.zeros(room, device=tokens.device)
+        self._seen: list[Context] = []
+        self._cost: list[Tensor] = []
 
     def __len__(self) -> int:
         """Entries written."""
-        return self._count
+        return int(self._written.sum())
 
     def wrote(self, written: Written) -> None:
         """Open an account for each entry of a chunk."""
-        n = len(written.at)
-        where = self._where(written.stream, written.writes.place, written.order)
-        self._owner[where] = torch.arange(self._count, self._count + n, device=self._owner.device)
-        self._before.append(written.seen.before[written.stream, written.at].detach())
-        self._now.append(written.seen.now[written.stream, written.at].detach())
-        self._order.append(written.order)
-        self._saved.append(torch.zeros(n, device=self._owner.device))
-        self._count += n
+        self._written[written.stream, written.writes.place, written.order] = True
+        seen = written.seen
+        self._seen.append(Context(seen.key, seen.token, seen.before.detach(), seen.now.detach()))
 
     def read(self, losses: Losses) -> None:
-        """Credit what T targets saved to the entries that they are due to."""
+        """Credit what the next T targets saved to the entries that they are due to."""
+        self._cost.append(losses.on.detach())
         stream, at = losses.order.nonzero(as_tuple=True)
-        if not len(stream) or not self._count:
-            return
         saved = (losses.off - losses.on).detach()[stream, at]
         order = torch.searchsorted(self._orders, losses.order[stream, at])
-        owner = self._owner[self._where(stream, losses.place[stream, at], order)]
-        total = torch.cat(self._saved)
-        known = owner >= 0
-        total.index_add_(0, owner[known], saved[known].to(total.dtype))
-        self._saved = [total]
+        where = (stream, losses.place[stream, at], order)
+        self._saved.index_put_(where, saved.to(self._saved.dtype), accumulate=True)
 
     def saved(self) -> Tensor:
-        """Nats that each entry saved, in the order of writing: float [n]."""
-        return torch.cat(self._saved) if self._saved else torch.zeros(0)
+        """Nats that each entry saved, by place and order: float [n]."""
+        return self._saved[self._written]
 
     def loss(self, head: RegretHead) -> Tensor:
-        """How far the head is from what happened."""
-        if not self._count:
+        """How far the head is from what happened, and from what would have."""
+        if not self._seen:
             return torch.zeros(())
-        none = torch.zeros(self._count, dtype=torch.int64, device=self._owner.device)
-        worth = head(Context(none, none, torch.cat(self._before), torch.cat(self._now)))
-        return regret_loss(worth.gather(-1, torch.cat(self._order)[:, None])[:, 0], self.saved())
+        given = self._tokens[:, :-1]
+        _, tags, _ = self._lexical.addresses(given, self._lexical.begin(len(given), given.device))
+        would = look_back(
+            tags, self._tokens, torch.cat(self._cost, 1), chunk=self._chunk, payload=self._payload
+        )
+        truth = torch.where(self._written, self._saved, would.saved)
+        told = self._written | would.known
+        worth = head(Context(*(torch.cat(part, 1) for part in zip(*map(_parts, self._seen), strict=True))))
+        # Each order's entry at position 0 has no n-gram before it, and the last chunk no chunk after it.
+        told[:, 0] = False
+        told[:, -self._chunk :] = False
+        return regret_loss(worth[told], truth[told]) if bool(told.any()) else torch.zeros(())
 
-    def _where(self, stream: Tensor, place: Tensor, order: Tensor) -> Tensor:
-        return (stream * self._length + place) * len(self._orders) + order
+
+def _parts(seen: Context) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return seen.key, seen.token, seen.before, seen.now

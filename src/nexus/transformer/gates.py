@@ -24,6 +24,7 @@ from torch.nn import functional
 from nexus.transformer.rsm.errors import MemoryValueError
 
 NEVER = float("-inf")
+_CORNER = 8.0  # log(1 + nats) of an entry is below it: 2,980 nats
 
 
 @dataclass(frozen=True)
@@ -138,9 +139,12 @@ def ranking_loss(scores: Tensor, surprisal: Tensor, generator: torch.Generator |
 
 
 def regret_loss(worth: Tensor, saved: Tensor) -> Tensor:
-    """Smooth L1 between predicted log(1 + nats) and what reads of the entry really saved.
+    """Half the squared error of predicted log(1 + nats) and what reads of the entry really saved.
+
+    Smooth L1 far from its corner: nearer to it the head learns the median, and most entries save nothing.
 
     worth: [n]. saved: [n], the sum over its reads of NLL without memory - NLL with it, in nats; below 0
     counts as 0: an entry that did harm is worth as little as one never read.
     """
-    return functional.smooth_l1_loss(worth, torch.log1p(saved.clamp(min=0)).to(worth.dtype))
+    target = torch.log1p(saved.clamp(min=0)).to(worth.dtype)
+    return _CORNER * functional.smooth_l1_loss(worth, target, beta=_CORNER)

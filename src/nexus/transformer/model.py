@@ -21,7 +21,7 @@ from nexus.transformer import recollection
 from nexus.transformer.backbone import Backbone, WindowCache
 from nexus.transformer.config import Config
 from nexus.transformer.fusion import Copy, Fusion, describe, mix, mixed_at
-from nexus.transformer.gates import Context, Gate, RegretHead, select
+from nexus.transformer.gates import NEVER, Context, Gate, RegretHead, select
 from nexus.transformer.lexical import NOTHING, Lexical
 from nexus.transformer.pointer import NONE, Hits, Runs, runs
 from nexus.transformer.recollection import Named, Pointed, Recollection, named
@@ -40,7 +40,8 @@ class State:
 
     position: tokens seen of each of the B streams. window: keys and values of the last tokens. entries: the
     memory as the chunk found it. tokens: int64 [B, lead + n], the n tokens of the chunk so far and the `lead`
-    before them, NOTHING before the first. hidden: float [B, 1 + n, d], theirs and that of the token before.
+    before them, NOTHING before the first. hidden: float [B, 1 + n, d], theirs and that of the token before,
+    normalised.
     """
 
     position: int
@@ -103,9 +104,11 @@ class Written:
 
 @dataclass(frozen=True)
 class Output:
-    """hidden: [B, T, d], of the window alone. fused: [B, T, d]. written: None but at the end of a chunk."""
+    """hidden: [B, T, d], of the window alone. even: the same, normalised, which is what heads are shown: the
+    residual stream grows as it is trained. fused: [B, T, d]. written: None but at the end of a chunk."""
 
     hidden: Tensor
+    even: Tensor
     fused: Tensor
     read: Read
     state: State
@@ -114,14 +117,14 @@ class Output:
 
 @dataclass
 class Writing:
-    """Who chooses what is written: `gate`; of a chunk at most `budget` entries above `least`.
+    """Who chooses what is written: `gate`; of a chunk the `budget` best entries, if above `least`.
 
     explore: the share of tokens written at random besides: a gate in training is to hear of what it left out.
     """
 
     gate: Gate
     budget: int = 128
-    least: float = 0.0
+    least: float = NEVER
     explore: float = 0.0
 
 
@@ -173,10 +176,10 @@ class Nexus(nn.Module):
         hidden, window = self.backbone(tokens, state.window)
         read = self._read(entries if tape is None else tape, known, length, state.position)
         fused = self.fusion(hidden, read.value, read.there)
-        seen = torch.cat([state.hidden, hidden.detach()], 1)
+        even = functional.rms_norm(hidden, hidden.shape[-1:])
+        seen = torch.cat([state.hidden, even], 1)
         written = None
         if within + length == chunk:
-            seen = torch.cat([state.hidden, hidden], 1)
             written = self._written(known, seen, state.position + length - chunk)
             if tape is not None:
                 tape.write(written.writes, chunk)
@@ -184,9 +187,9 @@ class Nexus(nn.Module):
                 chunked.write_(entries, written.writes, chunk)
             else:
                 entries = chunked.write(entries, written.writes, chunk)
-            known, seen = known[:, -self.lead :].clone(), seen[:, -1:].detach().clone()
-        after = State(state.position + length, window, entries, known, seen)
-        return Output(hidden, fused, read, after, written)
+            known, seen = known[:, -self.lead :].clone(), seen[:, -1:].clone()
+        after = State(state.position + length, window, entries, known, seen.detach())
+        return Output(hidden, even, fused, read, after, written)
 
     def steps(self, tokens: Tensor, state: State) -> Iterator[tuple[int, Tensor]]:
         """int64 [B, N] cut at the ends of chunks: where each piece begins in N, and the piece."""
@@ -243,11 +246,11 @@ class Nexus(nn.Module):
         read, run = out.read, out.read.run
         of_word = own.detach().gather(-1, run.token.clamp(min=0)[..., None])[..., 0]
         facts = describe(run.evidence, read.order, run.offset, read.age, read.priority, of_word)
-        return run.token, self.copy.trust(out.hidden.detach(), facts), run.token != NONE
+        return run.token, self.copy.trust(out.even.detach(), facts), run.token != NONE
 
     def _pointed(self, out: Output, own: Tensor) -> Pointed:
         pointed: Pointed = self.recollection(
-            out.hidden, out.read.names, self.backbone.table.weight.detach(), own.detach()
+            out.even, out.read.names, self.backbone.table.weight.detach(), own.detach()
         )
         return pointed
 
