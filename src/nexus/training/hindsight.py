@@ -59,7 +59,7 @@ def look_back(tags: Tensor, tokens: Tensor, cost: Tensor, *, chunk: int, payload
 
 
 def _returns(tags: Tensor, chunk: int) -> tuple[Tensor, Tensor]:
-    """int64 [n] each: payload starts whose n-gram comes back in a later chunk, and where it first ends there."""
+    """int64 [n] each: payload starts whose n-gram comes back in a later chunk, and where it then ends."""
     length = len(tags)
     ordered, by_tag = torch.sort(tags, stable=True)
     new = torch.ones_like(ordered)

@@ -27,7 +27,7 @@ from nexus.transformer.pointer import NONE, Hits, Runs, runs
 from nexus.transformer.recollection import Named, Pointed, Recollection, named
 from nexus.transformer.rsm import chunked
 from nexus.transformer.rsm.entries import Entries
-from nexus.transformer.rsm.read import exact
+from nexus.transformer.rsm.read import exact, payload_at
 from nexus.transformer.rsm.tape import Tape
 from nexus.transformer.rsm.writes import Writes
 
@@ -164,32 +164,22 @@ class Nexus(nn.Module):
         Raises:
             ValueError: the tokens do not fit into the chunk.
         """
-        chunk, within, length = self.config.chunk, state.position % self.config.chunk, tokens.shape[1]
-        if not 0 < length <= chunk - within:
-            raise ValueError(
-                f"{length} tokens where the chunk has room for {chunk - within}: cut them with `steps`"
-            )
-        known = torch.cat([state.tokens, tokens], 1)
-        entries = state.entries
-        if within < self.config.memory.payload:
-            entries = self._completed(entries, known, state.position - within, reuse or tape is not None)
+        in_place = reuse or tape is not None
+        known, entries = self._begun(tokens, state, in_place)
         hidden, window = self.backbone(tokens, state.window)
-        read = self._read(entries if tape is None else tape, known, length, state.position)
+        read = self._read(entries if tape is None else tape, known, tokens.shape[1], state.position)
         fused = self.fusion(hidden, read.value, read.there)
         even = functional.rms_norm(hidden, hidden.shape[-1:])
-        seen = torch.cat([state.hidden, even], 1)
-        written = None
-        if within + length == chunk:
-            written = self._written(known, seen, state.position + length - chunk)
-            if tape is not None:
-                tape.write(written.writes, chunk)
-            elif reuse:
-                chunked.write_(entries, written.writes, chunk)
-            else:
-                entries = chunked.write(entries, written.writes, chunk)
-            known, seen = known[:, -self.lead :].clone(), seen[:, -1:].clone()
-        after = State(state.position + length, window, entries, known, seen.detach())
+        after, written = self._ended(state, known, even, window, entries if tape is None else tape, reuse)
         return Output(hidden, even, fused, read, after, written)
+
+    @torch.no_grad()
+    def take(self, tokens: Tensor, state: State) -> State:
+        """`forward` for the state alone: nothing is read. `state` is used up. Raises `ValueError`."""
+        known, entries = self._begun(tokens, state, True)
+        hidden, window = self.backbone(tokens, state.window)
+        even = functional.rms_norm(hidden, hidden.shape[-1:])
+        return self._ended(state, known, even, window, entries, True)[0]
 
     def steps(self, tokens: Tensor, state: State) -> Iterator[tuple[int, Tensor]]:
         """int64 [B, N] cut at the ends of chunks: where each piece begins in N, and the piece."""
@@ -203,7 +193,7 @@ class Nexus(nn.Module):
     def stream(self, tokens: Tensor, state: State) -> State:
         """Take in int64 [B, N] of any N; the state afterwards. `state` is used up."""
         for _, piece in self.steps(tokens, state):
-            state = self(piece, state, reuse=True).state
+            state = self.take(piece, state)
         return state
 
     def log_p(self, out: Output) -> Tensor:
@@ -254,13 +244,47 @@ class Nexus(nn.Module):
         )
         return pointed
 
+    def _begun(self, tokens: Tensor, state: State, in_place: bool) -> tuple[Tensor, Entries]:
+        """The chunk's tokens so far and those before it, and the entries with their payloads completed."""
+        chunk, within, length = self.config.chunk, state.position % self.config.chunk, tokens.shape[1]
+        if not 0 < length <= chunk - within:
+            raise ValueError(
+                f"{length} tokens where the chunk has room for {chunk - within}: cut them with `steps`"
+            )
+        known = torch.cat([state.tokens, tokens], 1)
+        if within >= self.config.memory.payload:
+            return known, state.entries
+        return known, self._completed(state.entries, known, state.position - within, in_place)
+
+    def _ended(
+        self,
+        state: State,
+        known: Tensor,
+        even: Tensor,
+        window: WindowCache,
+        source: Entries | Tape,
+        reuse: bool,
+    ) -> tuple[State, Written | None]:
+        """The state after a step; at the end of a chunk, what was written."""
+        chunk, position = self.config.chunk, state.position + even.shape[1]
+        seen, written, entries = torch.cat([state.hidden, even], 1), None, source.entries
+        if position % chunk == 0:
+            written = self._written(known, seen, position - chunk)
+            if isinstance(source, Tape):
+                source.write(written.writes, chunk)
+            elif reuse:
+                chunked.write_(source, written.writes, chunk)
+            else:
+                entries = chunked.write(source, written.writes, chunk)
+            known, seen = known[:, -self.lead :].clone(), seen[:, -1:].clone()
+        return State(position, window, entries, known, seen.detach()), written
+
     def _read(self, source: Entries | Tape, known: Tensor, length: int, position: int) -> Read:
         payload, past = self.config.memory.payload, self.lexical.past
         first = known.shape[1] - length - payload + 1  # of the hits whose runs may reach the first token
         line = known[:, first:]
         sets, tags, _ = self.lexical.addresses(line, known[:, first - past : first])
-        found = exact(source, sets, tags)
-        assert found.payload is not None
+        found = exact(source, sets, tags, payload=False)
         order, longest = (
             found.hit.long().mul(torch.arange(1, found.hit.shape[-1] + 1, device=line.device)).max(-1)
         )
@@ -271,7 +295,8 @@ class Nexus(nn.Module):
 
         lengths = torch.tensor([0, *self.lexical.orders], device=line.device)[order]
         place, priority = of_longest(found.place), of_longest(found.priority)
-        hits = Hits(of_longest(found.payload).long(), place, lengths)
+        slot = torch.where(order > 0, of_longest(found.slot), -1)
+        hits = Hits(payload_at(source, slot).long(), place, lengths)
         began = torch.full((len(line),), position - payload + 1, device=line.device)
         run, names = runs(hits, line, began), named(hits, priority, line, began)
         there = run.token != NONE
