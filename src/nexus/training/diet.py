@@ -20,10 +20,10 @@ from nexus.training.facts import KINDS, draw
 from nexus.training.token_files import TokenFile
 from nexus.transformer.tokenizer import Tokenizer
 
-# A row each, over and over: plain text half of the time, facts in all four haystacks in the other.
-TURNS: Final = ("text", "facts", "text", "letters", "text", "common", "text", "rare")
+# A row each, over and over. Facts in a text are the hardest to tell from what need not be kept.
+TURNS: Final = ("text", "facts", "letters", "facts", "text", "common", "facts", "rare")
 COMMON: Final = 1000  # the most frequent ids
-FACT: Final = 320  # tokens of a row for each fact: about one in six belongs to one
+FACT: Final = 256  # tokens of a row for each fact: about one in five belongs to one
 
 
 @dataclass(frozen=True)
