@@ -104,7 +104,7 @@ class Training:
     def begin_from(self, path: Path) -> list[str]:
         """Take the weights of another training's state, where name and shape are the same.
 
-        Returns the names of those that are new here. Raises `TrainingStateError`, and where nothing fits.
+        Returns the names of those that are new here. Raises `TrainingStateError`, also for other widths.
         """
         own = self.model.state_dict()
         found = TrainingState.load(path).tensors
@@ -113,9 +113,11 @@ class Training:
             for name, value in own.items()
             if f"model.{name}" in found and found[f"model.{name}"].shape == value.shape
         }
-        if not fitting:
+        other = [name for name in own if name.startswith("backbone.") and name not in fitting]
+        if other:
             raise TrainingStateError(
-                f"no weight of {path} fits this model", hint="name a state of the same width and layers"
+                f"{path} is of another width or depth: {other[0]} does not fit",
+                hint="name a state whose window has the same widths, layers and vocabulary",
             )
         self.model.load_state_dict(fitting, strict=False)
         return sorted(own.keys() - fitting.keys())

@@ -15,8 +15,8 @@ import torch
 
 from nexus.core.errors import InvalidInputError
 from nexus.training import token_files
-from nexus.training.diet import Diet
-from nexus.training.errors import TokenFileError
+from nexus.training.diet import TURNS, Diet
+from nexus.training.errors import TokenFileError, TrainingStateError
 from nexus.training.muon import DivergedError
 from nexus.training.objective import LOGITS, minimise
 from nexus.training.token_files import TokenFile
@@ -83,7 +83,35 @@ def test_rows_are_those_of_the_step_and_mark_their_answers(diet: Diet) -> None:
     assert np.array_equal(one.tokens, same.tokens)
     assert not np.array_equal(one.tokens, other.tokens)
     assert one.tokens.shape == (8, 1025)
-    assert one.asked.any(1).tolist() == [kind % 2 == 1 for kind in range(8)]
+    assert one.asked.any(1).tolist() == [kind != "text" for kind in TURNS]
+    assert not diet.meal(3, 8, 1024, 64, turns=("text",)).asked.any()
+
+
+def test_the_window_may_learn_alone_and_its_weights_begin_another_training(
+    diet: Diet, tmp_path: Path
+) -> None:
+    first = trained(diet, tmp_path / "alone", replace(PLAN, alone=0.5), stop_at=2)
+    lines = [json.loads(line) for line in (tmp_path / "alone" / LOG).read_text().splitlines()]
+    assert [line["written"] for line in lines] == [0.0, 0.0]
+    assert lines[1]["off"] < lines[0]["off"]
+    taught = first.model.state_dict()
+    longer = replace(TINY, window=128, chunk=128, memory=replace(MEMORY, orders=(1, 2, 3)))
+    other = Training(longer, PLAN, diet, tmp_path / "other")
+    new = other.begin_from(first.save())
+    assert "backbone.table.weight" not in new
+    assert "regret.out.weight" in new  # one more order: another shape
+    for name, tensor in other.model.state_dict().items():
+        assert name in new or torch.equal(tensor, taught[name])
+    wide = Training(replace(TINY, width=24, heads=3, kv_heads=1), PLAN, diet, tmp_path / "wide")
+    with pytest.raises(TrainingStateError, match="another width"):
+        wide.begin_from(first.save())
+
+
+def test_a_step_with_the_memory_follows_those_alone(diet: Diet, tmp_path: Path) -> None:
+    trained(diet, tmp_path, replace(PLAN, alone=0.5), stop_at=3)
+    last = json.loads((tmp_path / LOG).read_text().splitlines()[-1])
+    assert last["step"] == 3
+    assert last["written"] > 0
 
 
 def test_gradients_are_those_of_the_mean_over_all_tokens() -> None:
