@@ -73,6 +73,14 @@ class Lexical:
         return sets, tags, line[:, length:]
 
 
+def last_of_each(tags: Tensor) -> Tensor:
+    """bool [B, T, O]: no later one of the T tags of the same stream and order is the same."""
+    ordered, by_tag = tags.sort(dim=1, stable=True)
+    last = torch.ones_like(tags, dtype=torch.bool)
+    last[:, :-1] = ordered[:, 1:] != ordered[:, :-1]
+    return torch.zeros_like(last).scatter(1, by_tag, last)
+
+
 def _shifted(x: Tensor, bits: int) -> Tensor:
     """Shift right and fill with zeros; torch's own fills with the sign."""
     return (x >> bits) & ((1 << (64 - bits)) - 1)

@@ -22,7 +22,7 @@ from nexus.transformer.backbone import Backbone, WindowCache
 from nexus.transformer.config import Config
 from nexus.transformer.fusion import Copy, Fusion, describe, mix, mixed_at
 from nexus.transformer.gates import NEVER, Context, Gate, RegretHead, select
-from nexus.transformer.lexical import NOTHING, Lexical
+from nexus.transformer.lexical import NOTHING, Lexical, last_of_each
 from nexus.transformer.pointer import NONE, Hits, Runs, runs
 from nexus.transformer.recollection import Named, Pointed, Recollection, named
 from nexus.transformer.rsm import chunked
@@ -117,7 +117,10 @@ class Output:
 
 @dataclass
 class Writing:
-    """Who chooses what is written: `gate`; of a chunk the `budget` best entries, if above `least`.
+    """Who chooses what is written: `gate`; of a chunk the `budget` best new entries, if above `least`.
+
+    Of those that are known half as many get a younger payload: what comes back all the time would else leave
+    no room for what was never said before.
 
     explore: the share of tokens written at random besides: a gate in training is to hear of what it left out.
     """
@@ -269,7 +272,7 @@ class Nexus(nn.Module):
         chunk, position = self.config.chunk, state.position + even.shape[1]
         seen, written, entries = torch.cat([state.hidden, even], 1), None, source.entries
         if position % chunk == 0:
-            written = self._written(known, seen, position - chunk)
+            written = self._written(known, seen, position - chunk, entries)
             if isinstance(source, Tape):
                 source.write(written.writes, chunk)
             elif reuse:
@@ -342,17 +345,20 @@ class Nexus(nn.Module):
             changed[name] = whole
         return entries if reuse else entries.with_(**changed)
 
-    def _written(self, known: Tensor, seen: Tensor, began: int) -> Written:
-        """What the gate lets in of the chunk that `known` ends with: n-grams, each with what followed it."""
+    def _written(self, known: Tensor, seen: Tensor, began: int, entries: Entries) -> Written:
+        """What the gate lets in of the chunk that `known` ends with: n-grams, each where it stands last."""
         lead, past, payload = self.lead, self.lexical.past, self.config.memory.payload
         context = Context(known[:, lead - 1 : -1], known[:, lead:], seen[:, :-1], seen[:, 1:])
+        sets, tags, _ = self.lexical.addresses(context.key, known[:, lead - 1 - past : lead - 1])
         with torch.no_grad():
-            priority = self.writing.gate(context)
-            kept = select(priority, self.writing.budget, self.writing.least)
+            priority, by = self.writing.gate(context), self.writing
+            there = exact(entries, sets, tags, payload=False).hit
+            last = last_of_each(tags)
+            kept = select(priority.masked_fill(there | ~last, NEVER), by.budget, by.least)
+            kept |= select(priority.masked_fill(~(there & last), NEVER), by.budget // 2, by.least)
             if self.writing.explore:
                 kept |= torch.rand(kept.shape, device=kept.device) < self.writing.explore / kept.shape[-1]
         stream, at, order = kept.nonzero(as_tuple=True)
-        sets, tags, _ = self.lexical.addresses(context.key, known[:, lead - 1 - past : lead - 1])
         said = functional.pad(context.token, (0, payload - 1), value=NONE).unfold(1, payload, 1)
         before, now = context.before[stream, at], context.now[stream, at]
         writes = Writes(
