@@ -301,7 +301,8 @@ class Nexus(nn.Module):
         slot = torch.where(order > 0, of_longest(found.slot), -1)
         hits = Hits(payload_at(source, slot).long(), place, lengths)
         began = torch.full((len(line),), position - payload + 1, device=line.device)
-        run, names = runs(hits, line, began), named(hits, priority, line, began)
+        often = source.entries.hits.view(-1)[slot.clamp(min=0)]
+        run, names = runs(hits, line, began), named(hits, priority / (1 + often), line, began)
         there = run.token != NONE
 
         def of_run(x: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
 """Recollection: words of the payloads of what was just named, where no run says the next one.
 
 A question is rarely the beginning of its answer: "Where is Mary?" names Mary, and what followed "Mary" when
-she was last mentioned holds the word. The entries with the highest priority among those hit in the last P
-tokens are *named*; attention over their payloads points at words. Knows tokens, hits and hidden states;
-knows neither sets nor hashes. Invariant: what is offered at position t stands at or before t in the stream.
+she was last mentioned holds the word. Of the entries hit in the last P tokens those are *named* whose
+priority is highest for how often they were written: a name says more than the words that go with any name.
+Attention over their payloads points at words. Knows tokens, hits and hidden states; knows neither sets nor
+hashes. Invariant: what is offered at position t stands at or before t in the stream.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch.nn import functional
 from nexus.transformer.fusion import LEAST
 from nexus.transformer.pointer import NONE, Hits
 
-NAMED: Final = 3  # entries looked into at each position
+NAMED: Final = 4  # entries looked into at each position
 KEY: Final = 16
 _FACTS: Final = 5
 _SEEN: Final = 5
@@ -57,13 +58,13 @@ class Pointed:
 
 
 @torch.no_grad()
-def named(hits: Hits, priority: Tensor, tokens: Tensor, first: Tensor) -> Named:
+def named(hits: Hits, worth: Tensor, tokens: Tensor, first: Tensor) -> Named:
     """What is offered at the last L - P + 1 positions; arguments as `pointer.runs` takes them.
 
-    priority: float [B, L], of the entry that was hit.
+    worth: float [B, L], of the entry that was hit, from 0 on.
     """
     batch, _, width = hits.payload.shape
-    worth = torch.where(hits.order > 0, priority, -1.0).unfold(1, width, 1)  # [B, T, P]
+    worth = torch.where(hits.order > 0, worth, -1.0).unfold(1, width, 1)  # [B, T, P]
     chosen = min(NAMED, width)
     # Of equals the younger: which of them `topk` takes is not said, and must not depend on the split.
     _, back = (worth + 1e-5 * torch.arange(width, device=tokens.device)).topk(chosen, dim=-1)
