@@ -21,34 +21,46 @@ KINDS: Final[tuple[Kind, ...]] = ("uuid", "number", "place", "inquiry", "moved")
 
 _CODES: Final = {
     "train": (
-        "The access code of {name} is",
-        "The key for {name} is",
-        "Remember that the number of {name} is",
-        "{name} has the identifier",
-        "Note: the token of {name} is",
-        "The password of {name} was changed to",
-        "Account {name} =",
-        "id({name}):",
-        "The order of {name} is registered under",
-        "For {name}, use",
-        "{name} answers to the code",
-        "In the ledger {name} stands as",
+        "The {noun} of {name} is",
+        "The {noun} for {name} is",
+        "Remember that the {noun} of {name} is",
+        "{name} has the {noun}",
+        "Note: {name}, {noun}",
+        "The {noun} of {name} was changed to",
+        "{noun} {name} =",
+        "{noun}({name}):",
+        "{name} is registered under the {noun}",
+        "For {name}, use the {noun}",
+        "{name} answers to the {noun}",
+        "In the ledger {name} stands with the {noun}",
+        "- {name}: {noun}",
+        "They gave {name} the {noun}",
     ),
     "eval": (
         "The secret label of {name} is",
         "{name} can be reached under",
-        "The serial number for {name} is",
+        "The serial mark for {name} is",
         "Ticket {name} ->",
     ),
 }
+_NOUNS: Final = """code key number token password identifier order account address reference record licence
+    file entry name signature""".split()
 _INQUIRIES: Final = {
     "train": (
-        "What is the code of {name}? It is",
-        "Which number does {name} have?",
-        "Question: how is {name} registered? Answer:",
-        "Tell me the key of {name}:",
+        "What is the {noun} of {name}? It is",
+        "What {noun} has {name}?",
+        "Which {noun} does {name} have?",
+        "Question: the {noun} of {name}? Answer:",
+        "Tell me the {noun} of {name}:",
         "Somebody asked for {name}, and the answer was",
-        "Do you remember {name}? The code was",
+        "Do you remember {name}? The {noun} was",
+        "I need the {noun} of {name}. Here it is:",
+        "And {name}? That was",
+        "{name}?",
+        "Who knows the {noun} of {name}? I do:",
+        "Find {name}. Found:",
+        "Q: {name} A:",
+        "Remind me of {name}:",
     ),
     "eval": ("What was noted for {name}? It was", "Please look up {name}. Result:"),
 }
@@ -61,9 +73,14 @@ _WENT: Final = {
         "came to",
         "is now in",
         "returned to",
-        "drove to",
+        "sat down in",
+        "hurried to",
     ),
     "eval": ("journeyed to", "went back to"),
+}
+_WHERE_IS: Final = {
+    "train": ("Where did {who} go?", "Where is {who} now?", "Question: where is {who}? Answer:", "{who}?"),
+    "eval": ("Where is {who}?",),
 }
 _PEOPLE: Final = {
     "train": """Anna Peter Paul Emma Oliver Henry Lucy Alice George James Sarah Thomas William Robert Martha
@@ -124,7 +141,7 @@ class Fact:
     """What is asked and what is to be answered.
 
     statement: what is said, once; by default question, answer and full stop. earlier: what is said before it
-    and is no longer true then.
+    and is no longer true then. about: what no other fact of a draw is about; by default the question.
     """
 
     kind: Kind
@@ -132,10 +149,12 @@ class Fact:
     answer: str
     statement: str = ""
     earlier: tuple[str, ...] = ()
+    about: str = ""
 
     def __post_init__(self) -> None:
         if not self.statement:
             object.__setattr__(self, "statement", f"{self.question}{self.answer}.")
+        object.__setattr__(self, "about", self.about or self.question)
 
     @property
     def begins(self) -> bool:
@@ -144,7 +163,7 @@ class Fact:
 
 
 def draw(count: int, kinds: Sequence[Kind], split: Split, chance: random.Random) -> list[Fact]:
-    """`count` facts with different questions, their kinds in turn.
+    """`count` facts, their kinds in turn; no two have the same question or are of the same person.
 
     Raises:
         ValueError: there are not so many different questions of a kind, or no kind is named.
@@ -155,8 +174,8 @@ def draw(count: int, kinds: Sequence[Kind], split: Split, chance: random.Random)
     for index in range(count):
         for _ in range(1000):
             fact = _one(kinds[index % len(kinds)], split, chance)
-            if fact.question not in found:
-                found[fact.question] = fact
+            if fact.about not in found:
+                found[fact.about] = fact
                 break
         else:
             kind = kinds[index % len(kinds)]
@@ -178,13 +197,14 @@ def _one(kind: Kind, split: Split, chance: random.Random) -> Fact:
     if kind == "moved":
         who, rooms = chance.choice(_PEOPLE[split]), chance.choices(_ROOMS[split], k=chance.randint(1, 3))
         said = [f"{who} {chance.choice(_WENT[split])} the {room}." for room in rooms]
-        return Fact(kind, f"Where is {who}? In the", f" {rooms[-1]}", said[-1], tuple(said[:-1]))
-    name = _name(split, chance)
-    statement = chance.choice(_CODES[split]).format(name=name)
+        question = chance.choice(_WHERE_IS[split]).format(who=who)
+        return Fact(kind, question, f" {rooms[-1]}", said[-1], tuple(said[:-1]), about=who)
+    name, noun = _name(split, chance), chance.choice(_NOUNS)
+    statement = chance.choice(_CODES[split]).format(name=name, noun=noun)
     long = kind == "uuid" or (kind == "inquiry" and chance.random() < 0.5)
     code = uuid(chance) if long else f"{chance.randrange(10**4, 10**9)}"
     if kind == "inquiry":
-        question = chance.choice(_INQUIRIES[split]).format(name=name)
+        question = chance.choice(_INQUIRIES[split]).format(name=name, noun=noun)
         return Fact(kind, question, f" {code}", f"{statement} {code}.")
     return Fact(kind, statement, f" {code}")
 

@@ -19,7 +19,7 @@ from torch.nn import functional
 from nexus.transformer.fusion import LEAST
 from nexus.transformer.pointer import NONE, Hits
 
-NAMED: Final = 4  # entries looked into at each position
+NAMED: Final = 6  # entries looked into at each position
 KEY: Final = 16
 _FACTS: Final = 5
 _SEEN: Final = 5

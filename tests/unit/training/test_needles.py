@@ -23,9 +23,9 @@ def encode(text: str) -> list[int]:
 def model(budget: int) -> Nexus:
     torch.set_num_threads(1)
     torch.manual_seed(3)
-    kept = MemoryConfig(sets=512, ways=8, key_width=4, value_width=8, orders=(4,))
+    kept = MemoryConfig(sets=512, ways=8, key_width=4, value_width=8, orders=(4, 9))
     made = Nexus(Config(16, 1, 2, 1, 2, 8192, 8, window=64, chunk=64, group=8, memory=kept)).eval()
-    made.writing = Writing(EveryGate(1), budget=budget, least=-1.0)
+    made.writing = Writing(EveryGate(2), budget=budget, least=-1.0)
     with torch.no_grad():
         made.copy.out.bias.fill_(20.0)
     return made

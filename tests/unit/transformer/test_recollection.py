@@ -55,7 +55,7 @@ def test_a_word_that_follows_what_was_just_said_is_marked() -> None:
         torch.tensor([[[7, 8, 9, 6]] * 6]), torch.zeros(1, 6, dtype=torch.int64), torch.ones(1, 6).long()
     )
     facts = named(hits, torch.ones(1, 6), torch.tensor([[1, 2, 3, 4, 7, 8]]), torch.tensor([50])).facts
-    last = facts[0, -1].view(NAMED, WIDTH, -1)  # now: 8, before it 7
+    last = facts[0, -1].view(min(NAMED, WIDTH), WIDTH, -1)  # now: 8, before it 7
     assert last[1, :, 0].tolist() == [0, 0, 1, 0]
     assert last[1, :, 1].tolist() == [0, 0, 1, 0]
 
