@@ -1,9 +1,8 @@
-"""Mentions: where a text comes back to a name that it said long before.
+"""Mentions: where a text comes back to a rare word that it said long before.
 
-What the semantic lane is trained and tried on. A *name* is two tokens in a row, at least one of them rare, that
-stand more than once in a document. Knows token ids and which are
-rare; knows no model. Invariant: the two mentions of a pair are the same tokens, of one document, and more
-than `apart` tokens lie between their beginnings.
+What the semantic lane is trained and tried on: the n-gram of a mention is one token, of those that are no
+part of the most frequent ones. Knows token ids and which are rare; knows no model. Invariant: the two
+mentions of a pair are the same token, of one document, and more than `apart` tokens lie between them.
 """
 
 from __future__ import annotations
@@ -13,14 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-TOKENS = 2  # of a name
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mentions:
     """n pairs, in the order of their later mentions; all int64 [n].
 
-    row: the document. later, earlier: where the two mentions begin in it. name: equal for equal names.
+    row: the document. later, earlier: where the two mentions stand in it. name: the token.
     """
 
     row: Tensor
@@ -37,31 +34,18 @@ class Mentions:
 
 
 def mentions(tokens: Tensor, rare: Tensor, apart: int = 1024) -> Mentions:
-    """Every mention of a name with the latest one more than `apart` tokens before it.
+    """Every mention of a rare token, with the latest that is more than `apart` tokens before it.
 
-    tokens: int64 [rows, N], a document a row. rare: bool [vocabulary]. Mentions that end with the last token
-    are left out, so that each has a token behind it.
+    tokens: int64 [rows, N], a document a row. rare: bool [vocabulary].
     """
-    first, second = tokens[:, :-2], tokens[:, 1:-1]
-    names = names_at(tokens)[:, :-1]
-    row, at = (rare[first] | rare[second]).nonzero(as_tuple=True)
-    name = names[row, at]
-    # Row by row, name by name, in the order of the text.
-    order = torch.argsort(name, stable=True)
-    order = order[torch.argsort(row[order], stable=True)]
-    row, at, name = row[order], at[order], name[order]
-    # As one number that grows: the group, and the place in it.
-    begins = torch.ones(len(at), dtype=torch.bool, device=at.device)
-    begins[1:] = (name[1:] != name[:-1]) | (row[1:] != row[:-1])
-    group = begins.cumsum(0)
-    line = group * (1 << 32) + at
+    row, at = rare[tokens].nonzero(as_tuple=True)
+    name = tokens[row, at]
+    # Row by row, name by name, in the order of the text: as one number that grows.
+    group = (row << 20) | name
+    line, order = torch.sort((group << 32) | at)
     latest = torch.searchsorted(line, line - apart) - 1  # the last that is more than `apart` before
-    there = (latest >= 0) & (group[latest.clamp(min=0)] == group)
-    later, earlier = at[there], at[latest[there]]
-    kept = torch.argsort((row[there] << 32) + later)
-    return Mentions(row[there][kept], later[kept], earlier[kept], name[there][kept])
-
-
-def names_at(tokens: Tensor) -> Tensor:
-    """int64 [rows, N - 1]: a number for the two tokens that begin at each place."""
-    return (tokens[:, :-1] << 20) | tokens[:, 1:]
+    there = (latest >= 0) & (line[latest.clamp(min=0)] >> 32 == line >> 32)
+    later, earlier = order[there], order[latest[there]]
+    by_place, index = torch.sort(later)
+    earlier = earlier[index]
+    return Mentions(row[by_place], at[by_place], at[earlier], name[by_place])

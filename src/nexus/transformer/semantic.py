@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from nexus.transformer.fusion import Fusion
 from nexus.transformer.gates import NEVER, select
-from nexus.transformer.mentions import TOKENS, Mentions
+from nexus.transformer.mentions import Mentions
 from nexus.transformer.pointer import NONE
 from nexus.transformer.rsm.entries import Entries
 from nexus.transformer.rsm.read import Source, payload_at, probe
@@ -50,7 +50,7 @@ class SemanticRead:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SemanticLosses:
-    """contrast: InfoNCE in nats. gate: of the read gate. right: the share of queries whose key was nearest."""
+    """contrast: InfoNCE in nats. gate: of the read gate. right: the share of queries that found their key."""
 
     contrast: Tensor
     gate: Tensor
@@ -74,10 +74,10 @@ class SemanticLane(nn.Module):
         self.shape = Shape.of(memory)
         self.probes, self.share = min(probes, self.shape.sets), share
         key_width, value_width = self.shape.key_width, self.shape.value_width
-        self.to_query = nn.Linear(2 * width, key_width, bias=False)
+        self.to_query = nn.Linear(width, key_width, bias=False)
         self.to_key = nn.Linear(2 * width, key_width, bias=False)
         self.to_value = nn.Linear(width, value_width, bias=False)
-        self.gate = nn.Linear(2 * width, 1)
+        self.gate = nn.Linear(width, 1)
         self.fusion = Fusion(width, value_width)
         self.log_scale = nn.Parameter(torch.tensor(1 / 0.07).log())
         drawn = functional.normalize(torch.randn(self.shape.sets, key_width), dim=-1)
@@ -100,7 +100,7 @@ class SemanticLane(nn.Module):
         return functional.normalize(self.to_key(states), dim=-1)
 
     def queries(self, states: Tensor) -> Tensor:
-        """float [..., key_width], of length 1, of `pairs` of states."""
+        """float [..., key_width], of length 1, of `normed` states."""
         return functional.normalize(self.to_query(states), dim=-1)
 
     def file(self, keys: Tensor) -> Tensor:
@@ -108,12 +108,12 @@ class SemanticLane(nn.Module):
         with torch.no_grad():
             return (keys @ self.centroids.T).argmax(-1)
 
-    def read(self, seen: Tensor, source: Source) -> SemanticRead:
-        """Ask for T positions. seen: float [B, 1 + T, d], their hidden states after that of the token before.
+    def read(self, hidden: Tensor, source: Source) -> SemanticRead:
+        """Ask at T positions, of which `hidden` [B, T, d] are the states.
 
         Raises `MemoryShapeError` where the entries are of other streams or widths.
         """
-        entries, states = source.entries, pairs(seen)
+        entries, states = source.entries, normed(hidden)
         over = self.gate(states)[..., 0] - self.threshold
         opened = over > 0
         most = int(opened.sum(1).max())
@@ -143,8 +143,9 @@ class SemanticLane(nn.Module):
     ) -> Writes:
         """The best `budget` of a chunk's T positions, those of a `priority` above `least`.
 
-        seen: float [B, 1 + T, d], as `read`. tokens: int64 [B, T], the first stands at `began`. priority:
-        float [B, T]. Raises `MemoryValueError` for a priority that is NaN.
+        seen: float [B, 1 + T, d], their hidden states behind that of the token before. tokens: int64 [B, T],
+        the first stands at `began`. priority: float [B, T]. Raises `MemoryValueError` for a priority that is
+        NaN.
         """
         stream, at = select(priority[..., None], budget, least)[..., 0].nonzero(as_tuple=True)
         states, width = pairs(seen)[stream, at], self.shape.payload
@@ -194,37 +195,29 @@ class SemanticLane(nn.Module):
     ) -> SemanticLosses:
         """InfoNCE of at most `most` pairs of mentions in the rows `hidden` [B, N, d], and the gate's loss.
 
-        A pair is asked before its name, within it or behind it, drawn for each. Negatives are the keys of the
-        other pairs and of `strangers` places drawn from the same rows, but for those that would be right,
-        too: of the same name, or with the same next token. The gate learns to open where a query finds its
+        A pair is asked before its word was said or behind it, drawn for each. Negatives are the keys of the
+        other pairs and of `strangers`, places drawn from the same rows; but for those of the same word, which
+        would be right, too. The gate learns to open where a query finds its
         key, and not at the strangers. No gradient goes to `hidden`.
         """
-        x, device = hidden.detach(), hidden.device
-        kind = torch.randint(0, TOKENS + 1, (len(mentions),), generator=generator).to(device)
+        device, length = hidden.device, tokens.shape[1]
+        kind = torch.randint(0, 2, (len(mentions),), generator=generator).to(device)
+        inside = (mentions.earlier + kind > 0) & (mentions.later > 0) & (mentions.later + kind < length)
         order = torch.randperm(len(mentions), generator=generator).to(device)
-        asked = Mentions(
-            mentions.row, mentions.later + kind, mentions.earlier + kind, mentions.name
-        ).chosen(order)
-        inside = (asked.earlier > 0) & (asked.later < tokens.shape[1])
-        asked = asked.chosen(inside.nonzero().flatten()[:most])
+        order = order[inside[order]][:most]
+        asked, kind = mentions.chosen(order), kind[order]
         row = torch.randint(0, len(tokens), (strangers,), generator=generator).to(device)
-        place = torch.randint(1, tokens.shape[1], (strangers,), generator=generator).to(device)
-        stranger = _pair_at(x, row, place)
+        place = torch.randint(1, length, (strangers,), generator=generator).to(device)
+        x, later, earlier = hidden.detach(), asked.later + kind, asked.earlier + kind
+        states, stranger = normed(x[asked.row, later - 1]), normed(x[row, place - 1])
         self._set_threshold(stranger)
         if not len(asked):
             return SemanticLosses(x.new_zeros(()), x.new_zeros(()), 0.0)
-        states = _pair_at(x, asked.row, asked.later - 1)
-        query = self.queries(states)
-        key = torch.cat([self.keys(_pair_at(x, asked.row, asked.earlier)), self.keys(stranger)])
-        scores = query @ key.T * self.scale
+        keys = [self.keys(_pair_at(x, asked.row, earlier)), self.keys(_pair_at(x, row, place))]
+        scores = self.queries(states) @ torch.cat(keys).T * self.scale
         own = torch.arange(len(asked), device=device)
-        also = torch.cat(
-            [
-                asked.name[:, None] == asked.name,
-                tokens[asked.row, asked.later][:, None] == tokens[row, place],
-            ],
-            1,
-        )
+        said = torch.stack([tokens[row, place], tokens[row, place - 1]])[kind]
+        also = torch.cat([asked.name[:, None] == asked.name, said == asked.name[:, None]], 1)
         also[own, own] = False
         scores = scores.masked_fill(also, float("-inf"))
         right = scores.argmax(-1) == own
@@ -236,7 +229,7 @@ class SemanticLane(nn.Module):
 
     @torch.no_grad()
     def settle(self, keys: Tensor, generator: torch.Generator | None = None) -> None:
-        """Move the centroids one step to the keys [n, key_width] that were filed: k-means with fading averages.
+        """Move the centroids one step to the keys [n, key_width] that were filed: k-means with fading sums.
 
         A set that has hardly any keys left gets a new centroid: a key of those given, each the more likely
         the fuller its own set is, so that crowded sets are divided.
@@ -258,7 +251,7 @@ class SemanticLane(nn.Module):
 
     @torch.no_grad()
     def _set_threshold(self, states: Tensor) -> None:
-        """Follow the score that a `share` of these pairs of states exceeds."""
+        """Follow the score that a `share` of these states exceeds."""
         wanted = torch.quantile(self.gate(states)[:, 0].float(), 1 - self.share)
         self.threshold.lerp_(wanted, 0.1)
 
@@ -281,16 +274,20 @@ class SemanticLane(nn.Module):
         )
 
 
+def normed(hidden: Tensor) -> Tensor:
+    """float [..., d] of root mean square 1: how large states are, says how deep the model is."""
+    return functional.rms_norm(hidden.float(), hidden.shape[-1:])
+
+
 def pairs(seen: Tensor) -> Tensor:
     """float [B, T, 2 d]: each of T states behind the one before it, of `seen` [B, 1 + T, d]; both normed."""
-    x = functional.rms_norm(seen.float(), seen.shape[-1:])
+    x = normed(seen)
     return torch.cat([x[:, :-1], x[:, 1:]], -1)
 
 
 def _pair_at(hidden: Tensor, row: Tensor, at: Tensor) -> Tensor:
     """`pairs` at n places of rows [B, N, d]: float [n, 2 d]."""
-    both = torch.stack([hidden[row, (at - 1).clamp(min=0)], hidden[row, at]], 1).float()
-    return functional.rms_norm(both, both.shape[-1:]).flatten(1)
+    return normed(torch.stack([hidden[row, at - 1], hidden[row, at]], 1)).flatten(1)
 
 
 def use_of_sets(filed: Tensor, sets: int) -> float:
