@@ -59,10 +59,9 @@ def same(one: SemanticRead, other: SemanticRead) -> None:
 
 @torch.no_grad()
 def test_a_query_that_is_a_key_finds_its_entry_with_payload_and_place() -> None:
-    made = lane(sets=64)
+    made = lane(sets=64, ways=16)
     made.to_key.weight[:, WIDTH:] = 0  # keys are made of the state before alone
     made.to_query.weight.copy_(made.to_key.weight[:, :WIDTH])
-    made.log_scale.fill_(4.6)
     entries, seen, tokens = stream(made)
     read = made.read(seen[:, 4:8], entries)  # the very states that stood before 4 .. 7
     assert read.there.all()
