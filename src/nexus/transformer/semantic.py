@@ -67,6 +67,8 @@ class SemanticLane(nn.Module):
 
     centroids: Tensor  # float [sets, key_width], of length 1
     threshold: Tensor  # float []: the score from which on the read gate is open
+    _sums: Tensor  # float [sets, key_width]: of each set's keys, a fading sum
+    _counts: Tensor  # float [sets]: and how many they are
 
     def __init__(self, width: int, memory: Any, *, probes: int = PROBES, share: float = SHARE) -> None:
         """`memory` is a `Shape` or names its numbers. Raises `InvalidInputError`."""
@@ -82,7 +84,7 @@ class SemanticLane(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(1 / 0.07).log())
         drawn = functional.normalize(torch.randn(self.shape.sets, key_width), dim=-1)
         self.register_buffer("centroids", drawn)
-        self.register_buffer("_sums", drawn.clone())  # of the keys of each set, and how many: fading averages
+        self.register_buffer("_sums", drawn.clone())
         self.register_buffer("_counts", torch.ones(self.shape.sets))
         self.register_buffer("threshold", torch.zeros(()))
 
@@ -135,7 +137,7 @@ class SemanticLane(nn.Module):
 
         The fusion norms what it adds, so the trust must come after it or would have no effect.
         """
-        added = self.fusion(hidden, read.value, read.there) - hidden
+        added: Tensor = self.fusion(hidden, read.value, read.there) - hidden
         return hidden + read.weight[..., None].to(hidden.dtype) * added
 
     def writes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def one_thread() -> None:
     torch.manual_seed(7)
 
 
-def lane(threshold: float = -5.0, **changed: int) -> SemanticLane:
+def lane(threshold: float = -5.0, **changed: Any) -> SemanticLane:
     """One whose gate is open for all that scores above the threshold; by default for everything."""
     made = SemanticLane(WIDTH, replace(SHAPE, **changed), probes=changed.get("sets", 8))
     made.threshold.fill_(threshold)
