@@ -31,6 +31,7 @@ from nexus.transformer.rsm.writes import Writes
 
 PROBES: Final = 16
 SHARE: Final = 0.2  # of the positions that ask; a quarter is the most that the lane may
+ROUTING: Final = 0.3
 LEAST_TEMPERATURE: Final = 0.01
 _KEPT: Final = 0.98  # what the centroids' averages keep at each step
 _EMPTY: Final = 0.1  # of a fair share of keys: a set with less gets a new centroid
@@ -50,16 +51,19 @@ class SemanticRead:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SemanticLosses:
-    """contrast: InfoNCE in nats. gate: of the read gate. right: the share of queries that found their key."""
+    """contrast: InfoNCE in nats. routing: of the choice of sets. gate: of the read gate. right: the share of
+    queries that found their key.
+    """
 
     contrast: Tensor
+    routing: Tensor
     gate: Tensor
     right: float
 
     @property
     def total(self) -> Tensor:
         """What to minimise."""
-        return self.contrast + self.gate
+        return self.contrast + ROUTING * self.routing + self.gate
 
 
 class SemanticLane(nn.Module):
@@ -150,7 +154,7 @@ class SemanticLane(nn.Module):
         NaN.
         """
         stream, at = select(priority[..., None], budget, least)[..., 0].nonzero(as_tuple=True)
-        states, width = pairs(seen)[stream, at], self.shape.payload
+        states, width = _pair_at(seen, stream, at + 1), self.shape.payload
         key = self.keys(states)
         said = functional.pad(tokens, (0, max(width - 1, 0)), value=NONE).unfold(1, max(width, 1), 1)
         return Writes(
@@ -199,7 +203,8 @@ class SemanticLane(nn.Module):
 
         A pair is asked before its word was said or behind it, drawn for each. Negatives are the keys of the
         other pairs and of `strangers`, places drawn from the same rows; but for those of the same word, which
-        would be right, too. The gate learns to open where a query finds its
+        would be right, too. Keys are drawn to the centroid of their set, and queries to that of their key's,
+        so that few sets need to be probed. The gate learns to open where a query finds its
         key, and not at the strangers. No gradient goes to `hidden`.
         """
         device, length = hidden.device, tokens.shape[1]
@@ -214,9 +219,10 @@ class SemanticLane(nn.Module):
         states, stranger = normed(x[asked.row, later - 1]), normed(x[row, place - 1])
         self._set_threshold(stranger)
         if not len(asked):
-            return SemanticLosses(x.new_zeros(()), x.new_zeros(()), 0.0)
-        keys = [self.keys(_pair_at(x, asked.row, earlier)), self.keys(_pair_at(x, row, place))]
-        scores = self.queries(states) @ torch.cat(keys).T * self.scale
+            return SemanticLosses(*(x.new_zeros(()) for _ in range(3)), right=0.0)
+        query = self.queries(states)
+        key = torch.cat([self.keys(_pair_at(x, asked.row, earlier)), self.keys(_pair_at(x, row, place))])
+        scores = query @ key.T * self.scale
         own = torch.arange(len(asked), device=device)
         said = torch.stack([tokens[row, place], tokens[row, place - 1]])[kind]
         also = torch.cat([asked.name[:, None] == asked.name, said == asked.name[:, None]], 1)
@@ -227,7 +233,11 @@ class SemanticLane(nn.Module):
         score = self.gate(torch.cat([states, stranger]))[:, 0]
         wanted = torch.cat([right, right.new_zeros(strangers)]).to(score.dtype)
         gate = functional.binary_cross_entropy_with_logits(score, wanted)
-        return SemanticLosses(functional.cross_entropy(scores, own), gate, float(right.float().mean()))
+        filed = self.file(key)
+        near = torch.cat([key, query]) @ self.centroids.T * self.scale.detach()
+        routing = functional.cross_entropy(near, torch.cat([filed, filed[: len(asked)]]))
+        contrast = functional.cross_entropy(scores, own)
+        return SemanticLosses(contrast, routing, gate, float(right.float().mean()))
 
     @torch.no_grad()
     def settle(self, keys: Tensor, generator: torch.Generator | None = None) -> None:
