@@ -25,7 +25,7 @@ from nexus.transformer.semantic import SemanticLane, normed, use_of_sets
 from nexus.transformer.tokenizer import Tokenizer
 
 CHUNK: Final = 1024
-ASKED: Final = 12  # chunks at the end of the stream whose queries are counted
+ASKED: Final = 6  # chunks at the end of the stream whose queries are counted
 
 
 def run(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -101,7 +101,7 @@ def _figures(
     asked = held.hidden.flatten(0, 1)[None, -ASKED * CHUNK :].float()
     score = lane.gate(normed(asked))[..., 0] - lane.threshold
     opened = score > 0
-    queries, scale = lane.queries(normed(asked[opened]))[None], float(lane.scale)
+    queries, scale = lane.queries(normed(asked[opened]))[None], float(lane.scale.detach())
     whole = [read.dense(entries, part, scale=scale).slot for part in queries.split(512, 1)]
     some = whole
     if probes:
@@ -137,7 +137,7 @@ def _cost(lane: SemanticLane, held: Text, entries: Entries, probes: int, turns: 
         nonlocal began
         if dense:
             opened = lane.gate(normed(hidden))[..., 0] > lane.threshold
-            read.dense(copy, lane.queries(normed(hidden[opened]))[None], scale=float(lane.scale))
+            read.dense(copy, lane.queries(normed(hidden[opened]))[None], scale=float(lane.scale.detach()))
         else:
             lane.fuse(hidden, lane.read(hidden, copy))
         writes = lane.writes(seen, tokens[:, :CHUNK], began, priority, CHUNK // 8)

@@ -23,7 +23,7 @@ from nexus.core.errors import InvalidInputError
 from nexus.training.muon import optimizer_for
 from nexus.training.token_files import TokenFile
 from nexus.training.training_state import TrainingState
-from nexus.transformer import tensor_file
+from nexus.transformer import semantic, tensor_file
 from nexus.transformer.backbone import Backbone
 from nexus.transformer.mentions import mentions
 from nexus.transformer.rsm.shape import Shape
@@ -92,10 +92,19 @@ def rare() -> Tensor:
 
 
 def trained(on: Text, salt: int, steps: int) -> SemanticLane:
-    """A lane trained on a text, its backbone frozen; the centroids follow the keys of random rare tokens."""
+    """A lane trained on a text, its backbone frozen; the centroids follow the keys of random rare tokens.
+
+    Kept beside the states: it is of these weights, this text, salt and number of steps, and this lane's code.
+    """
+    code = hashlib.sha256(Path(semantic.__file__).read_bytes()).hexdigest()[:8]
+    told = f"{weights()[0]}-{'x'.join(map(str, on.tokens.shape))}-{salt}-{steps}-{code}"
+    kept = _KEPT / f"lane-{told}.safetensors"
     torch.manual_seed(salt)
     draw = torch.Generator().manual_seed(salt)
     lane = SemanticLane(on.hidden.shape[-1], SHAPE)
+    if kept.exists():
+        lane.load_state_dict(load_file(kept))
+        return lane.eval()
     optimizer = optimizer_for(lane, lr=0.02, adam_lr=0.004)
     found = mentions(on.tokens, rare())
     row, place = rare()[on.tokens].nonzero(as_tuple=True)
@@ -109,6 +118,7 @@ def trained(on: Text, salt: int, steps: int) -> SemanticLane:
         optimizer.step()
         some = torch.randint(0, len(row), (1024,), generator=draw)
         lane.settle(keys_at(lane, on, row[some], place[some]), draw)
+    tensor_file.save(kept, {name: t.clone().contiguous() for name, t in lane.state_dict().items()}, {})
     return lane.eval()
 
 

@@ -34,7 +34,7 @@ def lanes(draw: st.DrawFn) -> tuple[SemanticLane, int, int]:
     return lane, draw(st.integers(1, 3)), draw(st.integers(0, 4))
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(lanes())
 @torch.no_grad()
 def test_probing_every_set_is_the_dense_read_and_nothing_is_mixed(
@@ -67,8 +67,8 @@ def test_probing_every_set_is_the_dense_read_and_nothing_is_mixed(
     best = weighed.argmax(-1)
     held = entries.occupied() > 0
     assert torch.equal(found.there, held[:, None].expand_as(found.there))
-    torch.testing.assert_close(every.value, weighed @ entries.value.flatten(1, 2), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(found.value, every.value, rtol=1e-4, atol=1e-5)
+    assert torch.allclose(every.value, weighed @ entries.value.flatten(1, 2), rtol=1e-4, atol=1e-5)
+    assert torch.allclose(found.value, every.value, rtol=1e-4, atol=1e-5)
     slots = whole.slots[:, 0].gather(1, best)
     sure = (
         weighed.topk(min(2, weighed.shape[-1]), -1).values.diff(dim=-1).abs().amin(-1) > 1e-6

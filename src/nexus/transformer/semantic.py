@@ -32,6 +32,7 @@ from nexus.transformer.rsm.writes import Writes
 PROBES: Final = 16
 SHARE: Final = 0.2  # of the positions that ask; a quarter is the most that the lane may
 ROUTING: Final = 0.3
+BALANCE: Final = 1.0
 LEAST_TEMPERATURE: Final = 0.01
 _KEPT: Final = 0.98  # what the centroids' averages keep at each step
 _EMPTY: Final = 0.1  # of a fair share of keys: a set with less gets a new centroid
@@ -235,7 +236,9 @@ class SemanticLane(nn.Module):
         gate = functional.binary_cross_entropy_with_logits(score, wanted)
         filed = self.file(key)
         near = torch.cat([key, query]) @ self.centroids.T * self.scale.detach()
-        routing = functional.cross_entropy(near, torch.cat([filed, filed[: len(asked)]]))
+        pull = functional.cross_entropy(near, torch.cat([filed, filed[: len(asked)]]))
+        use = near[: len(key)].softmax(-1).mean(0)
+        routing = pull + BALANCE * (use * use.clamp(min=1e-9).log()).sum()
         contrast = functional.cross_entropy(scores, own)
         return SemanticLosses(contrast, routing, gate, float(right.float().mean()))
 

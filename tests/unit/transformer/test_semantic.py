@@ -55,7 +55,7 @@ def same(one: SemanticRead, other: SemanticRead) -> None:
     for name in ("there", "slot", "place", "payload"):
         assert torch.equal(getattr(one, name), getattr(other, name)), name
     for name in ("value", "weight"):
-        torch.testing.assert_close(getattr(one, name), getattr(other, name), rtol=1e-5, atol=1e-6)
+        assert torch.allclose(getattr(one, name), getattr(other, name), rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
@@ -140,7 +140,7 @@ def test_streams_see_only_their_own() -> None:
         one = entries.streams(torch.tensor([number]))
         apart = made.read(seen[number : number + 1, 1 : CHUNK + 1], one)
         assert torch.equal(apart.place[0], together.place[number])
-        torch.testing.assert_close(apart.value[0], together.value[number])
+        assert torch.allclose(apart.value[0], together.value[number], rtol=1e-4, atol=1e-5)
 
 
 def test_the_budget_takes_the_best() -> None:
@@ -233,7 +233,7 @@ def test_centroids_settle_and_no_set_stays_empty() -> None:
     assert before < 0.75
     assert use_of_sets(made.file(asked), 32) > 0.9
     assert ((asked @ made.centroids.T).amax(-1)).mean() > 0.9
-    torch.testing.assert_close(made.centroids.norm(dim=-1), torch.ones(32))
+    assert torch.allclose(made.centroids.norm(dim=-1), torch.ones(32), rtol=1e-4, atol=1e-5)
     with torch.no_grad():
         assert torch.equal(made.file(made.centroids), torch.arange(32))
 
@@ -249,4 +249,4 @@ def test_pairs_put_each_state_behind_the_one_before() -> None:
     made = pairs(seen)
     assert made.shape == (1, 3, 2 * WIDTH)
     assert torch.equal(made[:, 1:, :WIDTH], made[:, :-1, WIDTH:])
-    torch.testing.assert_close(made.square().mean(-1), torch.ones(1, 3), rtol=1e-4, atol=1e-4)
+    assert torch.allclose(made.square().mean(-1), torch.ones(1, 3), rtol=1e-4, atol=1e-5)
