@@ -25,6 +25,7 @@ from nexus.transformer.semantic import SemanticLane, normed, use_of_sets
 from nexus.transformer.tokenizer import Tokenizer
 
 CHUNK: Final = 1024
+SURE: Final = 0.5  # the weight of the best entry of all
 ASKED: Final = 6  # chunks at the end of the stream whose queries are counted
 
 
@@ -102,16 +103,16 @@ def _figures(
     score = lane.gate(normed(asked))[..., 0] - lane.threshold
     opened = score > 0
     queries, scale = lane.queries(normed(asked[opened]))[None], float(lane.scale.detach())
-    whole = [read.dense(entries, part, scale=scale).slot for part in queries.split(512, 1)]
-    some = whole
+    parts, sets = queries.split(256, 1), lane.centroids
+    dense = [read.dense(entries, part, scale=scale) for part in parts]
+    best, sure = (torch.cat([getattr(each, name) for each in dense], 1) for name in ("slot", "weight"))
+    found = best
     if probes:
-        some = [
-            read.probe(entries, part, lane.centroids, probes, scale=scale).slot
-            for part in queries.split(512, 1)
-        ]
-    finds = (torch.cat(some, 1) == torch.cat(whole, 1)).float().mean()
+        found = torch.cat([read.probe(entries, part, sets, probes, scale=scale).slot for part in parts], 1)
+    same = (found == best).float()
     return {
-        "finds": float(finds),
+        "finds": float(same.mean()),
+        "finds, sure": float(same[sure > SURE].mean()),
         "of the window's time": _cost(lane, held, entries, probes),
         "use of sets": use_of_sets(filed, lane.shape.sets),
         "gate open": float(opened.float().mean()),

@@ -31,8 +31,6 @@ from nexus.transformer.rsm.writes import Writes
 
 PROBES: Final = 16
 SHARE: Final = 0.2  # of the positions that ask; a quarter is the most that the lane may
-ROUTING: Final = 0.3
-BALANCE: Final = 1.0
 LEAST_TEMPERATURE: Final = 0.01
 _KEPT: Final = 0.98  # what the centroids' averages keep at each step
 _EMPTY: Final = 0.1  # of a fair share of keys: a set with less gets a new centroid
@@ -52,19 +50,16 @@ class SemanticRead:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SemanticLosses:
-    """contrast: InfoNCE in nats. routing: of the choice of sets. gate: of the read gate. right: the share of
-    queries that found their key.
-    """
+    """contrast: InfoNCE in nats. gate: of the read gate. right: the share of queries that found their key."""
 
     contrast: Tensor
-    routing: Tensor
     gate: Tensor
     right: float
 
     @property
     def total(self) -> Tensor:
         """What to minimise."""
-        return self.contrast + ROUTING * self.routing + self.gate
+        return self.contrast + self.gate
 
 
 class SemanticLane(nn.Module):
@@ -204,9 +199,8 @@ class SemanticLane(nn.Module):
 
         A pair is asked before its word was said or behind it, drawn for each. Negatives are the keys of the
         other pairs and of `strangers`, places drawn from the same rows; but for those of the same word, which
-        would be right, too. Keys are drawn to the centroid of their set, and queries to that of their key's,
-        so that few sets need to be probed. The gate learns to open where a query finds its
-        key, and not at the strangers. No gradient goes to `hidden`.
+        would be right, too. The gate learns to open where a query finds its key, and not at the strangers. No
+        gradient goes to `hidden`.
         """
         device, length = hidden.device, tokens.shape[1]
         kind = torch.randint(0, 2, (len(mentions),), generator=generator).to(device)
@@ -220,7 +214,7 @@ class SemanticLane(nn.Module):
         states, stranger = normed(x[asked.row, later - 1]), normed(x[row, place - 1])
         self._set_threshold(stranger)
         if not len(asked):
-            return SemanticLosses(*(x.new_zeros(()) for _ in range(3)), right=0.0)
+            return SemanticLosses(*(x.new_zeros(()) for _ in range(2)), right=0.0)
         query = self.queries(states)
         key = torch.cat([self.keys(_pair_at(x, asked.row, earlier)), self.keys(_pair_at(x, row, place))])
         scores = query @ key.T * self.scale
@@ -234,13 +228,8 @@ class SemanticLane(nn.Module):
         score = self.gate(torch.cat([states, stranger]))[:, 0]
         wanted = torch.cat([right, right.new_zeros(strangers)]).to(score.dtype)
         gate = functional.binary_cross_entropy_with_logits(score, wanted)
-        filed = self.file(key)
-        near = torch.cat([key, query]) @ self.centroids.T * self.scale.detach()
-        pull = functional.cross_entropy(near, torch.cat([filed, filed[: len(asked)]]))
-        use = near[: len(key)].softmax(-1).mean(0)
-        routing = pull + BALANCE * (use * use.clamp(min=1e-9).log()).sum()
         contrast = functional.cross_entropy(scores, own)
-        return SemanticLosses(contrast, routing, gate, float(right.float().mean()))
+        return SemanticLosses(contrast, gate, float(right.float().mean()))
 
     @torch.no_grad()
     def settle(self, keys: Tensor, generator: torch.Generator | None = None) -> None:
