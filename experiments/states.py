@@ -58,12 +58,6 @@ def weights() -> tuple[str, Backbone]:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12], backbone.eval()
 
 
-def facts() -> dict[str, Any]:
-    """What the backbone is, for the results."""
-    state = TrainingState.load(Path(os.environ["NEXUS_WEIGHTS"]))
-    return {"weights": weights()[0], "step": state.step, "config": state.config.fingerprint()}
-
-
 @torch.no_grad()
 def text(part: str, rows: int, length: int) -> Text:
     """The first `length` tokens of `rows` documents of `part`, "train" or "valid".
