@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from experiments import states
+from experiments import jobs, states
 from experiments.run import spread
 from experiments.states import Text
 from nexus.training.muon import optimizer_for
@@ -31,24 +31,30 @@ ASKED: Final = 6  # chunks at the end of the stream whose queries are counted
 
 def run(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Rows with `probes`, 0 for the dense read, and `centroids`, how they were found."""
+    each = jobs.done({"rows": {"every": {}}, "salts": config["salts"]}, _of_salt, config)
+    return {
+        name: {
+            figure: spread([each["every", salt][name][figure] for salt in config["salts"]])
+            for figure in config["figures"]
+        }
+        for name in config["rows"]
+    }
+
+
+def _of_salt(config: dict[str, Any], _: dict[str, Any], salt: int) -> dict[str, dict[str, float]]:
     torch.set_num_threads(1)
     on, held = (states.text(part, *config[part]) for part in ("train", "valid"))
-    found: dict[str, dict[str, list[float]]] = {
-        name: {figure: [] for figure in config["figures"]} for name in config["rows"]
-    }
-    for salt in config["salts"]:
-        lane = states.trained(on, salt, config["steps"])
-        kinds = {"k-means": lane.centroids.clone(), "drawn": _drawn(lane, salt)}
-        kinds["gradient"] = _by_gradient(lane, on, salt, config["routing_steps"])
-        for kind, centroids in kinds.items():
-            lane.centroids.copy_(centroids)
-            entries, seen = _filled(lane, held, config["budget"])
-            for name, row in config["rows"].items():
-                if row["centroids"] == kind:
-                    for figure, value in _figures(lane, held, entries, seen, row["probes"]).items():
-                        found[name][figure].append(value)
-        print(f"  salt {salt}: { ({n: f['finds'][-1] for n, f in found.items()}) }", flush=True)
-    return {name: {figure: spread(runs) for figure, runs in each.items()} for name, each in found.items()}
+    lane, found = states.trained(on, salt, config["steps"]), {}
+    kinds = {"k-means": lane.centroids.clone(), "drawn": _drawn(lane, salt)}
+    kinds["gradient"] = _by_gradient(lane, on, salt, config["routing_steps"])
+    for kind, centroids in kinds.items():
+        lane.centroids.copy_(centroids)
+        entries, filed = _filled(lane, held, config["budget"])
+        for name, row in config["rows"].items():
+            if row["centroids"] == kind:
+                found[name] = _figures(lane, held, entries, filed, row["probes"])
+                print(f"  salt {salt}, {name}: {found[name]}", flush=True)
+    return found
 
 
 def _drawn(lane: SemanticLane, salt: int) -> Tensor:

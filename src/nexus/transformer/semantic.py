@@ -24,15 +24,18 @@ from nexus.transformer.fusion import Fusion
 from nexus.transformer.gates import NEVER, select
 from nexus.transformer.mentions import Mentions
 from nexus.transformer.pointer import NONE
+from nexus.transformer.rsm import chunked
 from nexus.transformer.rsm.entries import Entries
 from nexus.transformer.rsm.read import Source, payload_at, probe
 from nexus.transformer.rsm.shape import Shape
+from nexus.transformer.rsm.tape import Tape
 from nexus.transformer.rsm.writes import Writes
 
 PROBES: Final = 16
 SHARE: Final = 0.2  # of the positions that ask; a quarter is the most that the lane may
 LEAST_TEMPERATURE: Final = 0.01
 _KEPT: Final = 0.98  # what the centroids' averages keep at each step
+_LITTLE: Final = 1e-6  # of a key: what a set is thought to hold at first
 _EMPTY: Final = 0.1  # of a fair share of keys: a set with less gets a new centroid
 
 
@@ -63,7 +66,8 @@ class SemanticLosses:
 
 
 class SemanticLane(nn.Module):
-    """Keys, queries, centroids, read gate and fusion of the lane. Its entries are the caller's to keep."""
+    """Keys, queries, centroids, read gate and fusion of the lane. Its entries are the caller's to keep: all
+    streams of them are as long as another."""
 
     centroids: Tensor  # float [sets, key_width], of length 1
     threshold: Tensor  # float []: the score from which on the read gate is open
@@ -84,8 +88,8 @@ class SemanticLane(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(1 / 0.07).log())
         drawn = functional.normalize(torch.randn(self.shape.sets, key_width), dim=-1)
         self.register_buffer("centroids", drawn)
-        self.register_buffer("_sums", drawn.clone())
-        self.register_buffer("_counts", torch.ones(self.shape.sets))
+        self.register_buffer("_sums", drawn * _LITTLE)
+        self.register_buffer("_counts", torch.zeros(self.shape.sets))
         self.register_buffer("threshold", torch.zeros(()))
 
     @property
@@ -126,7 +130,11 @@ class SemanticLane(nn.Module):
             return self._put(at, at, over[:, :0], nothing, entries, over)
         asked = states.gather(1, at[..., None].expand(-1, -1, states.shape[-1]))
         found = probe(
-            source, self.queries(asked), self.centroids, self.probes, scale=float(self.scale.detach())
+            source,
+            self.queries(asked),
+            self.centroids,
+            self.probes,
+            scale=float(self.scale.detach()),
         )
         slot = torch.where(opened.gather(1, at), found.slot, -1)
         trust = torch.sigmoid(over.gather(1, at)) * found.weights.sum(-1)
@@ -141,7 +149,13 @@ class SemanticLane(nn.Module):
         return hidden + read.weight[..., None].to(hidden.dtype) * added
 
     def writes(
-        self, seen: Tensor, tokens: Tensor, began: int, priority: Tensor, budget: int, least: float = NEVER
+        self,
+        seen: Tensor,
+        tokens: Tensor,
+        began: int,
+        priority: Tensor,
+        budget: int,
+        least: float = NEVER,
     ) -> Writes:
         """The best `budget` of a chunk's T positions, those of a `priority` above `least`.
 
@@ -185,6 +199,33 @@ class SemanticLane(nn.Module):
         whole[late] = torch.where(known, said.to(whole.dtype), whole[late])
         return entries if reuse else entries.with_(payload=whole)
 
+    def end(
+        self,
+        source: Entries | Tape,
+        seen: Tensor,
+        tokens: Tensor,
+        priority: Tensor,
+        budget: int,
+        least: float = NEVER,
+        *,
+        reuse: bool = False,
+    ) -> tuple[Entries, Writes]:
+        """The entries after a chunk of T tokens, and what it wrote; the rest as `writes`.
+
+        A tape is written into; so are entries with `reuse`, and without it they are copied.
+        """
+        length, kept, tape = tokens.shape[1], source.entries, isinstance(source, Tape)
+        began = int(kept.clock[0])
+        kept = self.completed(kept, tokens, began, reuse=reuse or tape)
+        writes = self.writes(seen, tokens, began, priority, budget, least)
+        if isinstance(source, Tape):
+            source.write(writes, length)
+        elif reuse:
+            chunked.write_(kept, writes, length)
+        else:
+            kept = chunked.write(kept, writes, length)
+        return kept, writes
+
     def losses(
         self,
         hidden: Tensor,
@@ -214,9 +255,15 @@ class SemanticLane(nn.Module):
         states, stranger = normed(x[asked.row, later - 1]), normed(x[row, place - 1])
         self._set_threshold(stranger)
         if not len(asked):
-            return SemanticLosses(*(x.new_zeros(()) for _ in range(2)), right=0.0)
+            nothing = x.new_zeros(())
+            return SemanticLosses(nothing, nothing, 0.0)
         query = self.queries(states)
-        key = torch.cat([self.keys(_pair_at(x, asked.row, earlier)), self.keys(_pair_at(x, row, place))])
+        key = torch.cat(
+            [
+                self.keys(_pair_at(x, asked.row, earlier)),
+                self.keys(_pair_at(x, row, place)),
+            ]
+        )
         scores = query @ key.T * self.scale
         own = torch.arange(len(asked), device=device)
         said = torch.stack([tokens[row, place], tokens[row, place - 1]])[kind]
@@ -260,7 +307,13 @@ class SemanticLane(nn.Module):
         self.threshold.lerp_(wanted, 0.1)
 
     def _put(
-        self, at: Tensor, slot: Tensor, trust: Tensor, value: Tensor, entries: Entries, like: Tensor
+        self,
+        at: Tensor,
+        slot: Tensor,
+        trust: Tensor,
+        value: Tensor,
+        entries: Entries,
+        like: Tensor,
     ) -> SemanticRead:
         """What m asked positions [B, m] were given, at all T of `like` [B, T]."""
         there = slot >= 0
