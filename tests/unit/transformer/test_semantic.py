@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from nexus.transformer.mentions import Mentions, mentions
-from nexus.transformer.rsm import chunked
 from nexus.transformer.rsm.entries import Entries
 from nexus.transformer.rsm.errors import MemoryShapeError
 from nexus.transformer.rsm.shape import Shape
@@ -36,10 +35,8 @@ def lane(threshold: float = -5.0, **changed: Any) -> SemanticLane:
     return made
 
 
-def written(made: SemanticLane, seen: Tensor, tokens: Tensor, began: int, entries: Entries) -> Entries:
-    every = torch.zeros(tokens.shape)
-    writes = made.writes(seen, tokens, began, every, budget=tokens.shape[1])
-    return chunked.write(made.completed(entries, tokens, began), writes, tokens.shape[1])
+def written(made: SemanticLane, seen: Tensor, tokens: Tensor, entries: Entries) -> Entries:
+    return made.end(entries, seen, tokens, torch.zeros(tokens.shape), tokens.shape[1])[0]
 
 
 def stream(made: SemanticLane, chunks: int = 3, batch: int = 2) -> tuple[Entries, Tensor, Tensor]:
@@ -47,7 +44,7 @@ def stream(made: SemanticLane, chunks: int = 3, batch: int = 2) -> tuple[Entries
     seen, tokens = torch.randn(batch, 1 + chunks * CHUNK, WIDTH), torch.randint(0, 9, (batch, chunks * CHUNK))
     entries = made.start(batch)
     for at in range(0, chunks * CHUNK, CHUNK):
-        entries = written(made, seen[:, at : at + CHUNK + 1], tokens[:, at : at + CHUNK], at, entries)
+        entries = written(made, seen[:, at : at + CHUNK + 1], tokens[:, at : at + CHUNK], entries)
     return entries, seen, tokens
 
 
@@ -108,8 +105,8 @@ def test_a_read_knows_nothing_of_what_comes_later_and_changes_nothing() -> None:
         assert torch.equal(getattr(before, name)[:, :8], getattr(after, name)[:, :8]), name
     for name, tensor in entries.tensors().items():
         assert torch.equal(tensor, kept.tensors()[name]), name
-    one = written(made, seen[:, : CHUNK + 1], tokens[:, :CHUNK], 3 * CHUNK, entries)
-    two = written(made, other[:, : CHUNK + 1], tokens[:, :CHUNK], 3 * CHUNK, entries)
+    one = written(made, seen[:, : CHUNK + 1], tokens[:, :CHUNK], entries)
+    two = written(made, other[:, : CHUNK + 1], tokens[:, :CHUNK], entries)
     for place in range(3 * CHUNK, 3 * CHUNK + 7):  # the state of 3 * CHUNK + 8 is another
         for number in range(2):
             mine, others = one.tag[number] == place, two.tag[number] == place
@@ -153,11 +150,27 @@ def test_the_budget_takes_the_best() -> None:
     assert len(made.writes(seen, tokens, 32, priority, budget=30, least=9.0)) == CHUNK - 10
 
 
+@torch.no_grad()
+def test_the_end_of_a_chunk_in_place_is_that_of_a_copy() -> None:
+    made = lane()
+    entries, seen, tokens = stream(made)
+    kept, given = entries.clone(), (seen[:, : CHUNK + 1], tokens[:, :CHUNK], torch.rand(2, CHUNK), 9)
+    copy, writes = made.end(entries, *given)
+    for name, tensor in entries.tensors().items():
+        assert torch.equal(tensor, kept.tensors()[name]), name
+    assert writes.tag.min() >= 3 * CHUNK
+    assert len(writes) == 18
+    in_place, _ = made.end(entries, *given, reuse=True)
+    assert in_place.key.data_ptr() == entries.key.data_ptr()
+    for name, tensor in in_place.tensors().items():
+        assert torch.equal(tensor, copy.tensors()[name]), name
+
+
 def test_gradients_reach_all_but_addresses() -> None:
     made = lane()
     seen = torch.randn(1, 2 * CHUNK + 1, WIDTH)
     tokens, tape = torch.randint(0, 9, (1, CHUNK)), Tape(made.start(1))
-    tape.write(made.writes(seen[:, : CHUNK + 1], tokens, 0, torch.zeros(1, CHUNK), budget=CHUNK), CHUNK)
+    made.end(tape, seen[:, : CHUNK + 1], tokens, torch.zeros(1, CHUNK), budget=CHUNK)
     hidden = seen[:, CHUNK + 1 :]
     made.fuse(hidden, made.read(hidden, tape)).square().sum().backward()
     for name in ("to_query", "to_key", "to_value", "gate", "fusion.out"):
