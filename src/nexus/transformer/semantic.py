@@ -243,9 +243,10 @@ class SemanticLane(nn.Module):
 
         A pair is asked before its word was said or behind it, drawn for each. Negatives are the keys of the
         other pairs and of `strangers`, places drawn from the same rows; but for those of the same word, which
-        would be right, too. Keys are drawn to the centroid of their set, and queries to that of their key's, so
-        that fewer sets need be probed; without `settle` in between, that would gather all keys in a few. The
-        gate learns to open where a query finds its key, and not at the strangers. No gradient goes to `hidden`.
+        would be right, too. Keys are drawn to the centroid of their set, and queries to that of their key's:
+        fewer sets need to be probed then. Without `settle` in between that would gather all keys in a few.
+        The gate learns to open where a query finds its key, and not at the strangers. No gradient goes to
+        `hidden`.
         """
         device, length = hidden.device, tokens.shape[1]
         kind = torch.randint(0, 2, (len(mentions),), generator=generator).to(device)
