@@ -1,8 +1,8 @@
 """One entry with a long payload, or a chain of entries with short ones: V45.
 
 Facts with UUIDs are said in held-out books; the n-gram that ends before every `payload`-th token of an answer
-gets an entry, and nothing else does. Then each question is followed greedily by the product's pointer alone: a
-step where no run says what comes next is a wrong answer. No model takes part.
+gets an entry, and nothing else does. Then each question is followed greedily by the product's pointer alone:
+where no run says what comes next, the answer is wrong. No model takes part.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch.nn import functional
 
 from experiments.run import spread
 from nexus.core.errors import InvalidInputError
-from nexus.training.episodes import Episode, Tokens, episode, natural
-from nexus.training.facts import Fact, draw
+from nexus.training.episodes import Episode, episode, natural
+from nexus.training.facts import draw
 from nexus.transformer.lexical import NOTHING, Lexical
 from nexus.transformer.pointer import NONE, Hits, runs
 from nexus.transformer.rsm import chunked, read

@@ -7,27 +7,34 @@ its gate and its replacement; all but `all` may write 10 of 128 tokens.
 
 from __future__ import annotations
 
-from dataclasses import replace
+import hashlib
+import json
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, Final
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from experiments import jobs
-from experiments.needle_toy import CHUNK, SAID, VOCABULARY, toy
+from experiments.needle_toy import CHUNK, SAID, VOCABULARY, Toy, toy
 from experiments.run import spread
 from nexus.training.muon import optimizer_for
 from nexus.training.objective import minimise
+from nexus.transformer import tensor_file
 from nexus.transformer.backbone import Backbone, WindowCache
-from nexus.transformer.config import Config, MemoryConfig
-from nexus.transformer.gates import NEVER, Context, EveryGate, Gate, SurprisalHead, ranking_loss
+from nexus.transformer.config import Config, MemoryConfig, Replacement
+from nexus.transformer.gates import NEVER, Context, EveryGate, Gate, SurprisalHead, ranking_loss, select
 from nexus.transformer.model import Nexus, Writing
 
 BUDGET: Final = 10  # of the 128 tokens of a chunk
 STREAMS: Final = 16
 RANKED: Final = 60  # steps in which the surprisal head learns
 SEEN: Final = 4  # tokens that the window sees
+TRAINED: Final = ("length", "needles", "steps", "explore", "rate", "adam_rate")  # what training depends on
+KEPT: Final = Path(__file__).resolve().parents[1] / "build" / "experiments"
 
 CONFIG: Final = Config(
     width=64,
@@ -63,10 +70,11 @@ class Near(Backbone):
 
 
 class RandomGate(nn.Module):
-    """Any token is as good as another."""
+    """Any token is as good as another, and the later one is better: no priority stays."""
 
     def forward(self, seen: Context) -> Tensor:
-        return torch.rand(*seen.key.shape, 1)
+        priority = torch.rand(*seen.key.shape, 1)
+        return torch.where(select(priority, BUDGET), 0.0, NEVER)
 
 
 class OracleGate(nn.Module):
@@ -77,19 +85,35 @@ class OracleGate(nn.Module):
         return torch.where(said, 1.0, NEVER)[..., None]
 
 
-class Positive(nn.Module):
-    """The surprisal head as a priority, which is never below 0; the order stays."""
+class Within(nn.Module):
+    """The best `BUDGET` of a chunk; a priority is never below 0, so a head's scores go through softplus."""
 
-    def __init__(self, head: SurprisalHead) -> None:
+    def __init__(self, gate: Gate, scores: bool) -> None:
         super().__init__()
-        self.head = head
+        self.gate, self.scores = gate, scores
 
     def forward(self, seen: Context) -> Tensor:
-        return functional.softplus(self.head(seen))
+        priority = self.gate(seen)
+        if self.scores:
+            priority = functional.softplus(priority)
+        return torch.where(select(priority, BUDGET, 0.0), priority, NEVER)
+
+
+class Beside(nn.Module):
+    """Gates side by side: each has the same number of streams. Saves a pass for each."""
+
+    def __init__(self, gates: list[Gate]) -> None:
+        super().__init__()
+        self.gates = gates
+
+    def forward(self, seen: Context) -> Tensor:
+        each = len(seen.key) // len(self.gates)
+        parts = zip(*(getattr(seen, field.name).split(each) for field in fields(seen)), strict=True)
+        return torch.cat([gate(Context(*part)) for gate, part in zip(self.gates, parts, strict=True)])
 
 
 def run(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Rows with `gate` and `replacement`; one run a seed."""
+    """Rows with `gate`, `replacement` and `halflife`; one run a seed."""
     found = jobs.done({"rows": {"": {}}, "salts": config["salts"]}, _one, config)
     rows: dict[str, dict[str, Any]] = {}
     for name in config["rows"]:
@@ -101,21 +125,51 @@ def run(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _one(config: dict[str, Any], row: dict[str, Any], salt: int) -> dict[str, dict[str, float]]:
     torch.set_num_threads(1)
     torch.manual_seed(salt)
-    model, head = trained(config, salt)
-    rows: dict[str, dict[str, float]] = {}
+    model, head = kept(config, salt)
+    rows: dict[str, dict[str, float]] = {name: {} for name in config["rows"]}
+    alike: dict[tuple[Replacement, int], list[str]] = {}
     for name, row in config["rows"].items():
-        rows[name] = {}
-        for times, needles in config["lengths"]:
-            given = toy(config["streams"], times * config["length"], needles, seed=1_000 * (salt + 1) + times)
-            recall, written = recalled(model, head, row, given.tokens, given.asked)
-            rows[name] |= {f"{times}x": recall, "writes a token": written}
+        alike.setdefault((row["replacement"], row.get("halflife", 0)), []).append(name)
+    for times, needles in config["lengths"]:
+        given = toy(config["streams"], times * config["length"], needles, seed=1_000 * (salt + 1) + times)
+        for memory, names in alike.items():
+            gates = [config["rows"][name]["gate"] for name in names]
+            found = recalled(model, head, gates, *memory, given)
+            for name, (recall, written) in zip(names, found, strict=True):
+                rows[name] |= {f"{times}x": recall, "writes a token": written}
     return rows
+
+
+def kept(config: dict[str, Any], seed: int) -> tuple[Nexus, SurprisalHead]:
+    """`trained`, or what was trained with the same numbers before."""
+    numbers = {name: config[name] for name in TRAINED} | {"seed": seed, "model": CONFIG.fingerprint()}
+    digest = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()[:16]
+    path = KEPT / f"regret-{digest}.safetensors"
+    if not path.exists():
+        model, head = trained(config, seed)
+        both = {f"model.{name}": value for name, value in model.state_dict().items()}
+        tensor_file.save(
+            path, both | {f"head.{name}": value for name, value in head.state_dict().items()}, {}
+        )
+    model, head = made()
+    both = load_file(path)
+    for part, module in (("model.", model), ("head.", head)):
+        module.load_state_dict(
+            {name.removeprefix(part): value for name, value in both.items() if name.startswith(part)}
+        )
+    return model, head
+
+
+def made(memory: MemoryConfig = CONFIG.memory) -> tuple[Nexus, SurprisalHead]:
+    """A Nexus and a head that have learnt nothing."""
+    model = Nexus(replace(CONFIG, memory=memory))
+    model.backbone = Near(CONFIG)
+    return model, SurprisalHead(CONFIG.width, orders=1)
 
 
 def trained(config: dict[str, Any], seed: int) -> tuple[Nexus, SurprisalHead]:
     """A Nexus whose gate learns what is asked, and a head that learns what surprises it."""
-    model = Nexus(CONFIG)
-    model.backbone = Near(CONFIG)
+    model, head = made()
     model.writing = Writing(model.regret, budget=BUDGET, explore=config["explore"])
     optimizer = optimizer_for(model, lr=config["rate"], adam_lr=config["adam_rate"])
     for step in range(config["steps"]):
@@ -124,7 +178,6 @@ def trained(config: dict[str, Any], seed: int) -> tuple[Nexus, SurprisalHead]:
         minimise(model, given.tokens, asked=given.asked)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-    head = SurprisalHead(CONFIG.width, orders=1)
     ranked = optimizer_for(head, adam_lr=config["adam_rate"])
     for step in range(RANKED):
         given = toy(STREAMS, CHUNK * 2, 8, seed=seed * 100_000 + 50_000 + step)
@@ -143,29 +196,32 @@ def trained(config: dict[str, Any], seed: int) -> tuple[Nexus, SurprisalHead]:
 
 @torch.no_grad()
 def recalled(
-    model: Nexus, head: SurprisalHead, row: dict[str, Any], tokens: Tensor, asked: Tensor
-) -> tuple[float, float]:
-    """The share of answers that are right, and entries written a token."""
-    memory = replace(CONFIG.memory, replacement=row["replacement"], priority_halflife=row.get("halflife", 0))
-    reader = Nexus(replace(CONFIG, memory=memory))
-    reader.backbone = Near(CONFIG)
+    model: Nexus, head: SurprisalHead, names: list[str], replacement: Replacement, halflife: int, given: Toy
+) -> list[tuple[float, float]]:
+    """Of each gate the share of answers that are right, and entries written a token."""
+    reader, _ = made(replace(CONFIG.memory, replacement=replacement, priority_halflife=halflife))
     reader.load_state_dict(model.state_dict())
     gates: dict[str, Gate] = {
-        "regret": reader.regret,
-        "surprisal": Positive(head),
+        "regret": Within(reader.regret, scores=False),
+        "surprisal": Within(head, scores=True),
         "random": RandomGate(),
         "all": EveryGate(orders=1),
         "oracle": OracleGate(),
     }
-    budget, least = (CHUNK, NEVER) if row["gate"] == "all" else (BUDGET, 0.0)
-    reader.writing = Writing(gates[row["gate"]], budget, least)
-    state, right, written = reader.start(len(tokens)), 0, 0
+    reader.writing = Writing(Beside([gates[name] for name in names]), CHUNK, NEVER)
+    tokens, asked = given.tokens.repeat(len(names), 1), given.asked.repeat(len(names), 1)
+    state = reader.start(len(tokens))
+    right, written = torch.zeros(len(tokens)), torch.zeros(len(tokens))
     for at, piece in reader.steps(tokens[:, :-1], state):
         out = reader(piece, state, reuse=True)
         state = out.state
-        written += len(out.written.writes)
+        assert out.written is not None
+        written += out.written.stream.bincount(minlength=len(tokens))
         here = asked[:, at : at + CHUNK]
         if here.any():
             said = reader.log_p(out).argmax(-1)
-            right += int((said == tokens[:, at + 1 : at + 1 + CHUNK])[here].sum())
-    return right / int(asked.sum()), written / asked.numel()
+            right += ((said == tokens[:, at + 1 : at + 1 + CHUNK]) & here).sum(1)
+    right, written = right.view(len(names), -1).sum(1), written.view(len(names), -1).sum(1)
+    return list(
+        zip((right / given.asked.sum()).tolist(), (written / given.asked.numel()).tolist(), strict=True)
+    )
