@@ -41,7 +41,7 @@ def read(backbone: Backbone, ids: Tensor) -> Text:
     """Read int64 [B, T], whole chunks, as B streams."""
     hidden, nats, past = [], [], None
     last = torch.zeros(len(ids), 1, backbone.config.width)  # nothing stands before a stream
-    for piece in ids.split(CHUNK, dim=1):
+    for piece in torch.split(ids, CHUNK, dim=1):
         now, past = backbone(piece, past)
         before = torch.cat([last, now[:, :-1]], 1)
         rows = [
@@ -79,7 +79,7 @@ def in_order(head: SurprisalHead, text: Text) -> float:
 @torch.no_grad()
 def scored(gate: Gate, text: Text) -> Tensor:
     """Priorities [B, T]. An entry's key is its token; neither gate here looks at what follows."""
-    chunks = zip(text.ids.split(CHUNK, 1), text.hidden.split(CHUNK, 1), strict=True)
+    chunks = zip(*(torch.split(x, CHUNK, 1) for x in (text.ids, text.hidden)), strict=True)
     return torch.cat([gate(Context(i, i, h.float(), h.float()))[..., 0] for i, h in chunks], 1)
 
 

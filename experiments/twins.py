@@ -1,7 +1,8 @@
 """Two windows that were trained alike, one with three values a weight: what that costs, V70.
 
 NEXUS_WEIGHTS and NEXUS_WEIGHTS_TERNARY name states of the same step. Both read the same rows of held-out
-books, each as one stream, so every token has its full window; the bytes are those of the words that are foretold.
+books, each as one stream, so every token has its full window; the bytes are those of the words that are
+foretold.
 """
 
 from __future__ import annotations
