@@ -29,13 +29,12 @@ from nexus.transformer.rsm.shape import Shape
 from nexus.transformer.rsm.writes import Writes
 from nexus.transformer.tokenizer import Tokenizer
 
-ORDER: Final = 6
 CHUNK: Final = 1024
-_TEXT: Final = 2_000_000  # bytes of books, from which each seed takes its part
+_TEXT: Final = 1_000_000  # bytes of books, from which each seed takes its part
 
 
 def run(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Rows with `sets`, `ways` and `payload`; one run a salt, each with facts and text of its own."""
+    """Rows with `sets`, `ways`, `payload`, and `order`, the length of the n-grams; one run a salt, each with facts and text of its own."""
     torch.set_num_threads(1)
     tokenizer, found = Tokenizer.shipped(), dict[str, list[dict[str, float]]]()
     text = tokenizer.encode(_books()).astype(np.int64)
@@ -71,13 +70,13 @@ def _books() -> bytes:
 
 def _one(made: Episode, row: dict[str, Any], salt: int) -> dict[str, float]:
     shape = Shape(sets=row["sets"], ways=row["ways"], payload=row["payload"])
-    lexical, memory = Lexical((ORDER,), shape.sets, salt), Entries.empty(shape, 1)
+    lexical, memory = Lexical((row["order"],), shape.sets, salt), Entries.empty(shape, 1)
     written = write(memory, lexical, made)
     exact = followed(memory, lexical, made)
     return {
         "exact": exact,
         "entries": float(memory.occupied()[0]),
-        "entries a fact": written / len(made.asked),
+        "writes": float(written),
         "kB of memory": memory.bytes() / 1000,
     }
 
@@ -123,7 +122,7 @@ def followed(memory: Entries, lexical: Lexical, made: Episode) -> float:
     for each in made.asked:
         question = made.tokens[each.asked : each.answer].tolist()
         wanted = made.tokens[each.answer : each.end].tolist()
-        line = [NOTHING] * (width + ORDER) + question
+        line = [NOTHING] * (width + lexical.past) + question
         for word in wanted:
             said = _next(memory, lexical, torch.tensor([line]), len(made.tokens))
             if said != word:
@@ -137,9 +136,9 @@ def followed(memory: Entries, lexical: Lexical, made: Episode) -> float:
 def _next(memory: Entries, lexical: Lexical, line: Tensor, position: int) -> int:
     """What the best run at the last token says."""
     width = memory.shape.payload
-    line = line[:, -(width + ORDER) :]
+    line = line[:, -(width + lexical.past) :]
     sets, tags, _ = lexical.addresses(line, lexical.begin(1))
     found = read.exact(memory, sets[..., 0], tags[..., 0])
-    hits = Hits(found.payload.long(), found.place, torch.where(found.hit, ORDER, 0))
+    hits = Hits(found.payload.long(), found.place, torch.where(found.hit, lexical.orders[0], 0))
     run_ = runs(hits, line, torch.tensor([position]))
     return int(run_.token[0, -1])
