@@ -34,7 +34,10 @@ _TEXT: Final = 1_000_000  # bytes of books, from which each seed takes its part
 
 
 def run(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Rows with `sets`, `ways`, `payload`, and `order`, the length of the n-grams; one run a salt, each with facts and text of its own."""
+    """Rows with `sets`, `ways`, `payload`, and `orders`: n-grams of these lengths, an entry each.
+
+    A run is a salt, with facts and text of its own.
+    """
     torch.set_num_threads(1)
     tokenizer, found = Tokenizer.shipped(), dict[str, list[dict[str, float]]]()
     text = tokenizer.encode(_books()).astype(np.int64)
@@ -70,7 +73,7 @@ def _books() -> bytes:
 
 def _one(made: Episode, row: dict[str, Any], salt: int) -> dict[str, float]:
     shape = Shape(sets=row["sets"], ways=row["ways"], payload=row["payload"])
-    lexical, memory = Lexical((row["order"],), shape.sets, salt), Entries.empty(shape, 1)
+    lexical, memory = Lexical(row["orders"], shape.sets, salt), Entries.empty(shape, 1)
     written = write(memory, lexical, made)
     exact = followed(memory, lexical, made)
     return {
@@ -98,17 +101,18 @@ def write(memory: Entries, lexical: Lexical, made: Episode) -> int:
         sets, tags, before = lexical.addresses(piece, before)
         # The n-gram ends at the token before the payload's first.
         ends = torch.tensor([p - 1 for p in starts if begin <= p - 1 < begin + CHUNK], dtype=torch.int64)
-        n = len(ends)
+        orders = len(lexical.orders)
+        n, time = len(ends) * orders, ends.repeat_interleave(orders)
         writes = Writes(
             stream=torch.zeros(n, dtype=torch.int64),
-            set=sets[0, ends - begin, 0],
-            tag=tags[0, ends - begin, 0],
+            set=sets[0, ends - begin].flatten(),
+            tag=tags[0, ends - begin].flatten(),
             gate=torch.ones(n),
             key=torch.zeros(n, shape.key_width),
             value=torch.zeros(n, shape.value_width),
-            payload=after[ends + 1],
-            place=ends + 1,
-            time=ends,
+            payload=after[time + 1],
+            place=time + 1,
+            time=time,
             priority=torch.zeros(n),
         )
         chunked.write_(memory, writes, piece.shape[1])
@@ -138,7 +142,11 @@ def _next(memory: Entries, lexical: Lexical, line: Tensor, position: int) -> int
     width = memory.shape.payload
     line = line[:, -(width + lexical.past) :]
     sets, tags, _ = lexical.addresses(line, lexical.begin(1))
-    found = read.exact(memory, sets[..., 0], tags[..., 0])
-    hits = Hits(found.payload.long(), found.place, torch.where(found.hit, lexical.orders[0], 0))
-    run_ = runs(hits, line, torch.tensor([position]))
+    found = read.exact(memory, sets, tags)
+    # The longest n-gram that has an entry; `orders` has the shortest first.
+    longest = (found.hit * torch.arange(1, len(lexical.orders) + 1)).argmax(-1, keepdim=True)
+    payload = found.payload.take_along_dim(longest[..., None], 2)[:, :, 0].long()
+    place = found.place.take_along_dim(longest, 2)[..., 0]
+    order = torch.where(found.hit.any(-1), torch.tensor(lexical.orders)[longest[..., 0]], 0)
+    run_ = runs(Hits(payload, place, order), line, torch.tensor([position]))
     return int(run_.token[0, -1])
