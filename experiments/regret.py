@@ -167,7 +167,7 @@ def made(memory: MemoryConfig = CONFIG.memory) -> tuple[Nexus, SurprisalHead]:
     return model, SurprisalHead(CONFIG.width, orders=1)
 
 
-def trained(config: dict[str, Any], seed: int) -> tuple[Nexus, SurprisalHead]:
+def trained(config: dict[str, Any], seed: int, ranked: int = RANKED) -> tuple[Nexus, SurprisalHead]:
     """A Nexus whose gate learns what is asked, and a head that learns what surprises it."""
     model, head = made()
     model.writing = Writing(model.regret, budget=BUDGET, explore=config["explore"])
@@ -178,8 +178,8 @@ def trained(config: dict[str, Any], seed: int) -> tuple[Nexus, SurprisalHead]:
         minimise(model, given.tokens, asked=given.asked)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-    ranked = optimizer_for(head, adam_lr=config["adam_rate"])
-    for step in range(RANKED):
+    ranking = optimizer_for(head, adam_lr=config["adam_rate"])
+    for step in range(ranked):
         given = toy(STREAMS, CHUNK * 2, 8, seed=seed * 100_000 + 50_000 + step)
         with torch.no_grad():
             hidden, _ = model.backbone(given.tokens, None)
@@ -188,9 +188,9 @@ def trained(config: dict[str, Any], seed: int) -> tuple[Nexus, SurprisalHead]:
                 given.tokens[:, 1:].flatten(),
                 reduction="none",
             )
-        ranked.zero_grad()
+        ranking.zero_grad()
         torch.autograd.backward(ranking_loss(head.score(hidden[:, 1:]).flatten(), nats))
-        ranked.step()
+        ranking.step()
     return model, head
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,15 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'nexus[train]'")
 
 import numpy as np
-from experiments import index, policies, run, stream
+from experiments import index, needle_toy, payloads, policies, regret, run, stream, surprisal, weights
 
 from nexus.core.errors import InvalidInputError
+from nexus.training.episodes import drawn, episode
+from nexus.training.facts import draw
+from nexus.transformer.lexical import Lexical
+from nexus.transformer.rsm.entries import Entries
 from nexus.transformer.rsm.shape import Shape
+from nexus.transformer.tokenizer import Tokenizer
 
 
 def test_the_pages_are_those_of_the_results() -> None:
@@ -98,3 +104,63 @@ def test_an_experiment_that_is_none() -> None:
         run.folder("V99")
     assert run.folder("V18").name == "V18_ways"
     assert Path(run.folder("V60") / "config.toml").exists()
+
+
+def test_what_a_toy_stream_asks_it_has_said_and_no_chunk_cuts_it() -> None:
+    given = needle_toy.toy(2, 1024, 12, seed=3, answer=4)
+    assert given.tokens.shape == (2, 1025)
+    assert given.asked.sum(1).tolist() == [48, 48]
+    for line, asked in zip(given.tokens.tolist(), given.asked.tolist(), strict=True):
+        said = {}
+        for at in [n for n, token in enumerate(line) if token == needle_toy.SAID]:
+            said[tuple(line[at + 1 : at + 3])] = line[at + 3 : at + 7]
+            assert at // needle_toy.CHUNK == (at + 6) // needle_toy.CHUNK
+        assert len(said) == 12
+        for at in [n for n, token in enumerate(line) if token == needle_toy.ASKED]:
+            assert said.pop(tuple(line[at + 1 : at + 3])) == line[at + 3 : at + 7]
+            assert asked[at + 1 : at + 7] == [False, True, True, True, True, False]
+
+
+def test_a_regret_gate_of_few_steps_recalls_more_than_chance_and_the_oracle_all() -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    config = {"length": 256, "needles": 12, "steps": 8, "explore": 0.3, "rate": 0.02, "adam_rate": 0.01}
+    model, head = regret.trained(config, 0, ranked=2)
+    given = needle_toy.toy(2, 2048, 24, seed=1)
+    gates = ["regret", "random", "oracle"]
+    (mine, written), (chance, _), (oracle, _) = regret.recalled(model, head, gates, "priority", 0, given)
+    assert written <= regret.BUDGET / needle_toy.CHUNK
+    assert oracle > 0.9
+    assert mine > chance + 0.3
+
+
+@pytest.mark.parametrize(("payload", "writes"), [(32, 4), (8, 12), (1, 80)])
+def test_an_answer_is_followed_through_one_payload_or_a_chain(payload: int, writes: int) -> None:
+    torch.set_num_threads(1)
+    tokenizer, chance = Tokenizer.shipped(), random.Random(5)
+    facts = draw(4, ["uuid"], "eval", chance)
+    made = episode(
+        3000, facts, lambda text: tokenizer.encode(text).tolist(), drawn(range(500, 900)), chance, apart=1024
+    )
+    lexical, memory = Lexical((6,), 64), Entries.empty(Shape(sets=64, payload=payload), 1)
+    assert payloads.followed(memory, lexical, made) == 0.0
+    assert writes <= payloads.write(memory, lexical, made) <= 1.2 * writes
+    assert payloads.followed(memory, lexical, made) == 1.0
+
+
+def test_a_budget_takes_no_more_entries_than_it_may() -> None:
+    ids = torch.arange(stream.CHUNK).remainder(100)[None]
+    text = surprisal.Text(ids, torch.zeros(1, stream.CHUNK, 1), torch.zeros(1, stream.CHUNK))
+    scores = -torch.arange(stream.CHUNK, dtype=torch.float32)[None]
+    assert surprisal.largest(text, scores, 40) == 40
+    assert surprisal.keys(text, surprisal.chosen(scores, 40)) == 40
+    assert surprisal.largest(text, scores, 100) == stream.CHUNK
+
+
+def test_weights_and_tokens_that_are_not_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("NEXUS_WEIGHTS", raising=False)
+    with pytest.raises(InvalidInputError, match="NEXUS_WEIGHTS"):
+        weights.trained()
+    monkeypatch.setenv("NEXUS_TOKENS", str(tmp_path))
+    with pytest.raises(InvalidInputError, match="lacks 20 of 20 tokens of valid"):
+        weights.rows("valid", 2, 10)
