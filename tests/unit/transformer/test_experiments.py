@@ -121,10 +121,10 @@ def test_what_a_toy_stream_asks_it_has_said_and_no_chunk_cuts_it() -> None:
             assert asked[at + 1 : at + 7] == [False, True, True, True, True, False]
 
 
-def test_a_regret_gate_of_few_steps_recalls_more_than_chance_and_the_oracle_all() -> None:
+def test_a_regret_gate_of_six_steps_recalls_more_than_chance_and_the_oracle_all() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    config = {"length": 256, "needles": 12, "steps": 8, "explore": 0.3, "rate": 0.02, "adam_rate": 0.01}
+    config = {"length": 256, "needles": 12, "steps": 6, "explore": 0.3, "rate": 0.02, "adam_rate": 0.01}
     model, head = regret.trained(config, 0, ranked=2)
     given = needle_toy.toy(2, 2048, 24, seed=1)
     gates = ["regret", "random", "oracle"]
