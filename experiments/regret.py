@@ -113,7 +113,7 @@ class Beside(nn.Module):
 
 
 def run(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Rows with `gate`, `replacement` and `halflife`; one run a seed."""
+    """Rows with `gate`, `replacement`, `halflife` and `explore`; one run a seed."""
     found = jobs.done({"rows": {"": {}}, "salts": config["salts"]}, _one, config)
     rows: dict[str, dict[str, Any]] = {}
     for name in config["rows"]:
@@ -125,16 +125,18 @@ def run(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _one(config: dict[str, Any], row: dict[str, Any], salt: int) -> dict[str, dict[str, float]]:
     torch.set_num_threads(1)
     torch.manual_seed(salt)
-    model, head = kept(config, salt)
     rows: dict[str, dict[str, float]] = {name: {} for name in config["rows"]}
-    alike: dict[tuple[Replacement, int], list[str]] = {}
+    alike: dict[tuple[float, Replacement, int], list[str]] = {}
     for name, row in config["rows"].items():
-        alike.setdefault((row["replacement"], row.get("halflife", 0)), []).append(name)
-    for times, needles in config["lengths"]:
-        given = toy(config["streams"], times * config["length"], needles, seed=1_000 * (salt + 1) + times)
-        for memory, names in alike.items():
+        explore = row.get("explore", config["explore"])
+        alike.setdefault((explore, row["replacement"], row.get("halflife", 0)), []).append(name)
+    for (explore, replacement, halflife), names in alike.items():
+        model, head = kept(config | {"explore": explore}, salt)
+        for times, needles in config["lengths"]:
+            length, seed = times * config["length"], 1_000 * (salt + 1) + times
+            given = toy(config["streams"], length, needles, seed)
             gates = [config["rows"][name]["gate"] for name in names]
-            found = recalled(model, head, gates, *memory, given)
+            found = recalled(model, head, gates, replacement, halflife, given)
             for name, (recall, written) in zip(names, found, strict=True):
                 rows[name] |= {f"{times}x": recall, "writes a token": written}
     return rows
