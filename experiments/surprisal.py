@@ -1,9 +1,11 @@
-"""Which words of a book are worth an entry, told from hidden states alone: V66.
+"""Which words of a book are worth an entry, told from hidden states alone: V66, V66b.
 
 A window (NEXUS_WEIGHTS) reads held-out books; a `SurprisalHead` learns on its hidden states of other books to
 rank tokens by their surprisal. An event is V65's: a rare word, back after more than 1,024 tokens; recalled is
-one whose entry is there. Every row but V65's writes so many tokens a chunk that it takes `share` of V65's
-entries on the text that the head learns from; what it takes of the held-out text is reported.
+one whose entry is there. In V66 every row but V65's writes so many tokens a chunk that it takes `share` of
+V65's entries on the text that the head learns from; what it takes of the held-out text is reported. In V66b
+the memory has but `share` of the entries that V65 takes, and LRU chooses; the head writes as many tokens as
+recall most on the text that it learns from.
 """
 
 from __future__ import annotations
@@ -111,8 +113,50 @@ def run(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     trained, length = weights.trained(), config["length"]
     held = read(trained.backbone, torch.from_numpy(weights.rows("valid", config["streams"], length)))
     other = read(trained.backbone, torch.from_numpy(weights.rows("train", 1, length)))
-    rows = compared(held, other, config)
+    rows = (within if "budgets" in config else compared)(held, other, config)
     return {name: figures | {"steps": trained.step} for name, figures in rows.items()}
+
+
+def within(held: Text, other: Text, config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The gates on `held` in a memory that is too small for V65; what is learnt or set is of `other`."""
+    rank = RankGate(torch.from_numpy(~Tokenizer.shipped().mass80), orders=1)
+    found: dict[str, dict[str, list[float]]] = {}
+    for salt in config["salts"]:
+        torch.manual_seed(salt)
+        head = learnt(other, config["steps"], config["rate"])
+        table = [chosen(scored(rank, text), CHUNK) for text in (held, other)]
+        most = [len(row[which].unique()) for row, which in zip(held.ids, table[0], strict=True)]
+        ways = 8
+        shape = Shape(
+            sets=int(config["share"] * min(most) / ways), ways=ways, key_width=1, value_width=1, payload=0
+        )
+
+        def kept(text: Text, gate: Tensor, wanted: Tensor, shape: Shape = shape, salt: int = salt) -> Any:
+            return stream.run(text.ids.numpy(), gate.numpy(), shape, salt=salt, wanted=wanted.numpy())
+
+        of_head = [scored(head, text) for text in (held, other)]
+        tried = {
+            budget: kept(other, chosen(of_head[1], budget), table[1])["recall"][0]
+            for budget in config["budgets"]
+        }
+        budget = max(tried, key=lambda each: tried[each])
+        for name, row in config["rows"].items():
+            gate = {
+                "table": table[0],
+                "head": chosen(of_head[0], budget),
+                "chance": chosen(torch.rand(held.ids.shape), budget),
+                "all": torch.ones_like(table[0]),
+            }[row["by"]]
+            result = kept(held, gate, table[0])
+            figures = {
+                "recall": result["recall"],
+                "entries": [float(each) for each in result["occupied"]],
+                "of V65's entries": [mine / its for mine, its in zip(result["occupied"], most, strict=True)],
+                "writes a token": gate.float().mean(1).tolist(),
+            }
+            for figure, runs in figures.items():
+                found.setdefault(name, {}).setdefault(figure, []).extend(runs)
+    return _spread(found)
 
 
 def compared(held: Text, other: Text, config: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -150,4 +194,8 @@ def compared(held: Text, other: Text, config: dict[str, Any]) -> dict[str, dict[
                 figures["pairs in order"] = [in_order(head, held)]
             for figure, runs in figures.items():
                 found.setdefault(name, {}).setdefault(figure, []).extend(runs)
+    return _spread(found)
+
+
+def _spread(found: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, Any]]:
     return {name: {figure: spread(runs) for figure, runs in row.items()} for name, row in found.items()}
