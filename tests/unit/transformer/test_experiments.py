@@ -11,11 +11,27 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'nexus[train]'")
 
 import numpy as np
-from experiments import index, needle_toy, payloads, policies, regret, run, stream, surprisal, weights
+from experiments import (
+    index,
+    lanes,
+    needle_toy,
+    payloads,
+    policies,
+    regret,
+    run,
+    stream,
+    surprisal,
+    twins,
+    weights,
+)
 
 from nexus.core.errors import InvalidInputError
 from nexus.training.episodes import drawn, episode
 from nexus.training.facts import draw
+from nexus.training.token_files import write
+from nexus.training.training_state import TrainingState
+from nexus.transformer.backbone import Backbone
+from nexus.transformer.config import Config
 from nexus.transformer.lexical import Lexical
 from nexus.transformer.rsm.entries import Entries
 from nexus.transformer.rsm.shape import Shape
@@ -164,3 +180,38 @@ def test_weights_and_tokens_that_are_not_named(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("NEXUS_TOKENS", str(tmp_path))
     with pytest.raises(InvalidInputError, match="lacks 20 of 20 tokens of valid"):
         weights.rows("valid", 2, 10)
+
+
+def test_the_pointer_helps_before_any_training_and_values_must_be_learnt() -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    given = needle_toy.toy(2, 512, 8, seed=2, answer=lanes.ANSWER)
+    saved = {}
+    for name in ("payload", "values"):
+        score = lanes.tried(lanes.reader({"lanes": name, "written": "one"}), given)
+        saved[name] = 1 - score.on / score.off
+    assert saved["payload"] > 0.3
+    assert abs(saved["values"]) < 0.1
+
+
+def test_the_weights_of_a_training_foretell_a_text_in_pieces_as_in_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    tokenizer = Tokenizer.shipped()
+    backbone = Backbone(
+        Config(width=16, layers=1, heads=2, kv_heads=1, embedding=8, window=1024, chunk=1024)
+    ).eval()
+    state = {f"model.backbone.{name}": value for name, value in backbone.state_dict().items()}
+    TrainingState(backbone.config, 7, state).save(tmp_path / "step-000000007.safetensors")
+    write(tmp_path / "valid-000.tokens", [tokenizer.encode("What is said twice " * 300)], tokenizer)
+    monkeypatch.setenv("NEXUS_WEIGHTS", str(tmp_path / "step-000000007.safetensors"))
+    monkeypatch.setenv("NEXUS_TOKENS", str(tmp_path))
+    trained, tokens = weights.trained(), torch.from_numpy(weights.rows("valid", 1, 1101))
+    assert trained.step == 7
+    with torch.no_grad():
+        hidden, _ = backbone(tokens[:, :-1])
+        nats = torch.nn.functional.cross_entropy(backbone.logits(hidden)[0], tokens[0, 1:], reduction="sum")
+    size = len(tokenizer.decode_bytes(tokens[0, 1:].tolist()))
+    assert twins.bits_a_byte(trained.backbone, tokens) == pytest.approx([float(nats) / np.log(2) / size])
