@@ -20,21 +20,14 @@ from experiments.regret import CONFIG, Near, OracleGate
 from experiments.run import spread
 from nexus.training.muon import optimizer_for
 from nexus.training.objective import minimise
-from nexus.transformer.fusion import LEAST, Copy
 from nexus.transformer.gates import NEVER, Context, EveryGate
 from nexus.transformer.model import Nexus, Writing
 
 ANSWER: Final = 4
+POINTING: Final = ("copy", "recollection")  # parts of a Nexus that say words of payloads, where it has them
 SMALL: Final = replace(
     CONFIG, memory=replace(CONFIG.memory, sets=256, payload=ANSWER, orders=(2, 3), replacement="lru")
 )
-
-
-class Silent(Copy):
-    """No run is believed: the payload lane is shut."""
-
-    def trust(self, hidden: Tensor, run: Tensor) -> Tensor:
-        return torch.full(run.shape[:-1], LEAST)
 
 
 class OneGate(nn.Module):
@@ -62,13 +55,21 @@ def reader(row: dict[str, Any]) -> Nexus:
     model = Nexus(SMALL)
     model.backbone = Near(SMALL)
     if row["lanes"] == "values":
-        model.copy = Silent(SMALL.width)
+        shut(model)
     if row["lanes"] == "payload":
         model.fusion.beta = nn.Parameter(torch.tensor(0.0), requires_grad=False)
     orders = len(SMALL.memory.orders)
     gate = EveryGate(orders) if row["written"] == "every token" else OneGate()
     model.writing = Writing(gate, budget=CHUNK * orders, least=NEVER)
     return model
+
+
+def shut(model: Nexus) -> None:
+    """No word of a payload is believed: what decides on it, `out`, says no whatever it sees."""
+    for name, part in model.named_children():
+        if name in POINTING:
+            for parameter, value in (("out.weight", 0.0), ("out.bias", -30.0)):
+                nn.init.constant_(part.get_parameter(parameter).requires_grad_(False), value)
 
 
 def run(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
