@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+_FOLDERS = ("NEXUS_DATA", "NEXUS_TOKENS")
 
 
 def pages(here: Path = HERE) -> dict[Path, str]:
@@ -49,14 +50,17 @@ def write(here: Path = HERE) -> None:
 def _line(config: dict[str, Any], rows: dict[str, dict[str, Any]]) -> str:
     """The figures of the rows that the configuration puts first."""
     figure = config["figures"][0]
-    return "; ".join(f"{row} {_figure(rows[row][figure])}" for row in config["headline"])
+    share = figure not in config.get("plain", [])
+    return "; ".join(f"{row} {_figure(rows[row][figure], share)}" for row in config["headline"])
 
 
-def _figure(value: Any) -> str:
-    """A number as people read it; shares in per cent."""
+def _figure(value: Any, share: bool) -> str:
+    """A number as people read it; what may be a share and lies between 0 and 1 in per cent."""
     if isinstance(value, dict) and "mean" in value:
-        if 0 <= value["mean"] <= 1.0 and value["max"] <= 1.0:
+        if share and 0 <= value["mean"] <= 1.0 and value["max"] <= 1.0:
             return f"{value['mean']:.2%} ± {value['sd'] * 100:.2f}"
+        if abs(value["mean"]) < 100:
+            return f"{value['mean']:.4g} ± {value['sd']:.2g}"
         return f"{value['mean']:,.0f}"
     if isinstance(value, float):
         return f"{value:.2%}" if value <= 1 else f"{value:,.1f}"
@@ -65,6 +69,10 @@ def _figure(value: Any) -> str:
 
 def _page(name: str, config: dict[str, Any], record: dict[str, Any] | None) -> str:
     number = name.partition("_")[0]
+    given = "".join(
+        f"{variable}={'FOLDER' if variable in _FOLDERS else 'FILE'} "
+        for variable in config.get("environment", ["NEXUS_DATA"])
+    )
     text = [
         f"# {name.replace('_', ' ')}",
         "",
@@ -75,7 +83,7 @@ def _page(name: str, config: dict[str, Any], record: dict[str, Any] | None) -> s
         "**Command.**",
         "",
         "```console",
-        f"$ NEXUS_DATA=FOLDER python -m experiments.run {number}",
+        f"$ {given}python -m experiments.run {number}",
         "```",
         "",
     ]
@@ -93,7 +101,8 @@ def _page(name: str, config: dict[str, Any], record: dict[str, Any] | None) -> s
     text += ["**Result.** Mean ± standard deviation over the runs.", ""]
     text += ["| | " + " | ".join(figures) + " |", "|---" * (len(figures) + 1) + "|"]
     for row, values in results["rows"].items():
-        text.append(f"| {row} | " + " | ".join(_figure(values.get(figure, "")) for figure in figures) + " |")
+        said = (_figure(values.get(figure, ""), figure not in config.get("plain", [])) for figure in figures)
+        text.append(f"| {row} | " + " | ".join(said) + " |")
     text += ["", f"**Verdict.** {results['verdict']}.", ""]
     for criterion in results["criteria"]:
         text.append(f"- {_said(criterion)}: {criterion['verdict']}")

@@ -75,18 +75,20 @@ def run(
     value: Callable[[torch.Tensor], torch.Tensor] | None = None,
     write_gate: float = 1.0,
     tagless: bool = False,
+    wanted: Bools | None = None,
     seen: Callable[[read.Found, int, int], None] | None = None,
 ) -> dict[str, Any]:
     """R_keep of every stream, and what it took.
 
     `value` gives the values of written tokens [n] as [n, value_width]; `tagless` writes all keys of a slot
-    under one tag, as seed 001's rule does. `seen` is told what each chunk's read found, and where the chunk
+    under one tag, as seed 001's rule does. `wanted` are the tokens whose coming back is an event, where they
+    are not those that are written. `seen` is told what each chunk's read found, and where the chunk
     begins and ends.
     """
     torch.set_num_threads(1)
     streams, length = ids.shape
     lexical, memory = Lexical((order,), shape.sets, salt), Entries.empty(shape, streams)
-    found_events = events(keys(ids, order), gate)
+    found_events = events(keys(ids, order), gate if wanted is None else wanted)
     tokens, gates = torch.from_numpy(ids), torch.from_numpy(gate)
     before = lexical.begin(streams)
     kept = np.zeros((streams, length), bool)
