@@ -22,8 +22,9 @@ _LARGEST: Final = 1 << 20  # of any width or count
 class MemoryConfig:
     """A memory of `sets * ways` entries, each a key, a value and `payload` tokens.
 
-    `orders` are the lengths of the n-grams by which the lexical lane addresses. Under "priority" an entry's
-    priority halves in `priority_halflife` tokens; 0 means never.
+    `orders` are the lengths of the n-grams by which the lexical lane addresses: short ones for names, long
+    ones because questions of one form end alike. Under "priority" an entry's priority halves in
+    `priority_halflife` tokens; 0 means never.
     """
 
     sets: int = 2048
@@ -31,8 +32,8 @@ class MemoryConfig:
     key_width: int = 64
     value_width: int = 64
     payload: int = 32
-    replacement: Replacement = "lru"
-    orders: tuple[int, ...] = (1, 2)
+    replacement: Replacement = "priority"
+    orders: tuple[int, ...] = (1, 2, 3, 5, 8)
     priority_halflife: int = 0
 
     def __post_init__(self) -> None:

@@ -302,7 +302,10 @@ class Nexus(nn.Module):
         hits = Hits(payload_at(source, slot).long(), place, lengths)
         began = torch.full((len(line),), position - payload + 1, device=line.device)
         often = source.entries.hits.view(-1)[slot.clamp(min=0)]
-        run, names = runs(hits, line, began), named(hits, priority / (1 + often), line, began)
+        run, names = (
+            runs(hits, line, began),
+            named(hits, priority / (1 + often), line, began, known[:, first - 1 : first]),
+        )
         there = run.token != NONE
 
         def of_run(x: Tensor) -> Tensor:

@@ -58,10 +58,10 @@ class Pointed:
 
 
 @torch.no_grad()
-def named(hits: Hits, worth: Tensor, tokens: Tensor, first: Tensor) -> Named:
+def named(hits: Hits, worth: Tensor, tokens: Tensor, first: Tensor, earlier: Tensor) -> Named:
     """What is offered at the last L - P + 1 positions; arguments as `pointer.runs` takes them.
 
-    worth: float [B, L], of the entry that was hit, from 0 on.
+    worth: float [B, L], of the entry that was hit, from 0 on. earlier: int64 [B, 1], what stands before tokens.
     """
     batch, _, width = hits.payload.shape
     worth = torch.where(hits.order > 0, worth, -1.0).unfold(1, width, 1)  # [B, T, P]
@@ -82,9 +82,9 @@ def named(hits: Hits, worth: Tensor, tokens: Tensor, first: Tensor) -> Named:
     offset = torch.arange(width, device=tokens.device)
     now = first[:, None, None] + width - 1 + at
     offered = (best >= 0)[..., None] & (payload != NONE) & (place[..., None] + offset <= now[..., None])
-    before = functional.pad(tokens, (1, 0), value=NONE)
-    line = torch.cat([of(before[:, :-1])[..., None], of(tokens)[..., None], payload], -1)
-    here, last = tokens[:, width - 1 :, None, None], before[:, width - 1 : -1, None, None]
+    before = torch.cat([earlier, tokens[:, :-1]], 1)
+    line = torch.cat([of(before)[..., None], of(tokens)[..., None], payload], -1)
+    here, last = tokens[:, width - 1 :, None, None], before[:, width - 1 :, None, None]
     follows = line[..., 1:-1] == here
     both = follows & (line[..., :-2] == last)
     size = payload.shape

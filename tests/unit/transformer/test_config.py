@@ -24,7 +24,7 @@ def test_every_number_changes_the_fingerprint() -> None:
         replace(config, rope_base=10_001.0),
         replace(config, ternary=True),
         replace(config, memory=MemoryConfig(orders=(1, 2, 3))),
-        replace(config, memory=MemoryConfig(replacement="priority")),
+        replace(config, memory=MemoryConfig(replacement="lru")),
     ]
     assert len({each.fingerprint() for each in [config, *others]}) == 5
     assert config.fingerprint() == Config.s().fingerprint()

@@ -45,8 +45,9 @@ def whole(model: Nexus, tokens: Tensor, cuts: list[int]) -> tuple[Tensor, State]
     return torch.cat(out, 1), state
 
 
-def test_any_split_gives_the_same() -> None:
-    model, tokens = tiny(), torch.randint(0, 4, (2, 5 * CHUNK + 7))
+@pytest.mark.parametrize("replacement", ["lru", "priority"])
+def test_any_split_gives_the_same(replacement: str) -> None:
+    model, tokens = tiny(replacement=replacement), torch.randint(0, 4, (2, 5 * CHUNK + 7))
     together, after = whole(model, tokens, [])
     for cuts in ([1], list(range(1, tokens.shape[1])), [3, 30, 31, 60, 95], [CHUNK, 2 * CHUNK + 5]):
         apart, other = whole(model, tokens, cuts)

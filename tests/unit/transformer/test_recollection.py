@@ -31,7 +31,7 @@ def test_what_is_offered_is_what_a_loop_offers(seed: int, length: int, first: in
     order = draw(0, 3, 2, length)
     hits = Hits(draw(-1, 5, 2, length, WIDTH), draw(0, first + length, 2, length), order)
     priority, tokens = draw(0, 4, 2, length).float(), draw(0, 5, 2, length)
-    got = named(hits, priority, tokens, torch.full((2,), first))
+    got = named(hits, priority, tokens, torch.full((2,), first), draw(0, 5, 2, 1))
     for stream in range(2):
         for asked in range(length - WIDTH + 1):
             at = asked + WIDTH - 1
@@ -54,7 +54,9 @@ def test_a_word_that_follows_what_was_just_said_is_marked() -> None:
     hits = Hits(
         torch.tensor([[[7, 8, 9, 6]] * 6]), torch.zeros(1, 6, dtype=torch.int64), torch.ones(1, 6).long()
     )
-    facts = named(hits, torch.ones(1, 6), torch.tensor([[1, 2, 3, 4, 7, 8]]), torch.tensor([50])).facts
+    facts = named(
+        hits, torch.ones(1, 6), torch.tensor([[1, 2, 3, 4, 7, 8]]), torch.tensor([50]), torch.tensor([[0]])
+    ).facts
     last = facts[0, -1].view(min(NAMED, WIDTH), WIDTH, -1)  # now: 8, before it 7
     assert last[1, :, 0].tolist() == [0, 0, 1, 0]
     assert last[1, :, 1].tolist() == [0, 0, 1, 0]
@@ -84,7 +86,9 @@ def test_attention_learns_which_word_is_meant() -> None:
     hits = Hits(
         torch.tensor([[[3, 11, 5, 7]] * WIDTH]), torch.zeros(1, WIDTH).long(), torch.ones(1, WIDTH).long()
     )
-    names = named(hits, torch.ones(1, WIDTH), torch.tensor([[1, 2, 1, 2]]), torch.tensor([40]))
+    names = named(
+        hits, torch.ones(1, WIDTH), torch.tensor([[1, 2, 1, 2]]), torch.tensor([40]), torch.tensor([[0]])
+    )
     own = torch.zeros(1, 1, 20).log_softmax(-1)
     optimizer = torch.optim.Adam(module.parameters(), 0.05)
     for _ in range(60):
