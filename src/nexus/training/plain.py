@@ -8,7 +8,7 @@ so two models with the same of both have seen the same tokens in the same order.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from nexus.training.muon import DivergedError, optimizer_for
 from nexus.training.objective import LOGITS, Figures, minimise, minimise_alone
 from nexus.training.trainer import Plan
 from nexus.transformer.controls import Control
-from nexus.transformer.model import Nexus, Writing
+from nexus.transformer.model import Nexus
 
 
 def minimise_plain(model: Control, tokens: Tensor, *, cut: int = 4, asked: Tensor | None = None) -> Figures:
@@ -58,24 +58,24 @@ def train(
     model: Nexus | Control,
     plan: Plan,
     diet: Diet,
+    turns: Sequence[str] = TURNS,
     told: Callable[[int, Figures], None] = lambda step, figures: None,
 ) -> None:
-    """All steps of a plan; `told` hears of each. The model is left as for use.
+    """All steps of a plan, of rows of the kinds `turns`; `told` hears of each. What a Nexus writes is chosen
+    by its `writing`. Afterwards the model is as for use: it explores no more.
 
     Raises:
         DivergedError: a loss is no finite number.
     """
     chunk, device = model.config.chunk, next(model.parameters()).device
     model.train()
-    if isinstance(model, Nexus):
-        model.writing = Writing(model.regret, budget=chunk // 8, explore=plan.explore)
     optimizer = optimizer_for(model, lr=plan.rate, adam_lr=plan.adam_rate)
     rates = [group["lr"] for group in optimizer.param_groups]
     for step in range(plan.steps):
         length = plan.chunks_at(step) * chunk
         alone = step < plan.alone * plan.steps
-        turns = ("text",) if alone else TURNS
-        meal = diet.meal(step, max(1, plan.tokens // length), length, apart=chunk, turns=turns)
+        kinds = ("text",) if alone else turns
+        meal = diet.meal(step, max(1, plan.tokens // length), length, apart=chunk, turns=kinds)
         tokens, asked = (torch.from_numpy(part).to(device) for part in (meal.tokens, meal.asked))
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * plan.rate_at(step)
