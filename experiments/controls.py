@@ -1,7 +1,7 @@
 """A Nexus and its controls, trained alike and small, and asked what was said far behind the window: V01.
 
-Every model of a seed sees the same tokens in the same order and is asked the same questions, in text that none
-has seen. Invariant: NEXUS_DATA, the configuration and the seed give the figures.
+Every model of a seed sees the same tokens in the same order and is asked the same questions, in text that
+none has seen. Invariant: NEXUS_DATA, the configuration and the seed give the figures.
 
 NEXUS_DATA holds books/train and books/eval (docs/guides/benchmarks.md). Rows have the `model`'s name: one of
 `nexus.transformer.controls`, "nexus" with its own gate, or "nexus, all" that writes everything.

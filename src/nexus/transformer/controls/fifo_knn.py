@@ -29,6 +29,7 @@ class FifoKnn(Control):
         self.to_query = nn.Linear(config.width, memory.key_width, bias=False)
         self.to_key = nn.Linear(config.width, memory.key_width, bias=False)
         self.to_value = nn.Linear(config.width, memory.value_width, bias=False)
+        self.to_query.weight.data.copy_(self.to_key.weight)  # to begin with, a context finds itself
         self.sharpness = nn.Parameter(torch.tensor(1.0))
 
     def empty(self, batch: int, device: torch.device | str | None) -> Tensors:
@@ -51,7 +52,7 @@ class FifoKnn(Control):
             row = (near + count * torch.arange(batch, device=near.device)[:, None, None]).flatten()
         keys = key.flatten(0, 1).index_select(0, row).view(*near.shape, -1)
         values = value.flatten(0, 1).index_select(0, row).view(*near.shape, -1)
-        weight = (self.sharpness * (keys @ query[..., None])[..., 0]).softmax(-1)
+        weight = (self.sharpness * width**-0.5 * (keys @ query[..., None])[..., 0]).softmax(-1)
         found = (weight[..., None, :] @ values)[..., 0, :]
         return found, torch.ones_like(near[..., 0], dtype=torch.bool), held
 

@@ -27,6 +27,7 @@ class GatedDelta(Control):
         self.to_query, self.to_key, self.to_value = (
             nn.Linear(config.width, config.width, bias=False) for _ in range(3)
         )
+        self.to_query.weight.data.copy_(self.to_key.weight)  # to begin with, a context finds itself
         self.beta = nn.Linear(config.width, config.heads)
         self.decay = nn.Linear(config.width, config.heads)
         with torch.no_grad():  # the heads forget one half in 40 to 15,000 tokens, to begin with

@@ -28,6 +28,7 @@ class RoutedSlots(Control):
         super().__init__(config, config.width)
         width, heads = config.width, config.heads
         self.to_query, self.to_key, self.to_value = (nn.Linear(width, width, bias=False) for _ in range(3))
+        self.to_query.weight.data.copy_(self.to_key.weight)  # to begin with, a context finds itself
         self.router = nn.Linear(width, heads * SLOTS, bias=False)
         self.rate = nn.Linear(width, heads)
         self.speed = nn.Parameter(torch.empty(heads).uniform_(1, 16).log())
