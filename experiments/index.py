@@ -57,6 +57,8 @@ def _figure(value: Any) -> str:
     if isinstance(value, dict) and "mean" in value:
         if 0 <= value["mean"] <= 1.0 and value["max"] <= 1.0:
             return f"{value['mean']:.2%} ± {value['sd'] * 100:.2f}"
+        if abs(value["mean"]) < 100:
+            return f"{value['mean']:.2f} ± {value['sd']:.2f}"
         return f"{value['mean']:,.0f}"
     if isinstance(value, float):
         return f"{value:.2%}" if value <= 1 else f"{value:,.1f}"
