@@ -70,7 +70,8 @@ def asked(model: Model, diet: Diet, config: dict[str, Any]) -> dict[str, float]:
     """The figures of rows of facts in all four haystacks, each asked `apart` tokens behind or more."""
     meal = diet.meal(_UNSEEN, config["rows_asked"], config["asked_tokens"], config["apart"], _ASKED)
     tokens, where = torch.from_numpy(meal.tokens), torch.from_numpy(meal.asked)
-    state, totals = model.start(len(tokens)), torch.zeros(4, dtype=torch.float64)
+    state: Any = model.start(len(tokens))
+    totals = torch.zeros(4, dtype=torch.float64)
     for at, piece in model.steps(tokens[:, :-1], state):
         target, here = (part[:, at : at + piece.shape[1]] for part in (tokens[:, 1:], where))
         out = model(piece, state)

@@ -49,8 +49,8 @@ class GatedDelta(Control):
         decay = functional.logsigmoid(heads(self.decay(now)))
         matrix, out = held["matrix"], []
         for at in range(0, length, PIECE):
-            part = [x[:, :, at : at + PIECE] for x in (query, key, value, beta, decay)]
-            found, matrix = gated_delta(*part, matrix)
+            q, k, v, b, left = (x[:, :, at : at + PIECE] for x in (query, key, value, beta, decay))
+            found, matrix = gated_delta(q, k, v, b, left, matrix)
             out.append(found)
         there = torch.ones(now.shape[:2], dtype=torch.bool, device=now.device)
         return torch.cat(out, 2).transpose(1, 2).flatten(2), there, {"matrix": matrix}
