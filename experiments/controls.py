@@ -4,7 +4,8 @@ Every model of a seed sees the same tokens in the same order and is asked the sa
 none has seen. Invariant: NEXUS_DATA, the configuration and the seed give the figures.
 
 NEXUS_DATA holds books/train and books/eval (docs/guides/benchmarks.md). Rows have the `model`'s name: one of
-`nexus.transformer.controls`, "nexus" with its own gate, or "nexus, all" that writes everything.
+`nexus.transformer.controls`, "nexus" with its own gate, or "nexus, all" that writes everything. The tokenizer
+has few ids, made of the same books: with 8,192, nearly all work of so small a model would be its table.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 
 from experiments import jobs
@@ -28,6 +30,7 @@ from nexus.transformer.controls import CONTROLS, Control
 from nexus.transformer.gates import EveryGate
 from nexus.transformer.model import Nexus, Writing
 from nexus.transformer.tokenizer import Tokenizer
+from nexus.transformer.tokenizer_training import trained
 
 FIGURES: Final = ("answers", "answers without", "right", "all")
 _BYTES: Final = {"train": 1_000_000, "eval": 500_000}  # of books, by name
@@ -42,9 +45,12 @@ def run(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """`answers`, `answers without`: nats a token of answers, with the memory and without. `right`: the share
     of these tokens whose likeliest word is right. `all`: nats of every token.
     """
-    tokenizer = Tokenizer.shipped()
-    texts = {part: _tokens(part, tokenizer) for part in _BYTES}
-    found = jobs.done(config, _one, config, texts)
+    books = {part: _text(part) for part in _BYTES}
+    tokenizer = _tokenizer(books["train"], config["vocabulary"])
+    texts = {part: _KEPT / f"controls-{part}.tokens" for part in books}
+    for part, path in texts.items():
+        token_files.write(path, [tokenizer.encode(books[part])], tokenizer)
+    found = jobs.done(config, _one, config, texts, tokenizer)
     rows = {}
     for name in config["rows"]:
         each = [found[name, salt] for salt in config["salts"]]
@@ -53,10 +59,12 @@ def run(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def _one(config: dict[str, Any], texts: dict[str, Path], row: dict[str, Any], salt: int) -> dict[str, Any]:
+def _one(
+    config: dict[str, Any], texts: dict[str, Path], tokenizer: Tokenizer, row: dict[str, Any], salt: int
+) -> dict[str, Any]:
     torch.set_num_threads(1)
     torch.manual_seed(salt)
-    model, tokenizer = _made(config, row["model"]), Tokenizer.shipped()
+    model = _made(config, row["model"])
     seen, unseen = (Diet([TokenFile(texts[part], tokenizer)], tokenizer, salt) for part in ("train", "eval"))
     chunks = config["train_tokens"] // config["window"]
     length, rates = ((0.0, chunks),), (config["rate"], config["adam_rate"], config["warm"])
@@ -95,8 +103,10 @@ def _made(config: dict[str, Any], name: str) -> Model:
         replacement="lru" if name == "nexus, all" else "priority",
     )
     window = config["window"]
-    sizes = {"width": config["width"], "layers": config["layers"], "embedding": config["width"]}
-    made = Config(**sizes, heads=4, kv_heads=2, window=window, chunk=window, memory=memory)
+    sizes = {name: config[name] for name in ("width", "layers", "vocabulary")}
+    made = Config(
+        **sizes, embedding=config["width"], heads=4, kv_heads=2, window=window, chunk=window, memory=memory
+    )
     if name in CONTROLS:
         return CONTROLS[name](made)
     model = Nexus(made)
@@ -107,22 +117,22 @@ def _made(config: dict[str, Any], name: str) -> Model:
     return model
 
 
-def _tokens(part: str, tokenizer: Tokenizer) -> Path:
-    """The file of the first `_BYTES` of books/`part`; made once."""
-    kept = _KEPT / f"controls-{part}.tokens"
-    if kept.exists():
-        return kept
-    books = sorted((Path(os.environ.get("NEXUS_DATA", "")) / "books" / part).glob("*.txt"))
-    text = b""
-    for path in books:
-        text += path.read_bytes()
-        if len(text) >= _BYTES[part]:
-            break
-    if len(text) < _BYTES[part]:
-        raise InvalidInputError(
-            f"NEXUS_DATA is {os.environ.get('NEXUS_DATA', '')!r} and holds {len(text)} bytes of books/{part}",
-            hint="name the folder with the data sets (docs/guides/benchmarks.md)",
-        )
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    token_files.write(kept, [tokenizer.encode(text[: _BYTES[part]])], tokenizer)
-    return kept
+def _tokenizer(text: str, size: int) -> Tokenizer:
+    """Pairs of hex digits are said so often that they have ids of their own in so small a vocabulary, too."""
+    pairs = "".join(f"{n:{how}}\n" * (len(text) // 500) for n in range(256) for how in ("02x", "02X"))
+    inner = trained([text, pairs], size - 1)
+    counts = np.zeros(size, np.int64)
+    return Tokenizer(inner, counts + np.bincount(Tokenizer(inner, counts).encode(text), minlength=size))
+
+
+def _text(part: str) -> str:
+    """The first `_BYTES` of books/`part`."""
+    read, data = b"", os.environ.get("NEXUS_DATA", "")
+    for path in sorted((Path(data) / "books" / part).glob("*.txt")):
+        read += path.read_bytes()
+        if len(read) >= _BYTES[part]:
+            return read[: _BYTES[part]].decode("utf-8", "replace")
+    raise InvalidInputError(
+        f"NEXUS_DATA is {data!r} and holds {len(read)} bytes of books/{part}",
+        hint="name the folder with the data sets (docs/guides/benchmarks.md)",
+    )

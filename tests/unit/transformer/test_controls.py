@@ -174,7 +174,7 @@ def test_fifo_keeps_the_last_and_reads_the_nearest() -> None:
     assert torch.equal(one["key"][0], held["key"][1])
     assert isinstance(model, FifoKnn)
     with torch.no_grad():
-        model.sharpness.fill_(1e4)  # one key takes all
+        model.sharpness.fill_(1e5)  # one key takes all
         out = model(tokens[:, :3], state)
         value, there, _ = model.read(held, torch.cat([state.tokens, tokens[:, :3]], 1), out.state.hidden, 3)
         query = model.to_query(out.state.hidden[:, -3:])

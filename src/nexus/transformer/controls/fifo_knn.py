@@ -30,7 +30,7 @@ class FifoKnn(Control):
         self.to_key = nn.Linear(config.width, memory.key_width, bias=False)
         self.to_value = nn.Linear(config.width, memory.value_width, bias=False)
         self.to_query.weight.data.copy_(self.to_key.weight)  # to begin with, a context finds itself
-        self.sharpness = nn.Parameter(torch.tensor(1.0))
+        self.sharpness = nn.Parameter(torch.tensor(10.0))
 
     def empty(self, batch: int, device: torch.device | str | None) -> Tensors:
         memory = self.config.memory
@@ -42,23 +42,23 @@ class FifoKnn(Control):
 
     def read(self, held: Tensors, known: Tensor, seen: Tensor, length: int) -> tuple[Tensor, Tensor, Tensors]:
         key, value = held["key"], held["value"]
-        batch, count, width = key.shape
+        batch, count, _ = key.shape
         if not count:
             nothing = seen.new_zeros(batch, length, value.shape[-1])
             return nothing, torch.zeros(batch, length, dtype=torch.bool, device=seen.device), held
-        query = functional.rms_norm(self.to_query(seen[:, -length:]), (width,))
+        query = functional.normalize(self.to_query(seen[:, -length:]), dim=-1)
         with torch.no_grad():
             near = torch.topk(query @ key.mT, min(NEAREST, count), -1).indices
             row = (near + count * torch.arange(batch, device=near.device)[:, None, None]).flatten()
         keys = key.flatten(0, 1).index_select(0, row).view(*near.shape, -1)
         values = value.flatten(0, 1).index_select(0, row).view(*near.shape, -1)
-        weight = (self.sharpness * width**-0.5 * (keys @ query[..., None])[..., 0]).softmax(-1)
+        weight = (self.sharpness * (keys @ query[..., None])[..., 0]).softmax(-1)
         found = (weight[..., None, :] @ values)[..., 0, :]
         return found, torch.ones_like(near[..., 0], dtype=torch.bool), held
 
     def write(self, held: Tensors, known: Tensor, seen: Tensor, began: int) -> Tensors:
         new = {
-            "key": functional.rms_norm(self.to_key(seen[:, :-1]), (self.config.memory.key_width,)),
+            "key": functional.normalize(self.to_key(seen[:, :-1]), dim=-1),
             "value": self.to_value(seen[:, 1:]),
             "place": torch.arange(began, began + seen.shape[1] - 1, device=seen.device).expand(len(seen), -1),
         }
