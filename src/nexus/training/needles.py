@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,8 @@ from nexus.core.errors import InvalidInputError
 from nexus.training.episodes import Encode, Haystack
 from nexus.training.facts import Fact, Kind, draw
 from nexus.transformer.backbone import WindowCache
-from nexus.transformer.model import Nexus, State
+from nexus.transformer.controls import Control
+from nexus.transformer.model import Nexus
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Score:
 
 
 def search(
-    model: Nexus,
+    model: Nexus | Control,
     encode: Encode,
     haystack: Haystack,
     length: int,
@@ -76,7 +78,8 @@ def search(
         places.append(at)
         facts.append(drawn)
     tokens = torch.from_numpy(np.stack(rows)).to(next(model.parameters()).device)
-    state, started = model.start(len(rows), tokens.device), time.perf_counter()
+    state: Any = model.start(len(rows), tokens.device)
+    started = time.perf_counter()
     block = 16 * model.config.chunk
     for done in range(0, length, block):
         state = model.stream(tokens[:, done : done + block], state)
@@ -88,8 +91,8 @@ def search(
     return Score(found, tokens.numel(), tokens.numel() / seconds)
 
 
-def stream(state: State, number: int) -> State:
-    """One of the streams of a state: a copy."""
+def stream(state: Any, number: int) -> Any:
+    """One of the streams of a state, of a Nexus or a control: a copy."""
     one = slice(number, number + 1)
     window = state.window
     if window is not None:
@@ -106,7 +109,7 @@ def stream(state: State, number: int) -> State:
 
 
 @torch.no_grad()
-def answer(model: Nexus, state: State, question: Sequence[int], count: int) -> list[int]:
+def answer(model: Nexus | Control, state: Any, question: Sequence[int], count: int) -> list[int]:
     """The `count` tokens that the model says after a question, greedily. `state` stays as it is."""
     given: Tensor = torch.tensor([list(question)], device=state.tokens.device)
     said = []
@@ -153,7 +156,9 @@ def _with_needles(
     return np.concatenate([*parts, hay[done:]]), places
 
 
-def _asked(model: Nexus, encode: Encode, state: State, facts: Sequence[Fact], places: Sequence[int]) -> Found:
+def _asked(
+    model: Nexus | Control, encode: Encode, state: Any, facts: Sequence[Fact], places: Sequence[int]
+) -> Found:
     right = []
     for fact in facts:
         want = list(encode(fact.answer))

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nexus.training.regret import Account
+from nexus.transformer.controls import Control
 from nexus.transformer.model import Nexus, State
 from nexus.transformer.rsm.tape import Tape
 
@@ -95,7 +96,7 @@ def minimise(model: Nexus, tokens: Tensor, *, cut: int = 4, asked: Tensor | None
     )
 
 
-def minimise_alone(model: Nexus, tokens: Tensor) -> Figures:
+def minimise_alone(model: Nexus | Control, tokens: Tensor) -> Figures:
     """Add the gradients of one batch to the window's parameters; no memory is read or written.
 
     tokens: int64 [B, N + 1]. Rows go one after another: their logits are the largest tensors of all.

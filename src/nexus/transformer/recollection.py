@@ -61,7 +61,7 @@ class Pointed:
 def named(hits: Hits, worth: Tensor, tokens: Tensor, first: Tensor, earlier: Tensor) -> Named:
     """What is offered at the last L - P + 1 positions; arguments as `pointer.runs` takes them.
 
-    worth: float [B, L], of the entry that was hit, from 0 on. earlier: int64 [B, 1], what stands before tokens.
+    worth: float [B, L], of the entry that was hit, from 0 on. earlier: int64 [B, 1], the token before.
     """
     batch, _, width = hits.payload.shape
     worth = torch.where(hits.order > 0, worth, -1.0).unfold(1, width, 1)  # [B, T, P]
