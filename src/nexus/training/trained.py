@@ -6,8 +6,10 @@ not explore, and belongs to the vocabulary that ships.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -20,11 +22,14 @@ from nexus.transformer.errors import WeightsFileError
 from nexus.transformer.model import Nexus, Writing
 from nexus.transformer.tokenizer import Tokenizer
 
+_CONTROLS: Final = "nexus.transformer.controls"
+
 
 def opened(path: Path | None, device: torch.device | str = "cpu") -> Nexus:
     """The model of a file; without one that of the package.
 
-    Raises `WeightsFileError`, `TrainingStateError`, and `ModelMissingError` where none comes with the package.
+    Raises `WeightsFileError`, `TrainingStateError`, and `ModelMissingError` where none comes with the
+    package.
     """
     if path is None:
         model = weights.shipped()
@@ -53,7 +58,8 @@ def from_training(path: Path) -> tuple[Nexus, int]:
 def control(name: str, path: Path, device: torch.device | str = "cpu") -> Any:
     """A control of `nexus.transformer.controls` with the weights of a checkpoint.
 
-    Raises `InvalidInputError` for a name that is none, `TrainingStateError` where the weights are not its own.
+    Raises `InvalidInputError` for a name that is none, `TrainingStateError` where the weights are not its
+    own.
     """
     known = controls()
     if name not in known:
@@ -67,11 +73,9 @@ def control(name: str, path: Path, device: torch.device | str = "cpu") -> Any:
 
 def controls() -> dict[str, Any]:
     """The controls by name; empty where this version has none."""
-    try:
-        from nexus.transformer.controls import CONTROLS
-    except ModuleNotFoundError:
+    if importlib.util.find_spec(_CONTROLS) is None:
         return {}
-    return dict(CONTROLS)
+    return dict(importlib.import_module(_CONTROLS).CONTROLS)
 
 
 def _fill(model: nn.Module, state: TrainingState, path: Path) -> None:

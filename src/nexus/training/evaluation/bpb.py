@@ -90,8 +90,13 @@ def run(
                 sum(sizes),
                 sum(bits[0]) / sum(sizes),
                 sum(bits[1]) / sum(sizes),
-                *(Figure.of(b / size for b, size in zip(part, sizes, strict=True) if size) for part in bits),
-                tokens_per_second=whole / (time.perf_counter() - began),
+                _each(bits[0], sizes),
+                _each(bits[1], sizes),
+                whole / (time.perf_counter() - began),
             )
         )
     return rows
+
+
+def _each(bits: list[float], sizes: list[int]) -> Figure:
+    return Figure.of(some / size for some, size in zip(bits, sizes, strict=True) if size)

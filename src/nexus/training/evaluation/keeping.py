@@ -1,8 +1,8 @@
 """R_keep: whether a rare word that comes back in a book still has its entry.
 
 Knows the memory and its addresses; knows no model: every rare word is written, so this is what the form of
-the memory allows. Invariants: reads before writes, a chunk at a time, as a model does; an event is a rare word
-that comes back after more than a window (research/transformer.md 3.1 row 8).
+the memory allows. Invariants: reads before writes, a chunk at a time, as a model does; an event is a rare
+word that comes back after more than a window (research/transformer.md 3.1 row 8).
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ model's read, with its own gate, stands at an earlier mention of that word. R_pr
 window alone is wrong about the next token, the share at which the model with its memory is right; and the
 share that it spoils of those at which the window is right. Saved: nats a token, without - with.
 
-Knows candidates and streams; knows no command line. Invariant: all candidates get the same streams and events.
+Knows candidates and streams; knows no command line. Invariant: all candidates get the same streams
+and events.
 """
 
 from __future__ import annotations
@@ -64,7 +65,9 @@ class Row:
         }
 
 
-def streams(documents: Iterable[tuple[str, Ids]], length: int, most: int, end: int) -> list[NDArray[np.int64]]:
+def streams(
+    documents: Iterable[tuple[str, Ids]], length: int, most: int, end: int
+) -> list[NDArray[np.int64]]:
     """Up to `most` streams of `length` tokens, the documents one behind the other with `end` between; where
     all of them are shorter than that, one stream of all.
     """
@@ -153,7 +156,7 @@ def run(
 
 
 def _looked_at(step: Step, ids: NDArray[np.int64]) -> tuple[Any, Any, Any, Any, bool]:
-    """Of a step: the likeliest tokens with and without, nats saved, whether the read is an earlier mention."""
+    """The likeliest tokens with and without, nats saved, whether the read is an earlier mention, known."""
     right = np.zeros(len(step.on), bool)
     if step.read is not None:
         run, place = step.read.run, step.read.place[0].cpu().numpy()
