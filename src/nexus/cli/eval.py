@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 Haystack = Literal["text", "common", "letters", "rare", "all"]
-Kind = Literal["uuid", "number", "place"]
+Kind = Literal["uuid", "number", "place", "inquiry", "moved"]
 Device = Literal["cpu", "cuda"]
 Model = Annotated[
     Path | None,
@@ -112,11 +112,12 @@ def recall(
     from nexus.transformer.tokenizer import Tokenizer
 
     candidates, tokenizer = _candidates(model, control, device), Tokenizer.shipped()
-    window = next(iter(candidates.values())).config.window
+    config = next(iter(candidates.values())).config
+    window = config.window
     paths = [path.expanduser() for path in books]
     chosen = recalls.streams(texts.documents(paths, tokenizer), length, streams, tokenizer.end)
     with Progress() as progress:
-        kept = recalls.keep(chosen, tokenizer, window, hashes=seeds, told=progress.tell)
+        kept = recalls.keep(chosen, tokenizer, window, chunk=config.chunk, hashes=seeds, told=progress.tell)
         rows = recalls.run(candidates, chosen, tokenizer, window, told=progress.tell)
     if as_json:
         output.as_json({"keep": [row.as_dict() for row in kept], "models": [row.as_dict() for row in rows]})

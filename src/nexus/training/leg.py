@@ -27,6 +27,8 @@ from nexus.transformer.tokenizer import Tokenizer
 
 WEIGHTS: Final = "model.safetensors"
 TOKENS: Final = "tokens"
+# In two chunks no fact has a chunk of distance between saying and asking.
+CHUNKS: Final = ((0.0, 4), (0.5, 8), (0.8, 16))
 _SIZES: Final = {"xs": Config.xs, "s": Config.s, "m": Config.m}
 
 Told = Callable[[int, Figures, float], None]
@@ -130,7 +132,7 @@ def run(
 
         def heard(step: int, figures: Figures, seconds: float) -> None:
             outcome.step, outcome.figures = step, figures
-            if not rank() and (step % leg.plan.save_every == 0 or step == leg.plan.steps):
+            if not rank() and step % leg.plan.save_every == 0 and step < leg.plan.steps:
                 _drawn(leg.folder, notes)
             told(step, figures, seconds)
 

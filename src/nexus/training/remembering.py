@@ -102,7 +102,7 @@ def answered(memory: Memory, question: Question) -> Answer:
 
 def first(memory: Memory, phrase: str) -> Recall:
     """What followed the first mention of a phrase that stands inside a sentence."""
-    return memory.ask(f" {phrase}")
+    return memory.first(phrase)
 
 
 def _share(memory: Memory, found: Recall) -> float:

@@ -52,7 +52,8 @@ def test_what_is_loaded_says_what_was_saved(tmp_path: Path, ternary: bool) -> No
         tokens = torch.randint(0, 8192, (1, 3 * 64))
         states = [each.stream(tokens[:, :128], each.start(1)) for each in (ours, other)]
         said = [
-            each.log_p(each(tokens[:, 128:], state)) for each, state in zip((ours, other), states, strict=True)
+            each.log_p(each(tokens[:, 128:], state))
+            for each, state in zip((ours, other), states, strict=True)
         ]
     assert states[0].entries.occupied().item() > 0
     assert torch.equal(said[0], said[1])

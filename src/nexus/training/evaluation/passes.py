@@ -56,6 +56,6 @@ def through(model: Any, ids: Ids) -> Iterator[Step]:
             off = -window.gather(-1, next_[0, :, None])[:, 0]
             yield Step(at, on, off, said.argmax(-1), window.argmax(-1), out.read)
         else:
-            off = model.losses(out, next_)[1][0]
+            off = model.losses(out, next_).off[0]
             best = said.argmax(-1)
             yield Step(at, on, off, best, best, None)

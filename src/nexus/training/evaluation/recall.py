@@ -89,6 +89,7 @@ def keep(
     tokenizer: Tokenizer,
     window: int,
     *,
+    chunk: int = 1024,
     hashes: int = 3,
     told: Told = lambda doing, done, of: None,
 ) -> list[Kept]:
@@ -106,7 +107,7 @@ def keep(
                 def tell(done: int, of: int, before: int = before, doing: str = f"R_keep, {form}") -> None:
                     told(doing, before * of + done, runs * of)
 
-                shares.append(keeping.kept(ids, open_, back, shape, salt=salt, told=tell))
+                shares.append(keeping.kept(ids, open_, back, shape, salt=salt, chunk=chunk, told=tell))
         count = int(sum(int(each.sum()) for each in events))
         rows.append(Kept(form, shape[0] * shape[1], Figure.of(shares), count))
     return rows
