@@ -101,9 +101,10 @@ def recall(
 ) -> None:
     """Follow rare words that come back in books: is the entry there, is it read, does it help?
 
-    R_keep: the share whose entry is still there where every rare word is written, in 8 ways and
-    direct-mapped. R_read: the share at which the model's own memory finds an earlier mention. R_pred: the
-    share of the next tokens that are right with the memory among those that the window alone has wrong.
+    R_keep: the share whose entry is still there where every rare word is written, in 8 ways
+    and direct-mapped. R_read: the share at which the model's own memory finds an earlier
+    mention. R_pred: of the next tokens that the window alone has wrong, the share that is right
+    with the memory.
     """
     train_part.need()
     train_part.threads(threads)
@@ -180,18 +181,9 @@ def bpb(
 
 def _candidates(model: Path | None, control: list[str] | None, device: str) -> dict[str, Any]:
     """The model, and the controls as they are named."""
-    from nexus.core.errors import InvalidInputError
     from nexus.training import trained
 
-    found: dict[str, Any] = {"nexus": trained.opened(model.expanduser() if model else None, device)}
-    for each in control or []:
-        name, equals, path = each.partition("=")
-        if not equals or not path:
-            raise InvalidInputError(
-                f"--control {each!r} names no checkpoint", hint="write --control NAME=CHECKPOINT"
-            )
-        found[name] = trained.control(name, Path(path).expanduser(), device)
-    return found
+    return trained.candidates(model.expanduser() if model else None, control or [], device)
 
 
 def _table(names: list[str], rows: list[list[str]]) -> None:

@@ -42,8 +42,8 @@ def stream(
 ) -> None:
     """Read a text of any length with a memory that does not grow, then say what was said, word for word.
 
-    Without --ask it is asked what was said about names of the first 4 % of the text, those that come back
-    most often: the answer must be the words that followed the first mention.
+    Without --ask it is asked what was said about names of the first 4 % of the text, those that
+    come back most often: the answer must be the words that followed the first mention.
     """
     from nexus.core.errors import InvalidInputError
 

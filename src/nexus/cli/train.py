@@ -55,8 +55,8 @@ def train(
 ) -> None:
     """Train a Nexus Transformer. The same command goes on where the last one ended.
 
-    Ctrl-C saves and ends. Under torchrun, `-m nexus train ...` trains on several GPUs. At the end the weights
-    are packed into OUT/model.safetensors, which `nexus eval` and `nexus stream` take.
+    Ctrl-C saves and ends. Under torchrun, `-m nexus train ...` trains on several GPUs. At the end
+    the weights are packed into OUT/model.safetensors, which `nexus eval` and `nexus stream` take.
     """
     train_part.need()
     train_part.threads(threads)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,6 +54,21 @@ def from_training(path: Path) -> tuple[Nexus, int]:
     # As it was trained: a budget of an eighth of a chunk.
     model.writing = Writing(model.regret, budget=max(1, state.config.chunk // 8))
     return model.eval(), state.step
+
+
+def candidates(
+    path: Path | None, named: Sequence[str] = (), device: torch.device | str = "cpu"
+) -> dict[str, Any]:
+    """The model, "nexus", and the controls, each NAME=CHECKPOINT. Raises as `opened` and `control` do."""
+    found: dict[str, Any] = {"nexus": opened(path, device)}
+    for each in named:
+        name, equals, file = each.partition("=")
+        if not equals or not file:
+            raise InvalidInputError(
+                f"control {each!r} names no checkpoint", hint="write --control NAME=CHECKPOINT"
+            )
+        found[name] = control(name, Path(file).expanduser(), device)
+    return found
 
 
 def control(name: str, path: Path, device: torch.device | str = "cpu") -> Any:

@@ -63,7 +63,7 @@ def test_what_cannot_be_measured_is_one_line(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(status: int, said: str, *words: object) -> None:
-        done = run(*words)  # type: ignore[arg-type]
+        done = run(*words)
         assert (done.status, done.stdout) == (status, "")
         assert said in done.stderr
         assert "Traceback" not in done.stderr
@@ -73,7 +73,7 @@ def test_what_cannot_be_measured_is_one_line(
     refused(5, "absent is not there", "recall", tmp_path / "absent")
     (tmp_path / "short.txt").write_text("too short")
     refused(2, "tokens, and a window of 64", "recall", tmp_path / "short.txt")
-    refused(2, "--control 'window' names no checkpoint", "bpb", tmp_path / "short.txt", "--control", "window")
+    refused(2, "control 'window' names no checkpoint", "bpb", tmp_path / "short.txt", "--control", "window")
     refused(2, "no control 'none'", "bpb", tmp_path / "short.txt", "--control", "none=x")
     (tmp_path / "model").write_text("no model")
     refused(10, "no safetensors file", "bpb", tmp_path / "short.txt")

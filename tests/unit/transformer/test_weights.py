@@ -18,6 +18,7 @@ from nexus.transformer.errors import WeightsFileError
 from nexus.transformer.gates import EveryGate
 from nexus.transformer.model import Nexus, Writing
 from nexus.transformer.ternary import TernaryLinear
+from nexus.transformer.tokenizer import Tokenizer
 
 MEMORY = MemoryConfig(sets=8, ways=2, key_width=4, value_width=8, orders=(1, 3), replacement="priority")
 TINY = Config(16, 1, 2, 1, 2, 8192, 8, window=64, chunk=64, group=8, ternary=True, memory=MEMORY)
@@ -89,7 +90,7 @@ def test_another_vocabulary_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
         weights.save(model(replace(TINY, vocabulary=50)), tmp_path / "model")
     assert not (tmp_path / "model").exists()
     weights.save(model(), tmp_path / "model")
-    monkeypatch.setattr(weights.Tokenizer, "fingerprint", lambda self: "0" * 16)
+    monkeypatch.setattr(Tokenizer, "fingerprint", lambda self: "0" * 16)
     with pytest.raises(WeightsFileError, match="not 0000000000000000"):
         weights.load(tmp_path / "model")
 
