@@ -17,7 +17,6 @@ import psutil
 from nexus.transformer.memory import Memory, Recall
 from nexus.transformer.questions import Question, blocks
 
-PIECE: Final = 1 << 15  # characters written at once: how often progress is told
 SETTLED: Final = 0.04  # of the file: by then all that is allocated once has been
 
 
@@ -77,13 +76,11 @@ def stream(
         return Streamed(memory.position - before, seconds, rss, grown, memory.size())
 
     for block in blocks(path):
-        for start in range(0, len(block), PIECE):
-            piece = block[start : start + PIECE]
-            memory.write(piece)
-            done += len(piece.encode("utf-8"))
-            if not settled and done >= SETTLED * size:
-                settled = process.memory_info().rss
-            told(done, size, now())
+        memory.write(block)
+        done += len(block.encode("utf-8"))
+        if not settled and done >= SETTLED * size:
+            settled = process.memory_info().rss
+        told(done, size, now())
     return now()
 
 

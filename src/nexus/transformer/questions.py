@@ -20,7 +20,7 @@ from nexus.core.errors import InvalidInputError, NotFoundError
 
 START: Final = 0.04  # the part of the text that is "the start"
 ANSWER_WORDS: Final = 8
-_BLOCK: Final = 1 << 20
+_BLOCK: Final = 1 << 15  # bytes
 _MOST_START: Final = 1 << 23  # characters of the start that are looked at
 _WORD: Final = r"[A-Z][a-z]{2,}"
 _RUN: Final = re.compile(rf"\b{_WORD}(?: {_WORD}){{0,2}}\b")
