@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import psutil
 
+from nexus.core.errors import MissingPartError
+from nexus.core.platform import trim_heap
 from nexus.transformer.memory import Memory, Recall
 from nexus.transformer.questions import Question, blocks
 
@@ -78,6 +81,9 @@ def stream(
     for block in blocks(path):
         memory.write(block)
         done += len(block.encode("utf-8"))
+        # The C heap keeps what torch freed between its own blocks: tens of megabytes in a long text.
+        with suppress(MissingPartError):
+            trim_heap()
         if not settled and done >= SETTLED * size:
             settled = process.memory_info().rss
         told(done, size, now())
