@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Run the benches; each prints its figures and writes them to bench/results/. Usage: bench.sh [NAME...]
-# Names: cortex answers service dreaming (those without a name), flowing governor hook,
+# Names: cortex answers service dreaming (those without a name), flowing governor hook, transformer_eval,
 # memexfs_tools memexfs_idle memexfs_peers and the other memexfs_* (docs/guides/benchmarks.md).
 # NEXUS_DATA is the folder with the public data sets (docs/fastapi, and what docs/guides/benchmarks.md names).
 set -eu

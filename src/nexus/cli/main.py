@@ -16,6 +16,7 @@ from nexus.cli import (
     connect,
     doctor,
     engine,
+    eval,  # noqa: A004 - the command's own name
     index,
     knowledge,
     learn,
@@ -28,6 +29,8 @@ from nexus.cli import (
     serve,
     service,
     sessions,
+    stream,
+    train,
     tune,
     unikernel,
 )
@@ -40,7 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (serve, ask, knowledge, memory, mount, connect, mcp, config, doctor, tune):
+for module in (serve, ask, knowledge, memory, mount, connect, mcp, config, doctor, tune, train, stream):
     module.register(app)
 app.add_typer(models.app, name="models", help="The weights on this machine.")
 app.add_typer(engine.app, name="engine", help="The model itself: long texts, stored prompts, its speed.")
@@ -57,6 +60,7 @@ app.add_typer(
     help="Images that hold only what an application uses.",
 )
 app.add_typer(learn.app, name="learn", help="What is learnt in the background, and its controls.")
+app.add_typer(eval.app, name="eval", help="What a Nexus Transformer remembers, beside its controls.")
 app.add_typer(bench.app, name="bench", help="Measure this machine's NexusOS against its goals.")
 app.add_typer(
     service.app, name="service", help="The service under systemd: at every start, restarted when it dies."

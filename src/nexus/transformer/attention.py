@@ -63,7 +63,7 @@ def _banded(query: Tensor, key: Tensor, value: Tensor, window: int) -> Tensor:
     return found.reshape(batch, heads, rows, width)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)  # of megabytes each: a stream cut at odd places asks for ever new ones
 def _mask(
     rows: int, columns: int, window: int, shared: int, dtype: torch.dtype, device: torch.device
 ) -> Tensor | None:

@@ -36,3 +36,10 @@ class PackedWeightsError(NexusError):
 
     code = "packed_weights"
     exit_status = 10
+
+
+class WeightsFileError(NexusError):
+    """A file of weights that is missing, truncated, altered, foreign or of another vocabulary."""
+
+    code = "transformer_weights"
+    exit_status = 10
