@@ -60,3 +60,80 @@ def _figure(value: Any, share: bool) -> str:
         if share and 0 <= value["mean"] <= 1.0 and value["max"] <= 1.0:
             return f"{value['mean']:.2%} ± {value['sd'] * 100:.2f}"
         if abs(value["mean"]) < 100:
+            return f"{value['mean']:.4g} ± {value['sd']:.2g}"
+        return f"{value['mean']:,.0f}"
+    if isinstance(value, float):
+        return f"{value:.2%}" if value <= 1 else f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _page(name: str, config: dict[str, Any], record: dict[str, Any] | None) -> str:
+    number = name.partition("_")[0]
+    given = "".join(
+        f"{variable}={'FOLDER' if variable in _FOLDERS else 'FILE'} "
+        for variable in config.get("environment", ["NEXUS_DATA"])
+    )
+    text = [
+        f"# {name.replace('_', ' ')}",
+        "",
+        f"**Question.** {config['question']}",
+        "",
+        config["about"].strip(),
+        "",
+        "**Command.**",
+        "",
+        "```console",
+        f"$ {given}python -m experiments.run {number}",
+        "```",
+        "",
+    ]
+    if record is None:
+        return "\n".join(
+            [*text, "Its configuration: [config.toml](config.toml).", "", "**Result.** Not run yet.", ""]
+        )
+    text += [
+        "The configuration is [config.toml](config.toml), every run's figure is in"
+        " [results.json](results.json) with seeds, commit and machine.",
+        "",
+    ]
+    results = record["results"]
+    figures = config["figures"]
+    text += ["**Result.** Mean ± standard deviation over the runs.", ""]
+    text += ["| | " + " | ".join(figures) + " |", "|---" * (len(figures) + 1) + "|"]
+    for row, values in results["rows"].items():
+        said = (_figure(values.get(figure, ""), figure not in config.get("plain", [])) for figure in figures)
+        text.append(f"| {row} | " + " | ".join(said) + " |")
+    text += ["", f"**Verdict.** {results['verdict']}.", ""]
+    for criterion in results["criteria"]:
+        text.append(f"- {_said(criterion)}: {criterion['verdict']}")
+    if config.get("learnt"):
+        text += ["", f"**Learnt.** {config['learnt'].strip()}"]
+    return "\n".join([*text, ""])
+
+
+def _said(criterion: dict[str, Any]) -> str:
+    subject = f"{criterion['figure']} of “{criterion['row']}”"
+    if "at_least" in criterion:
+        return f"{subject} at least {criterion['at_least']}"
+    if "at_most" in criterion:
+        return f"{subject} at most {criterion['at_most']}"
+    by = f" by more than {criterion['by']}" if criterion.get("by") else ""
+    return f"{subject} above that of “{criterion['beats']}”{by}, by more than two standard errors"
+
+
+def main() -> int:
+    if "--check" not in sys.argv[1:]:
+        write()
+        return 0
+    stale = [
+        path.relative_to(HERE).as_posix()
+        for path, text in pages().items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    if stale:
+        print(f"not up to date: {', '.join(stale)}; run: python -m experiments.index", file=sys.stderr)
+    return bool(stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
