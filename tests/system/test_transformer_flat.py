@@ -19,12 +19,12 @@ from nexus.transformer.model import Nexus
 torch.set_num_threads(1)
 memory = MemoryConfig(orders=(1, 3), key_width=16, value_width=16, replacement="priority")
 model = Nexus(Config(16, 1, 2, 1, 2, 512, 8, group=8, memory=memory)).eval()
-state, random, piece = model.start(1), torch.Generator().manual_seed(0), 1 << 14
+state, random, piece = model.start(1), torch.Generator().manual_seed(0), 9001
 pages = lambda: int(open("/proc/self/statm").read().split()[1])
 seen = []
 while state.position < 2_000_000:
     state = model.stream(torch.randint(0, 512, (1, piece), generator=random), state)
-    if state.position % (piece * 8) == 0:
+    if state.position % (piece * 10) == 0:
         seen.append((state.position, pages(), state.bytes(), int(state.entries.occupied()[0])))
 print(json.dumps(seen))
 """
@@ -37,6 +37,8 @@ def test_a_stream_of_two_million_tokens_takes_no_more_room_than_a_short_one() ->
     seen = json.loads(run.stdout)
     assert seen[-1][0] > 1_900_000
     assert seen[-1][3] > 16_000  # the memory was full, and full of what came last
-    assert len({size for _, _, size, _ in seen}) == 1
+    # Cut at odd places: a part of a chunk is in the state, too, at most 1,024 tokens and their hidden states.
+    sizes = [size for _, _, size, _ in seen]
+    assert max(sizes) - min(sizes) <= 1024 * (8 + 16 * 4)
     early, late = seen[1][1], max(pages for _, pages, _, _ in seen[2:])
     assert (late - early) * 4096 < 2 << 20

@@ -65,7 +65,7 @@ def train(
 
     asked = legs.Leg(
         _config(config) if config else legs.config(size, ternary=ternary),
-        Plan(steps, tokens, legs.CHUNKS, alone=alone, save_every=save_every, seed=seed),
+        Plan(steps, tokens, alone=alone, save_every=save_every, seed=seed),
         [path.expanduser() for path in sources],
         out.expanduser(),
         device,

@@ -22,13 +22,11 @@ from nexus.training.diet import Diet
 from nexus.training.objective import Figures
 from nexus.training.trainer import LOG, Plan, Training
 from nexus.transformer import weights
-from nexus.transformer.config import Config, MemoryConfig
+from nexus.transformer.config import Config
 from nexus.transformer.tokenizer import Tokenizer
 
 WEIGHTS: Final = "model.safetensors"
 TOKENS: Final = "tokens"
-# In two chunks no fact has a chunk of distance between saying and asking.
-CHUNKS: Final = ((0.0, 4), (0.5, 8), (0.8, 16))
 _SIZES: Final = {"xs": Config.xs, "s": Config.s, "m": Config.m}
 
 Told = Callable[[int, Figures, float], None]
@@ -38,8 +36,7 @@ def config(size: str, *, ternary: bool) -> Config:
     """What is trained of that size. Raises `InvalidInputError`."""
     if size not in _SIZES:
         raise InvalidInputError(f"no size {size!r}", hint=f"there are {', '.join(_SIZES)}")
-    memory = MemoryConfig(orders=(1, 3, 6), replacement="priority")
-    return _SIZES[size](ternary=ternary, memory=memory)
+    return _SIZES[size](ternary=ternary)
 
 
 @dataclass(frozen=True)

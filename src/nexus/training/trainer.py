@@ -35,14 +35,15 @@ class Plan:
     """How long and how fast. Rates are those of `MuonAdam`; they rise over `warm` steps and sink at the end.
 
     tokens: of a step, all rows together. chunks: of a row, and from which share of the steps on; longer
-    streams need what shorter ones have taught. alone: the share of the steps, at the beginning, in which the
-    window alone learns, of plain text: cheaper, and what the memory keeps is of a model that can speak.
+    streams need what shorter ones have taught, and in fewer than four no fact has room. alone: the share of
+    the steps, at the beginning, in which the window alone learns, of plain text: cheaper, and what the memory
+    keeps is of a model that can speak.
     explore: the share of tokens written at random.
     """
 
     steps: int
     tokens: int = 32_768
-    chunks: tuple[tuple[float, int], ...] = ((0.0, 2), (0.15, 4), (0.5, 8), (0.8, 16))
+    chunks: tuple[tuple[float, int], ...] = ((0.0, 4), (0.5, 8), (0.8, 16))
     alone: float = 0.0
     cut: int = 4
     rate: float = 0.02
@@ -190,6 +191,10 @@ def _together(model: nn.Module) -> None:
     """The mean of the gradients over the processes of torchrun, in one message."""
     if not torch.distributed.is_available() or not torch.distributed.is_initialized():
         return
+    # A process whose rows gave a parameter no gradient must not wait for the others at another place.
+    for parameter in model.parameters():
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
     gradients: list[Tensor] = [p.grad for p in model.parameters() if p.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     torch.distributed.all_reduce(flat)
