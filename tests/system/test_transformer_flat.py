@@ -40,5 +40,6 @@ def test_a_stream_of_two_million_tokens_takes_no_more_room_than_a_short_one() ->
     # Cut at odd places: a part of a chunk is in the state, too, at most 1,024 tokens and their hidden states.
     sizes = [size for _, _, size, _ in seen]
     assert max(sizes) - min(sizes) <= 1024 * (8 + 16 * 4)
-    early, late = seen[1][1], max(pages for _, pages, _, _ in seen[2:])
-    assert (late - early) * 4096 < 2 << 20
+    # Masks come and go with the cuts, some megabytes up and down: the heights of both ends are compared.
+    pages, end = [pages for _, pages, _, _ in seen], len(seen) // 3
+    assert (max(pages[-end:]) - max(pages[:end])) * 4096 < 2 << 20
