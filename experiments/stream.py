@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nexus.training.evaluation.keeping import recurrences
 from nexus.transformer.lexical import Lexical
 from nexus.transformer.rsm import chunked, read
 from nexus.transformer.rsm.entries import Entries
@@ -52,14 +53,8 @@ def events(keys_: Ids, gate: Bools) -> Events:
     """Find them."""
     distance, distinct = np.zeros_like(keys_), 0
     for stream in range(len(keys_)):
-        at = np.flatnonzero(gate[stream])
-        mine = keys_[stream, at]
-        order = np.argsort(mine, kind="stable")
-        same = np.zeros(len(at), bool)
-        same[1:] = mine[order][1:] == mine[order][:-1]
-        gap = np.zeros(len(at), np.int64)
-        gap[1:] = at[order][1:] - at[order][:-1]
-        distance[stream, at[order]] = np.where(same & (gap > WINDOW), gap, 0)
+        mine = keys_[stream, gate[stream]]
+        distance[stream] = recurrences(keys_[stream], gate[stream], WINDOW)
         distinct += len(np.unique(mine))
     return Events(distance, distinct)
 

@@ -34,6 +34,16 @@ class Meal:
     asked: NDArray[np.bool_]
 
 
+def haystacks(tokenizer: Tokenizer) -> dict[str, Haystack]:
+    """Those that need no text: words of random letters, common tokens, rare ones."""
+    rare = np.flatnonzero(~tokenizer.mass80 & (tokenizer.counts > 0))
+    return {
+        "letters": letters(lambda text: tokenizer.encode(text).tolist()),
+        "common": drawn(np.argsort(tokenizer.rank)[:COMMON].tolist()),
+        "rare": drawn(rare.tolist()),
+    }
+
+
 class Diet:
     """Rows from `files`, which are of `tokenizer`."""
 
@@ -50,16 +60,11 @@ class Diet:
         self._texts = [file.tokens for file in files]
         self._seed = seed
         self._encode: Encode = lambda text: tokenizer.encode(text).tolist()
-        by_rank = np.argsort(tokenizer.rank)
-        common = by_rank[:COMMON]
-        rare = np.flatnonzero(~tokenizer.mass80 & (tokenizer.counts > 0))
         text: Haystack = self._text
         self._haystacks: dict[str, Haystack] = {
             "text": text,
             "facts": text,
-            "letters": letters(self._encode),
-            "common": drawn(common.tolist()),
-            "rare": drawn(rare.tolist()),
+            **haystacks(tokenizer),
         }
 
     def meal(self, step: int, rows: int, length: int, apart: int, turns: Sequence[str] = TURNS) -> Meal:

@@ -51,14 +51,13 @@ def minimise(model: Nexus, tokens: Tensor, *, cut: int = 4, asked: Tensor | None
     """
     batch, length = len(tokens), tokens.shape[1] - 1
     chunk = model.config.chunk
-    if length < chunk or length % chunk:
-        raise ValueError(f"{length} tokens are no whole number of chunks of {chunk}")
+    pieces = whole_chunks(length, chunk)
     given, target = tokens[:, :-1], tokens[:, 1:]
     state = model.start(batch, tokens.device)
     tape = Tape(state.entries)
     account = Account(tokens, model.lexical, chunk=chunk, payload=model.config.memory.payload)
     totals = torch.zeros(4, dtype=torch.float64, device=tokens.device)
-    pieces, loss, steps = length // chunk, tokens.new_zeros((), dtype=torch.float32), 0
+    loss, steps = tokens.new_zeros((), dtype=torch.float32), 0
     for at, piece in model.steps(given, state):
         out = model(piece, state, tape)
         losses = model.losses(out, target[:, at : at + chunk])
@@ -94,6 +93,13 @@ def minimise(model: Nexus, tokens: Tensor, *, cut: int = 4, asked: Tensor | None
         written=len(account) / (batch * length),
         saved=float(saved.max()) if len(saved) else 0.0,
     )
+
+
+def whole_chunks(length: int, chunk: int) -> int:
+    """How many chunks `length` tokens are. Raises `ValueError` where that is no whole number from 1 on."""
+    if length < chunk or length % chunk:
+        raise ValueError(f"{length} tokens are no whole number of chunks of {chunk}")
+    return length // chunk
 
 
 def minimise_alone(model: Nexus | Control, tokens: Tensor) -> Figures:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nexus.training.diet import TURNS, Diet
 from nexus.training.muon import DivergedError, optimizer_for
-from nexus.training.objective import LOGITS, Figures, minimise, minimise_alone
+from nexus.training.objective import LOGITS, Figures, minimise, minimise_alone, whole_chunks
 from nexus.training.trainer import Plan
 from nexus.transformer.controls import Control
 from nexus.transformer.model import Nexus
@@ -32,9 +32,7 @@ def minimise_plain(model: Control, tokens: Tensor, *, cut: int = 4, asked: Tenso
     """
     batch, length = len(tokens), tokens.shape[1] - 1
     chunk = model.config.chunk
-    if length < chunk or length % chunk:
-        raise ValueError(f"{length} tokens are no whole number of chunks of {chunk}")
-    state, pieces = model.start(batch, tokens.device), length // chunk
+    state, pieces = model.start(batch, tokens.device), whole_chunks(length, chunk)
     loss, steps = tokens.new_zeros((), dtype=torch.float32), 0
     totals = torch.zeros(4, dtype=torch.float64, device=tokens.device)
     for at, piece in model.steps(tokens[:, :-1], state):

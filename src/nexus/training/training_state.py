@@ -7,7 +7,6 @@ is loaded is bit for bit what was saved, so a training goes on as if it had not 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -48,7 +47,7 @@ class TrainingState:
             "step": str(self.step),
             "facts": json.dumps(dict(self.facts), sort_keys=True),
         }
-        metadata["digest"] = _digest(tensors, metadata)
+        metadata["digest"] = tensor_file.digest(tensors, metadata)
         tensor_file.save(path, tensors, metadata)
 
     @classmethod
@@ -61,7 +60,7 @@ class TrainingState:
                     raise _refused(path, "is no saved training of this program")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             digest = metadata.pop("digest")
-            if digest != _digest(tensors, metadata):
+            if digest != tensor_file.digest(tensors, metadata):
                 raise _refused(path, "is damaged: it holds other numbers than were saved")
             found = Config.from_json(metadata["config"])
             state = cls(found, int(metadata["step"]), tensors, json.loads(metadata["facts"]))
@@ -155,15 +154,6 @@ def put_back(state: TrainingState, model: nn.Module, optimizer: MuonAdam) -> Non
             f"the saved training does not fit this model: {str(error).splitlines()[0]}",
             hint="resume it with the configuration and the optimizer that it was started with",
         ) from error
-
-
-def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
-    digest = hashlib.sha256(json.dumps(dict(metadata), sort_keys=True).encode())
-    for name in sorted(tensors):
-        value = tensors[name]
-        digest.update(f"{name} {value.dtype} {list(value.shape)}".encode())
-        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _refused(path: Path, why: str) -> TrainingStateError:

@@ -7,7 +7,7 @@ order of sums; the position in the stream changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -228,6 +228,15 @@ class Backbone(nn.Module):
             assert isinstance(layer, Layer)
             for module in (layer.attention.out, layer.down):
                 nn.init.normal_(module.weight, std=beside * module.in_features**-0.5)
+
+
+def pieces(tokens: Tensor, position: int, chunk: int) -> Iterator[tuple[int, Tensor]]:
+    """int64 [B, N] from a stream's `position` on, cut at the ends of chunks: where each begins, and it."""
+    at = 0
+    while at < tokens.shape[1]:
+        room = chunk - (position + at) % chunk
+        yield at, tokens[:, at : at + room]
+        at += room
 
 
 def _unit(x: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nexus.transformer import recollection
-from nexus.transformer.backbone import Backbone, WindowCache
+from nexus.transformer.backbone import Backbone, WindowCache, pieces
 from nexus.transformer.config import Config
 from nexus.transformer.fusion import Copy, Fusion, describe, mix, mixed_at
 from nexus.transformer.gates import NEVER, Context, Gate, RegretHead, select
@@ -186,11 +186,7 @@ class Nexus(nn.Module):
 
     def steps(self, tokens: Tensor, state: State) -> Iterator[tuple[int, Tensor]]:
         """int64 [B, N] cut at the ends of chunks: where each piece begins in N, and the piece."""
-        at, chunk = 0, self.config.chunk
-        while at < tokens.shape[1]:
-            room = chunk - (state.position + at) % chunk
-            yield at, tokens[:, at : at + room]
-            at += room
+        return pieces(tokens, state.position, self.config.chunk)
 
     @torch.no_grad()
     def stream(self, tokens: Tensor, state: State) -> State:

@@ -10,9 +10,7 @@ training, writing (budget and least worth, JSON), digest of all that and of the 
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -58,7 +56,7 @@ def save(model: Nexus, path: Path, *, step: int = 0, tokenizer: Tokenizer | None
         "step": str(step),
         "writing": json.dumps({"budget": model.writing.budget, "least": model.writing.least}),
     }
-    tensor_file.save(path, tensors, metadata | {"digest": _digest(tensors, metadata)})
+    tensor_file.save(path, tensors, metadata | {"digest": tensor_file.digest(tensors, metadata)})
     return path.stat().st_size
 
 
@@ -109,7 +107,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
             if metadata.get("format") != FORMAT:
                 raise _refused(path, "holds no weights that this program packed")
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if metadata.pop("digest", "") != _digest(tensors, metadata):
+        if metadata.pop("digest", "") != tensor_file.digest(tensors, metadata):
             raise _refused(path, "is damaged: it holds other numbers than were saved")
     except (SafetensorError, OSError, ValueError) as error:
         raise _refused(path, f"is damaged or no safetensors file: {error}") from error
@@ -122,15 +120,6 @@ def _same_vocabulary(path: Path, config: Config, tokenizer: Tokenizer) -> None:
             f"{path}: the model knows {config.vocabulary} tokens, the tokenizer {tokenizer.size}",
             hint="use the tokenizer that the model was trained with",
         )
-
-
-def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
-    digest = hashlib.sha256(json.dumps(dict(metadata), sort_keys=True).encode())
-    for name in sorted(tensors):
-        value = tensors[name]
-        digest.update(f"{name} {value.dtype} {list(value.shape)}".encode())
-        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _refused(path: Path, why: str) -> WeightsFileError:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nexus.core.errors import InvalidInputError
-from nexus.training.diet import COMMON
-from nexus.training.episodes import Haystack, drawn, letters, natural
+from nexus.training.diet import haystacks
+from nexus.training.episodes import Haystack, natural
 from nexus.training.evaluation.figures import Figure
 from nexus.training.facts import Kind
 from nexus.training.needles import Score, search
@@ -69,13 +69,8 @@ def haystack(name: str, tokenizer: Tokenizer, text: NDArray[np.integer[Any]] | N
         if text is None or not len(text):
             raise InvalidInputError("a haystack of text, and no text", hint="name some: --books PATH")
         return natural(np.asarray(text, np.int64))
-    if name == "letters":
-        return letters(lambda words: tokenizer.encode(words).tolist())
-    by_rank = np.argsort(tokenizer.rank)
-    if name == "common":
-        return drawn(by_rank[:COMMON].tolist())
-    if name == "rare":
-        return drawn(np.flatnonzero(~tokenizer.mass80 & (tokenizer.counts > 0)).tolist())
+    if name in (others := haystacks(tokenizer)):
+        return others[name]
     raise InvalidInputError(f"no haystack {name!r}", hint=f"there are {', '.join(HAYSTACKS)}")
 
 
