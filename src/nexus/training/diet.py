@@ -52,7 +52,8 @@ class Diet:
         self._encode: Encode = lambda text: tokenizer.encode(text).tolist()
         by_rank = np.argsort(tokenizer.rank)
         common = by_rank[:COMMON]
-        rare = np.flatnonzero(~tokenizer.mass80 & (tokenizer.counts > 0))
+        self.rare: NDArray[np.bool_] = ~tokenizer.mass80
+        rare = np.flatnonzero(self.rare & (tokenizer.counts > 0))
         text: Haystack = self._text
         self._haystacks: dict[str, Haystack] = {
             "text": text,
