@@ -16,7 +16,7 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def drawn(count: int, vocabulary: int, device: str, seed: int) -> Tensor:
     return spread.long().clamp(max=vocabulary - 1).to(device)
 
 
-def in_turns(works: dict[str, Callable[[], None]], device: str, runs: int) -> dict[str, float]:
+def in_turns(works: Mapping[str, Callable[[], None]], device: str, runs: int) -> dict[str, float]:
     """Median seconds of each."""
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(runs):
