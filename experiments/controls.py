@@ -28,7 +28,8 @@ from nexus.training.trainer import Plan
 from nexus.transformer.config import Config, MemoryConfig
 from nexus.transformer.controls import CONTROLS, Control
 from nexus.transformer.gates import EveryGate
-from nexus.transformer.model import Nexus, Writing
+from nexus.transformer.model import Nexus
+from nexus.transformer.step import Writing
 from nexus.transformer.tokenizer import Tokenizer
 from nexus.transformer.tokenizer_training import trained
 

@@ -21,7 +21,8 @@ from experiments.run import spread
 from nexus.training.muon import optimizer_for
 from nexus.training.objective import minimise
 from nexus.transformer.gates import NEVER, Context, EveryGate
-from nexus.transformer.model import Nexus, Writing
+from nexus.transformer.model import Nexus
+from nexus.transformer.step import Writing
 
 ANSWER: Final = 4
 POINTING: Final = ("copy", "recollection")  # parts of a Nexus that say words of payloads, where it has them

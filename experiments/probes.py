@@ -109,7 +109,7 @@ def _figures(
     score = lane.gate(normed(asked))[..., 0] - lane.threshold
     opened = score > 0
     queries, scale = lane.queries(normed(asked[opened]))[None], float(lane.scale.detach())
-    parts, sets = queries.split(256, 1), lane.centroids
+    parts, sets = torch.split(queries, 256, 1), lane.centroids
     dense = [read.dense(entries, part, scale=scale) for part in parts]
     best, sure = (torch.cat([getattr(each, name) for each in dense], 1) for name in ("slot", "weight"))
     found = best

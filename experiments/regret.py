@@ -27,7 +27,8 @@ from nexus.transformer import tensor_file
 from nexus.transformer.backbone import Backbone, WindowCache
 from nexus.transformer.config import Config, MemoryConfig, Replacement
 from nexus.transformer.gates import NEVER, Context, EveryGate, Gate, SurprisalHead, ranking_loss, select
-from nexus.transformer.model import Nexus, Writing
+from nexus.transformer.model import Nexus
+from nexus.transformer.step import Writing
 
 BUDGET: Final = 10  # of the 128 tokens of a chunk
 STREAMS: Final = 16

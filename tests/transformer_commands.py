@@ -20,7 +20,8 @@ from nexus.cli import main
 from nexus.transformer import weights
 from nexus.transformer.config import Config, MemoryConfig
 from nexus.transformer.gates import EveryGate
-from nexus.transformer.model import Nexus, Writing
+from nexus.transformer.model import Nexus
+from nexus.transformer.step import Writing
 
 MEMORY = MemoryConfig(sets=512, ways=8, key_width=4, value_width=8, orders=(1, 3), replacement="priority")
 TINY = Config(16, 1, 2, 1, 2, 8192, 8, window=64, chunk=64, group=8, memory=MEMORY)

@@ -60,6 +60,7 @@ class Diet:
         self._texts = [file.tokens for file in files]
         self._seed = seed
         self._encode: Encode = lambda text: tokenizer.encode(text).tolist()
+        self.rare: NDArray[np.bool_] = ~tokenizer.mass80
         text: Haystack = self._text
         self._haystacks: dict[str, Haystack] = {
             "text": text,

@@ -99,13 +99,10 @@ def stream(state: Any, number: int) -> Any:
         keys, values = (tuple(t[one].clone() for t in part) for part in (window.keys, window.values))
         window = WindowCache(keys, values, window.position)
     chosen = torch.tensor([number], device=state.tokens.device)
-    return replace(
-        state,
-        window=window,
-        entries=state.entries.streams(chosen),
-        tokens=state.tokens[one].clone(),
-        hidden=state.hidden[one].clone(),
-    )
+    changed = {"window": window, "entries": state.entries.streams(chosen)}
+    if getattr(state, "meanings", None) is not None:
+        changed["meanings"] = state.meanings.streams(chosen)
+    return replace(state, **changed, tokens=state.tokens[one].clone(), hidden=state.hidden[one].clone())
 
 
 @torch.no_grad()

@@ -17,10 +17,12 @@ from torch.nn import functional
 
 from nexus.training.regret import Account
 from nexus.transformer.controls import Control
-from nexus.transformer.model import Nexus, State
-from nexus.transformer.rsm.tape import Tape
+from nexus.transformer.mentions import mentions
+from nexus.transformer.model import Nexus
+from nexus.transformer.step import State, Tapes
 
 REGRET = 0.1
+MEANING = 0.1  # of the semantic lane's losses
 LOGITS = 1e-4  # of the square of the log of the sum of exponentials: keeps logits from drifting
 
 
@@ -40,31 +42,46 @@ class Figures:
     saved: float
 
 
-def minimise(model: Nexus, tokens: Tensor, *, cut: int = 4, asked: Tensor | None = None) -> Figures:
+def minimise(
+    model: Nexus,
+    tokens: Tensor,
+    *,
+    cut: int = 4,
+    asked: Tensor | None = None,
+    rare: Tensor | None = None,
+) -> Figures:
     """Add the gradients of one batch to the parameters.
 
     tokens: int64 [B, N + 1], N a whole number of chunks. cut: chunks between which gradients flow. asked:
-    bool [B, N], where the next token is part of an answer: for the figures only.
+    bool [B, N], where the next token is part of an answer: for the figures only. rare: bool [vocabulary], of
+    whose tokens the semantic lane is to find the earlier mention.
 
     Raises:
-        ValueError: N is no whole number of chunks.
+        ValueError: N is no whole number of chunks, or the model has a semantic lane and nothing is rare.
     """
     batch, length = len(tokens), tokens.shape[1] - 1
     chunk = model.config.chunk
     pieces = whole_chunks(length, chunk)
+    if model.semantic is not None and rare is None:
+        raise ValueError("a semantic lane is trained on mentions of rare tokens: say which those are")
     given, target = tokens[:, :-1], tokens[:, 1:]
+    states: list[Tensor] = []
+    filed: list[Tensor] = []
     state = model.start(batch, tokens.device)
-    tape = Tape(state.entries)
+    tapes = Tapes.of(state)
     account = Account(tokens, model.lexical, chunk=chunk, payload=model.config.memory.payload)
     totals = torch.zeros(4, dtype=torch.float64, device=tokens.device)
     loss, steps = tokens.new_zeros((), dtype=torch.float32), 0
     for at, piece in model.steps(given, state):
-        out = model(piece, state, tape)
+        out = model(piece, state, tapes)
         losses = model.losses(out, target[:, at : at + chunk])
         with_memory, alone, size = losses.on, losses.off, losses.size
         account.read(losses)
         assert out.written is not None
         account.wrote(out.written)
+        if out.written.meanings is not None:
+            states.append(out.hidden.detach())
+            filed.append(out.written.meanings.key.detach())
         loss = loss + (with_memory.mean() + alone.mean() + LOGITS * size) / pieces
         with torch.no_grad():
             where = with_memory.new_zeros(()) if asked is None else asked[:, at : at + chunk]
@@ -76,10 +93,16 @@ def minimise(model: Nexus, tokens: Tensor, *, cut: int = 4, asked: Tensor | None
             torch.autograd.backward(loss)
             loss = torch.zeros_like(loss).detach()
             state = cut_off(state)
-            tape.cut()
+            tapes.cut()
     regret = account.loss(model.regret)
     if regret.requires_grad:
         torch.autograd.backward(REGRET * regret)
+    if model.semantic is not None and rare is not None:
+        found = mentions(given, rare, apart=model.config.window)
+        meaning = model.semantic.losses(torch.cat(states, 1), given, found).total
+        if meaning.requires_grad:
+            torch.autograd.backward(MEANING * meaning)
+        model.semantic.settle(torch.cat(filed))
     with_memory_mean, alone_mean = (totals[:2] / (batch * length)).tolist()
     answers = 0 if asked is None else int(asked.sum())
     answers_on, answers_off = (totals[2:] / answers).tolist() if answers else (math.nan, math.nan)

@@ -13,7 +13,7 @@ from torch import Tensor
 from nexus.training.hindsight import look_back
 from nexus.transformer.gates import Context, RegretHead, regret_loss
 from nexus.transformer.lexical import Lexical
-from nexus.transformer.model import Losses, Written
+from nexus.transformer.step import Losses, Written
 
 
 class Account:

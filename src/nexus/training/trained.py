@@ -20,7 +20,8 @@ from nexus.training.errors import TrainingStateError
 from nexus.training.training_state import TrainingState
 from nexus.transformer import weights
 from nexus.transformer.errors import WeightsFileError
-from nexus.transformer.model import Nexus, Writing
+from nexus.transformer.model import Nexus
+from nexus.transformer.step import Writing
 from nexus.transformer.tokenizer import Tokenizer
 
 _CONTROLS: Final = "nexus.transformer.controls"

@@ -25,7 +25,8 @@ from nexus.training.muon import DivergedError, optimizer_for
 from nexus.training.objective import Figures, minimise, minimise_alone
 from nexus.training.training_state import TrainingState, TrainingStates, put_back, taken
 from nexus.transformer.config import Config
-from nexus.transformer.model import Nexus, Writing
+from nexus.transformer.model import Nexus
+from nexus.transformer.step import Writing
 
 LOG = "log.jsonl"
 
@@ -94,6 +95,7 @@ class Training:
         self.model.writing = Writing(self.model.regret, budget=config.chunk // 8, explore=plan.explore)
         self.optimizer = optimizer_for(self.model, lr=plan.rate, adam_lr=plan.adam_rate)
         self._rates = [group["lr"] for group in self.optimizer.param_groups]
+        self._rare = torch.from_numpy(diet.rare).to(self.device)
         self._states = TrainingStates(folder)
         self.step = 0
         found, self.damaged = self._states.newest(config)
@@ -167,7 +169,7 @@ class Training:
             figures = minimise_alone(self.model, tokens)
         else:
             asked = torch.from_numpy(meal.asked).to(self.device)
-            figures = minimise(self.model, tokens, cut=plan.cut, asked=asked)
+            figures = minimise(self.model, tokens, cut=plan.cut, asked=asked, rare=self._rare)
         if not math.isfinite(figures.on + figures.off + figures.regret):
             raise DivergedError(
                 f"the loss of step {self.step + 1} is {figures.on} with and {figures.off} without the memory",
@@ -201,3 +203,6 @@ def _together(model: nn.Module) -> None:
     flat /= torch.distributed.get_world_size()
     for gradient, part in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
         gradient.copy_(part.view_as(gradient))
+    # What is no parameter follows the data: the centroids of the semantic lane. The first process's hold.
+    for buffer in model.buffers():
+        torch.distributed.broadcast(buffer, 0)

@@ -24,7 +24,8 @@ class MemoryConfig:
 
     `orders` are the lengths of the n-grams by which the lexical lane addresses: short ones for names, long
     ones because questions of one form end alike. Under "priority" an entry's priority halves in
-    `priority_halflife` tokens; 0 means never.
+    `priority_halflife` tokens; 0 means never. `meanings` are the sets of the semantic lane's own memory, of
+    as many ways; 0: there is no such lane.
     """
 
     sets: int = 2048
@@ -35,12 +36,14 @@ class MemoryConfig:
     replacement: Replacement = "priority"
     orders: tuple[int, ...] = (1, 2, 3, 5, 8)
     priority_halflife: int = 0
+    meanings: int = 0
 
     def __post_init__(self) -> None:
         """Raises `TransformerConfigError`."""
         for name in ("sets", "ways", "key_width", "value_width"):
             _whole(f"memory.{name}", getattr(self, name), 1)
         _whole("memory.payload", self.payload, 0)
+        _whole("memory.meanings", self.meanings, 0)
         _whole("memory.priority_halflife", self.priority_halflife, 0, 1 << 40)
         if self.replacement not in get_args(Replacement):
             raise _wrong("memory.replacement", self.replacement, 'use "lru" or "priority"')

@@ -17,15 +17,17 @@ from torch import Tensor
 
 from nexus.transformer import tensor_file
 from nexus.transformer.backbone import WindowCache
-from nexus.transformer.model import Nexus, State
+from nexus.transformer.model import Nexus
 from nexus.transformer.pointer import NONE
 from nexus.transformer.rsm.entries import Entries
 from nexus.transformer.rsm.errors import ForeignMemoryError
+from nexus.transformer.step import State
 from nexus.transformer.tokenizer import Tokenizer
 
 _PIECE: Final = 1 << 16  # characters encoded at once: bounds memory
 _ENTRY: Final = "entries."
 _WINDOW: Final = "window."
+_MEANING: Final = "meanings."
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,10 @@ class Memory:
         state = self._state
         entries, metadata = state.entries.saved(self.model.config.fingerprint())
         tensors = {_ENTRY + name: tensor for name, tensor in entries.items()}
+        if state.meanings is not None:
+            meanings, its = state.meanings.saved(self.model.config.fingerprint())
+            tensors |= {_MEANING + name: tensor for name, tensor in meanings.items()}
+            metadata = metadata | {_MEANING + name: value for name, value in its.items()}
         tensors |= {"tokens": state.tokens.cpu().contiguous(), "hidden": state.hidden.cpu().contiguous()}
         if state.window is not None:
             tensors |= {_WINDOW + name: t.cpu().contiguous() for name, t in state.window.tensors().items()}
@@ -153,7 +159,7 @@ class Memory:
                     f"{path} is of tokenizer {metadata.get('tokenizer')}, not {self.tokenizer.fingerprint()}",
                     hint="load it with the model that saved it",
                 )
-            parts: dict[str, dict[str, Tensor]] = {_ENTRY: {}, _WINDOW: {}, "": {}}
+            parts: dict[str, dict[str, Tensor]] = {_ENTRY: {}, _WINDOW: {}, _MEANING: {}, "": {}}
             for name, tensor in tensors.items():
                 kind = next(kind for kind in parts if name.startswith(kind))
                 parts[kind][name.removeprefix(kind)] = tensor.to(self.device)
@@ -162,13 +168,26 @@ class Memory:
             )
             window = WindowCache.from_tensors(parts[_WINDOW], config) if parts[_WINDOW] else None
             position = int(metadata["position"])
-            state = State(position, window, entries, parts[""]["tokens"], parts[""]["hidden"])
+            meanings = self._meanings(parts[_MEANING], metadata)
+            state = State(position, window, entries, parts[""]["tokens"], parts[""]["hidden"], meanings)
             self._check(state)
         except (SafetensorError, OSError, LookupError, ValueError) as error:
             raise ForeignMemoryError(
                 f"{path} is damaged or no memory: {error}", hint="save it again"
             ) from error
         self._state = state
+
+    def _meanings(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Entries | None:
+        """The semantic lane's entries, where the model has that lane."""
+        if self.model.semantic is None:
+            return None
+        own = {
+            name.removeprefix(_MEANING): value
+            for name, value in metadata.items()
+            if name.startswith(_MEANING)
+        }
+        shape, mark = self.model.semantic.shape, self.model.config.fingerprint()
+        return Entries.restored(tensors, own, shape, mark, self.device)
 
     def _check(self, state: State) -> None:
         within, config = state.position % self.model.config.chunk, self.model.config

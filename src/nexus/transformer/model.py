@@ -11,7 +11,7 @@ Invariant: any split of a stream into calls gives the same; nothing at position 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -21,114 +21,20 @@ from nexus.transformer import recollection
 from nexus.transformer.backbone import Backbone, WindowCache, pieces
 from nexus.transformer.config import Config
 from nexus.transformer.fusion import Copy, Fusion, describe, mix, mixed_at
-from nexus.transformer.gates import NEVER, Context, Gate, RegretHead, select
+from nexus.transformer.gates import NEVER, Context, RegretHead, select
 from nexus.transformer.lexical import NOTHING, Lexical, last_of_each
-from nexus.transformer.pointer import NONE, Hits, Runs, runs
-from nexus.transformer.recollection import Named, Pointed, Recollection, named
+from nexus.transformer.pointer import NONE, Hits, runs
+from nexus.transformer.recollection import Pointed, Recollection, named
 from nexus.transformer.rsm import chunked
 from nexus.transformer.rsm.entries import Entries
 from nexus.transformer.rsm.read import exact, payload_at
+from nexus.transformer.rsm.shape import Shape
 from nexus.transformer.rsm.tape import Tape
 from nexus.transformer.rsm.writes import Writes
+from nexus.transformer.semantic import SemanticLane
+from nexus.transformer.step import Losses, Output, Read, State, Tapes, Writing, Written
 
 DUE = 1e-3  # of a word's probability: less is no credit
-
-
-@dataclass(frozen=True)
-class State:
-    """All that a stream leaves behind, of bounded size.
-
-    position: tokens seen of each of the B streams. window: keys and values of the last tokens. entries: the
-    memory as the chunk found it. tokens: int64 [B, lead + n], the n tokens of the chunk so far and the `lead`
-    before them, NOTHING before the first. hidden: float [B, 1 + n, d], theirs and that of the token before,
-    normalised.
-    """
-
-    position: int
-    window: WindowCache | None
-    entries: Entries
-    tokens: Tensor
-    hidden: Tensor
-
-    def bytes(self) -> int:
-        """What its tensors take."""
-        window = 0 if self.window is None else self.window.bytes()
-        return window + self.entries.bytes() + self.tokens.nbytes + self.hidden.nbytes
-
-
-@dataclass(frozen=True)
-class Read:
-    """What the memory gave at T positions; the facts of a run's entry are 0 where there is no run."""
-
-    value: Tensor  # float [B, T, v]: of the longest n-gram that ends here and has an entry
-    there: Tensor  # bool [B, T]: there is one
-    run: Runs
-    order: Tensor  # int64 [B, T]: of the run's n-gram
-    place: Tensor  # int64 [B, T]: of the run's payload token 0 in the stream
-    priority: Tensor  # float [B, T]: of the run's entry
-    age: Tensor  # int64 [B, T]: tokens since the word that the run says was said
-    names: Named
-    named_place: Tensor  # int64 [B, T, N]: of each named entry's payload token 0 in the stream
-    named_order: Tensor  # int64 [B, T, N]: of its n-gram
-
-
-@dataclass(frozen=True)
-class Losses:
-    """Nats of T targets with the memory and without, and the entry to which the difference is due.
-
-    on, off: float [B, T]. size: the mean square of the logits' log-sum, which training keeps small. place,
-    order: int64 [B, T], where the entry's payload begins and the tokens of its n-gram; order 0: no entry.
-    """
-
-    on: Tensor
-    off: Tensor
-    size: Tensor
-    place: Tensor
-    order: Tensor
-
-
-@dataclass(frozen=True)
-class Written:
-    """What a chunk wrote, and what the gate was shown: for its training.
-
-    writes: the entries. stream, at, order: int64 [n]: the stream, the position within the chunk and the index
-    of the order of each. seen: the gate's context of the whole chunk.
-    """
-
-    writes: Writes
-    stream: Tensor
-    at: Tensor
-    order: Tensor
-    seen: Context
-
-
-@dataclass(frozen=True)
-class Output:
-    """hidden: [B, T, d], of the window alone. even: the same, normalised, which is what heads are shown: the
-    residual stream grows as it is trained. fused: [B, T, d]. written: None but at the end of a chunk."""
-
-    hidden: Tensor
-    even: Tensor
-    fused: Tensor
-    read: Read
-    state: State
-    written: Written | None
-
-
-@dataclass
-class Writing:
-    """Who chooses what is written: `gate`; of a chunk the `budget` best new entries, if above `least`.
-
-    Of those that are known half as many get a younger payload: what comes back all the time would else leave
-    no room for what was never said before.
-
-    explore: the share of tokens written at random besides: a gate in training is to hear of what it left out.
-    """
-
-    gate: Gate
-    budget: int = 128
-    least: float = NEVER
-    explore: float = 0.0
 
 
 class Nexus(nn.Module):
@@ -147,6 +53,8 @@ class Nexus(nn.Module):
         self.refine = nn.Linear(config.width, 1)
         self.regret = RegretHead(config.width, len(memory.orders))
         self.lexical = Lexical(memory.orders, memory.sets)
+        shape = replace(Shape.of(memory), sets=memory.meanings) if memory.meanings else None
+        self.semantic = None if shape is None else SemanticLane(config.width, shape)
         self.lead = memory.payload + self.lexical.past
         self.writing = Writing(self.regret)
 
@@ -154,27 +62,32 @@ class Nexus(nn.Module):
         """The state before the first token of `batch` streams."""
         tokens = torch.full((batch, self.lead), NOTHING, dtype=torch.int64, device=device)
         hidden = torch.zeros(batch, 1, self.config.width, device=device)
-        return State(0, None, Entries.empty(self.config.memory, batch, device), tokens, hidden)
+        entries = Entries.empty(self.config.memory, batch, device)
+        meanings = None if self.semantic is None else self.semantic.start(batch, device)
+        return State(0, None, entries, tokens, hidden, meanings)
 
     def forward(
-        self, tokens: Tensor, state: State, tape: Tape | None = None, *, reuse: bool = False
+        self, tokens: Tensor, state: State, tapes: Tapes | None = None, *, reuse: bool = False
     ) -> Output:
         """One step: int64 [B, T] that do not reach over the end of the chunk; `steps` cuts longer ones.
 
-        With a `tape` of the state's entries, reads give gradients to what the tape wrote. `reuse`: the memory
-        of `state` is written into and `state` is of no more use; without it, it is copied.
+        With `tapes` of the state's memories, reads give gradients to what the tapes wrote. `reuse`: the
+        memories of `state` are written into and `state` is of no more use; without it, they are copied.
 
         Raises:
             ValueError: the tokens do not fit into the chunk.
         """
-        in_place = reuse or tape is not None
-        known, entries = self._begun(tokens, state, in_place)
+        known, entries = self._begun(tokens, state, reuse or tapes is not None)
         hidden, window = self.backbone(tokens, state.window)
-        read = self._read(entries if tape is None else tape, known, tokens.shape[1], state.position)
-        fused = self.fusion(hidden, read.value, read.there)
+        source, meanings = (entries, state.meanings) if tapes is None else (tapes.entries, tapes.meanings)
+        read = self._read(source, known, tokens.shape[1], state.position)
+        fused, meant = self.fusion(hidden, read.value, read.there), None
+        if self.semantic is not None and meanings is not None:
+            meant = self.semantic.read(hidden, meanings)
+            fused = self.semantic.fuse(fused, meant)
         even = functional.rms_norm(hidden, hidden.shape[-1:])
-        after, written = self._ended(state, known, even, window, entries if tape is None else tape, reuse)
-        return Output(hidden, even, fused, read, after, written)
+        after, written = self._ended(state, known, even, window, source, meanings, reuse)
+        return Output(hidden, even, fused, read, meant, after, written)
 
     @torch.no_grad()
     def take(self, tokens: Tensor, state: State) -> State:
@@ -182,7 +95,7 @@ class Nexus(nn.Module):
         known, entries = self._begun(tokens, state, True)
         hidden, window = self.backbone(tokens, state.window)
         even = functional.rms_norm(hidden, hidden.shape[-1:])
-        return self._ended(state, known, even, window, entries, True)[0]
+        return self._ended(state, known, even, window, entries, state.meanings, True)[0]
 
     def steps(self, tokens: Tensor, state: State) -> Iterator[tuple[int, Tensor]]:
         """int64 [B, N] cut at the ends of chunks: where each piece begins in N, and the piece."""
@@ -262,6 +175,7 @@ class Nexus(nn.Module):
         even: Tensor,
         window: WindowCache,
         source: Entries | Tape,
+        meanings: Entries | Tape | None,
         reuse: bool,
     ) -> tuple[State, Written | None]:
         """The state after a step; at the end of a chunk, what was written."""
@@ -269,6 +183,12 @@ class Nexus(nn.Module):
         seen, written, entries = torch.cat([state.hidden, even], 1), None, source.entries
         if position % chunk == 0:
             written = self._written(known, seen, position - chunk, entries)
+            if self.semantic is not None and meanings is not None:
+                by, said = self.writing, known[:, self.lead :]
+                meanings, filed = self.semantic.end(
+                    meanings, seen, said, written.worth, by.budget, by.least, reuse=reuse
+                )
+                written = replace(written, meanings=filed)
             if isinstance(source, Tape):
                 source.write(written.writes, chunk)
             elif reuse:
@@ -276,7 +196,8 @@ class Nexus(nn.Module):
             else:
                 entries = chunked.write(source, written.writes, chunk)
             known, seen = known[:, -self.lead :].clone(), seen[:, -1:].clone()
-        return State(position, window, entries, known, seen.detach()), written
+        kept = None if meanings is None else meanings.entries
+        return State(position, window, entries, known, seen.detach(), kept), written
 
     def _read(self, source: Entries | Tape, known: Tensor, length: int, position: int) -> Read:
         payload, past = self.config.memory.payload, self.lexical.past
@@ -373,4 +294,4 @@ class Nexus(nn.Module):
             time=began + at,
             priority=priority[stream, at, order].float().clamp(min=0),
         )
-        return Written(writes, stream, at, order, context)
+        return Written(writes, stream, at, order, context, priority.float().amax(-1))

@@ -22,7 +22,8 @@ from nexus.core.errors import InvalidInputError, ModelMissingError
 from nexus.transformer import tensor_file
 from nexus.transformer.config import Config
 from nexus.transformer.errors import WeightsFileError
-from nexus.transformer.model import Nexus, Writing
+from nexus.transformer.model import Nexus
+from nexus.transformer.step import Writing
 from nexus.transformer.ternary import load_packed, packed_state
 from nexus.transformer.tokenizer import Tokenizer
 

@@ -12,7 +12,8 @@ from nexus.training.episodes import letters
 from nexus.training.needles import answer, search
 from nexus.transformer.config import Config, MemoryConfig
 from nexus.transformer.gates import EveryGate
-from nexus.transformer.model import Nexus, Writing
+from nexus.transformer.model import Nexus
+from nexus.transformer.step import Writing
 from nexus.transformer.tokenizer import Tokenizer
 
 

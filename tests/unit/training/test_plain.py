@@ -20,7 +20,8 @@ from nexus.training.token_files import TokenFile
 from nexus.training.trainer import Plan
 from nexus.transformer.config import Config, MemoryConfig
 from nexus.transformer.controls import CONTROLS, Control
-from nexus.transformer.model import Nexus, Writing
+from nexus.transformer.model import Nexus
+from nexus.transformer.step import Writing
 from nexus.transformer.tokenizer import Tokenizer
 
 MEMORY = MemoryConfig(sets=32, ways=4, key_width=4, value_width=8, orders=(1, 3), replacement="priority")

@@ -23,8 +23,9 @@ from nexus.training.token_files import TokenFile
 from nexus.training.trainer import LOG, Plan, Training
 from nexus.transformer.config import Config, MemoryConfig
 from nexus.transformer.gates import EveryGate
-from nexus.transformer.model import Nexus, Writing
+from nexus.transformer.model import Nexus
 from nexus.transformer.rsm.errors import MemoryValueError
+from nexus.transformer.step import Writing
 from nexus.transformer.tokenizer import Tokenizer
 
 MEMORY = MemoryConfig(sets=32, ways=4, key_width=4, value_width=8, orders=(1, 3), replacement="priority")
@@ -46,17 +47,21 @@ def diet(tmp_path_factory: pytest.TempPathFactory) -> Diet:
     return Diet([TokenFile(path, tokenizer)], tokenizer)
 
 
-def trained(diet: Diet, folder: Path, plan: Plan = PLAN, stop_at: int = 99) -> Training:
-    training = Training(TINY, plan, diet, folder)
+def trained(
+    diet: Diet, folder: Path, plan: Plan = PLAN, stop_at: int = 99, config: Config = TINY
+) -> Training:
+    training = Training(config, plan, diet, folder)
     training.run(lambda *_: None, lambda: training.step >= stop_at)
     return training
 
 
-def test_a_training_that_was_stopped_goes_on_bit_for_bit(diet: Diet, tmp_path: Path) -> None:
-    whole = trained(diet, tmp_path / "whole")
-    assert trained(diet, tmp_path / "parts", stop_at=1).step == 1
-    assert trained(diet, tmp_path / "parts", stop_at=3).step == 3
-    parts = trained(diet, tmp_path / "parts")
+@pytest.mark.parametrize("meanings", [0, 8])
+def test_a_training_that_was_stopped_goes_on_bit_for_bit(diet: Diet, tmp_path: Path, meanings: int) -> None:
+    config = replace(TINY, memory=replace(MEMORY, meanings=meanings))
+    whole = trained(diet, tmp_path / "whole", config=config)
+    assert trained(diet, tmp_path / "parts", stop_at=1, config=config).step == 1
+    assert trained(diet, tmp_path / "parts", stop_at=3, config=config).step == 3
+    parts = trained(diet, tmp_path / "parts", config=config)
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, parts.model.state_dict()[name]), name
     logs = [(tmp_path / name / LOG).read_text().splitlines() for name in ("whole", "parts")]
@@ -175,3 +180,16 @@ def test_plans_that_cannot_be_are_refused() -> None:
         Plan(4, chunks=((0.5, 4),))
     with pytest.raises(ValueError, match="100 tokens are no whole number of chunks of 64"):
         minimise(Nexus(TINY), torch.zeros(1, 101, dtype=torch.int64))
+
+
+def test_a_semantic_lane_learns_beside_the_rest_if_told_what_is_rare(diet: Diet, tmp_path: Path) -> None:
+    config = replace(TINY, memory=replace(MEMORY, meanings=8))
+    torch.manual_seed(PLAN.seed)
+    before = Nexus(config).semantic
+    after = trained(diet, tmp_path, stop_at=2, config=config).model.semantic
+    assert before is not None
+    assert after is not None
+    assert not torch.equal(before.centroids, after.centroids)
+    assert not torch.equal(before.to_query.weight, after.to_query.weight)
+    with pytest.raises(ValueError, match="say which those are"):
+        minimise(Nexus(config), torch.zeros(1, 65, dtype=torch.int64))

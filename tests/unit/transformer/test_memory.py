@@ -13,19 +13,20 @@ import torch
 from nexus.transformer.config import Config, MemoryConfig
 from nexus.transformer.gates import EveryGate
 from nexus.transformer.memory import Memory
-from nexus.transformer.model import Nexus, Writing
+from nexus.transformer.model import Nexus
 from nexus.transformer.rsm.errors import ForeignMemoryError
+from nexus.transformer.step import Writing
 from nexus.transformer.tokenizer import Tokenizer
 
 FACT = "The code of Zorbax is 3f2c9a10-77aa-4b1c-9d00-0123456789ab.\n"
 TALK = "We went to the market, and it rained all day long. "
 
 
-def memory(**other: Any) -> Memory:
+def memory(meanings: int = 0, **other: Any) -> Memory:
     """A model of random weights that believes whatever the memory says, and writes everything down."""
     torch.set_num_threads(1)
     torch.manual_seed(3)
-    kept = MemoryConfig(sets=512, ways=8, key_width=4, value_width=8, orders=(2, 4))
+    kept = MemoryConfig(sets=512, ways=8, key_width=4, value_width=8, orders=(2, 4), meanings=meanings)
     sizes: dict[str, Any] = {
         "width": 16,
         "layers": 1,
@@ -81,8 +82,9 @@ def test_the_first_thing_said_of_a_name_stays_when_more_is_said() -> None:
         ours.first(" ")
 
 
-def test_a_stream_goes_on_from_its_file(tmp_path: Path) -> None:
-    ours, other = memory(), memory()
+@pytest.mark.parametrize("meanings", [0, 16])
+def test_a_stream_goes_on_from_its_file(tmp_path: Path, meanings: int) -> None:
+    ours, other = memory(meanings), memory(meanings)
     ours.write(TALK + FACT + TALK * 20)
     ours.save(tmp_path / "memory")
     other.load(tmp_path / "memory")

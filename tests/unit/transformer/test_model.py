@@ -13,8 +13,8 @@ from torch import Tensor
 
 from nexus.transformer.config import Config, MemoryConfig
 from nexus.transformer.gates import EveryGate
-from nexus.transformer.model import Nexus, State, Writing
-from nexus.transformer.rsm.tape import Tape
+from nexus.transformer.model import Nexus
+from nexus.transformer.step import State, Tapes, Writing
 
 CHUNK = 24
 
@@ -45,19 +45,22 @@ def whole(model: Nexus, tokens: Tensor, cuts: list[int]) -> tuple[Tensor, State]
     return torch.cat(out, 1), state
 
 
-@pytest.mark.parametrize("replacement", ["lru", "priority"])
-def test_any_split_gives_the_same(replacement: str) -> None:
-    model, tokens = tiny(replacement=replacement), torch.randint(0, 4, (2, 5 * CHUNK + 7))
+@pytest.mark.parametrize(("replacement", "meanings"), [("lru", 0), ("priority", 0), ("priority", 4)])
+def test_any_split_gives_the_same(replacement: str, meanings: int) -> None:
+    model, tokens = tiny(replacement=replacement, meanings=meanings), torch.randint(0, 4, (2, 5 * CHUNK + 7))
     together, after = whole(model, tokens, [])
     for cuts in ([1], list(range(1, tokens.shape[1])), [3, 30, 31, 60, 95], [CHUNK, 2 * CHUNK + 5]):
         apart, other = whole(model, tokens, cuts)
         assert (together - apart).abs().max() < 1e-4
-        for name, tensor in after.entries.tensors().items():
-            assert torch.allclose(tensor.float(), getattr(other.entries, name).float(), atol=1e-5), name
+        for one, two in ((after.entries, other.entries), (after.meanings, other.meanings)):
+            assert (one is None) == (two is None)
+            for name, tensor in {} if one is None else one.tensors().items():
+                assert torch.allclose(tensor.float(), getattr(two, name).float(), atol=1e-5), name
 
 
-def test_nothing_depends_on_what_comes_later() -> None:
-    model, tokens = tiny(), torch.randint(0, 4, (1, 4 * CHUNK))
+@pytest.mark.parametrize("meanings", [0, 4])
+def test_nothing_depends_on_what_comes_later(meanings: int) -> None:
+    model, tokens = tiny(meanings=meanings), torch.randint(0, 4, (1, 4 * CHUNK))
     before, _ = whole(model, tokens, [])
     for at in (1, CHUNK, 2 * CHUNK - 1, 2 * CHUNK + 3):
         other = tokens.clone()
@@ -100,10 +103,10 @@ def test_a_tape_gives_gradients_to_what_was_written_and_the_same_numbers() -> No
     model, tokens = tiny(), torch.randint(0, 4, (2, 4 * CHUNK))
     want, _ = whole(model, tokens, [])
     state = model.start(2)
-    tape = Tape(state.entries)
+    tapes = Tapes.of(state)
     out = []
     for _, piece in model.steps(tokens, state):
-        done = model(piece, state, tape)
+        done = model(piece, state, tapes)
         out.append(model.log_p(done))
         state = done.state
     got = torch.cat(out, 1)

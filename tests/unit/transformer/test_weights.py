@@ -16,7 +16,8 @@ from nexus.transformer import weights
 from nexus.transformer.config import Config, MemoryConfig
 from nexus.transformer.errors import WeightsFileError
 from nexus.transformer.gates import EveryGate
-from nexus.transformer.model import Nexus, Writing
+from nexus.transformer.model import Nexus
+from nexus.transformer.step import Writing
 from nexus.transformer.ternary import TernaryLinear
 from nexus.transformer.tokenizer import Tokenizer
 

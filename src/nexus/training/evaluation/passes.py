@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from nexus.transformer.model import Nexus, Read
+from nexus.transformer.model import Nexus
+from nexus.transformer.step import Read
 
 Ids = NDArray[np.integer[Any]]
 
