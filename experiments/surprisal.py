@@ -82,7 +82,7 @@ def in_order(head: SurprisalHead, text: Text) -> float:
 def scored(gate: Gate, text: Text) -> Tensor:
     """Priorities [B, T]. An entry's key is its token; neither gate here looks at what follows."""
     chunks = zip(*(torch.split(x, CHUNK, 1) for x in (text.ids, text.hidden)), strict=True)
-    return torch.cat([gate(Context(i, i, h.float(), h.float()))[..., 0] for i, h in chunks], 1)
+    return torch.cat([gate(Context(i, i, *[h.float()] * 3))[..., 0] for i, h in chunks], 1)
 
 
 def chosen(scores: Tensor, budget: int) -> Tensor:

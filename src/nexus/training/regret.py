@@ -38,7 +38,9 @@ class Account:
         """Open an account for each entry of a chunk."""
         self._written[written.stream, written.writes.place, written.order] = True
         seen = written.seen
-        self._seen.append(Context(seen.key, seen.token, seen.before.detach(), seen.now.detach()))
+        self._seen.append(
+            Context(seen.key, seen.token, seen.before.detach(), seen.now.detach(), seen.soon.detach())
+        )
 
     def read(self, losses: Losses) -> None:
         """Credit what the next T targets saved to the entries that they are due to."""
@@ -71,5 +73,5 @@ class Account:
         return regret_loss(worth[told], truth[told]) if bool(told.any()) else torch.zeros(())
 
 
-def _parts(seen: Context) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return seen.key, seen.token, seen.before, seen.now
+def _parts(seen: Context) -> tuple[Tensor, ...]:
+    return seen.key, seen.token, seen.before, seen.now, seen.soon

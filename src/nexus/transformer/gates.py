@@ -9,7 +9,7 @@ gives every position and order of n-gram a priority; `select` keeps the best of 
   entries are replaced.
 
 Knows neither memory nor training: the losses are here, their targets are not. Invariant: what a gate says of
-p depends on nothing after p.
+p depends on nothing after p's chunk, at whose end the entry is written.
 """
 
 from __future__ import annotations
@@ -32,13 +32,23 @@ class Context:
     """What a gate sees of T positions of B streams.
 
     key: int64 [B, T], token p - 1. token: int64 [B, T], token p. before, now: float [B, T, d], the hidden
-    states of p - 1 and p.
+    states of p - 1 and p. soon: float [B, T, d], the mean of those of the payload, as far as its chunk goes.
     """
 
     key: Tensor
     token: Tensor
     before: Tensor
     now: Tensor
+    soon: Tensor
+
+
+def means(states: Tensor, count: int) -> Tensor:
+    """Float [B, T, d]: at each position the mean of its state and of up to `count` - 1 that follow."""
+    length = states.shape[1]
+    sums = functional.pad(states.float().cumsum(1), (0, 0, 1, 0))
+    begins = torch.arange(length, device=states.device)
+    ends = (begins + count).clamp(max=length)
+    return ((sums[:, ends] - sums[:, :-1]) / (ends - begins)[:, None]).to(states.dtype)
 
 
 class Gate(Protocol):
@@ -95,15 +105,19 @@ class SurprisalHead(nn.Module):
 
 
 class RegretHead(nn.Module):
-    """V67: the loss, in log(1 + nats), that an entry will save for each order; trained by `regret_loss`."""
+    """V67: the loss, in log(1 + nats), that an entry will save for each order; trained by `regret_loss`.
+
+    It sees the payload, too: what was hard to foretell and is not like the text around it is worth most.
+    """
 
     def __init__(self, width: int, orders: int) -> None:
         super().__init__()
-        self.hidden = nn.Linear(2 * width, width)
+        self.hidden = nn.Linear(3 * width, width)
         self.out = nn.Linear(width, orders)
 
     def forward(self, seen: Context) -> Tensor:
-        worth: Tensor = self.out(functional.gelu(self.hidden(torch.cat([seen.before, seen.now], -1))))
+        shown = torch.cat([seen.before, seen.now, seen.soon], -1)
+        worth: Tensor = self.out(functional.gelu(self.hidden(shown)))
         return worth.float()
 
 

@@ -21,7 +21,7 @@ from nexus.transformer import recollection
 from nexus.transformer.backbone import Backbone, WindowCache, pieces
 from nexus.transformer.config import Config
 from nexus.transformer.fusion import Copy, Fusion, describe, mix, mixed_at
-from nexus.transformer.gates import NEVER, Context, RegretHead, select
+from nexus.transformer.gates import NEVER, Context, RegretHead, means, select
 from nexus.transformer.lexical import NOTHING, Lexical, last_of_each
 from nexus.transformer.pointer import NONE, Hits, runs
 from nexus.transformer.recollection import Pointed, Recollection, named
@@ -269,7 +269,8 @@ class Nexus(nn.Module):
     def _written(self, known: Tensor, seen: Tensor, began: int, entries: Entries) -> Written:
         """What the gate lets in of the chunk that `known` ends with: n-grams, each where it stands last."""
         lead, past, payload = self.lead, self.lexical.past, self.config.memory.payload
-        context = Context(known[:, lead - 1 : -1], known[:, lead:], seen[:, :-1], seen[:, 1:])
+        soon = means(seen[:, 1:], max(1, payload))
+        context = Context(known[:, lead - 1 : -1], known[:, lead:], seen[:, :-1], seen[:, 1:], soon)
         sets, tags, _ = self.lexical.addresses(context.key, known[:, lead - 1 - past : lead - 1])
         with torch.no_grad():
             priority, by = self.writing.gate(context), self.writing

@@ -15,6 +15,7 @@ from nexus.transformer.gates import (
     RankGate,
     RegretHead,
     SurprisalHead,
+    means,
     ranking_loss,
     regret_loss,
     select,
@@ -25,7 +26,8 @@ from nexus.transformer.rsm.errors import MemoryValueError
 def context(tokens: list[int], width: int = 4) -> Context:
     key = torch.tensor([tokens])
     hidden = torch.nn.functional.one_hot(key, width).float()
-    return Context(key, key.roll(-1), hidden, hidden.roll(-1, 1))
+    now = hidden.roll(-1, 1)
+    return Context(key, key.roll(-1), hidden, now, means(now, 3))
 
 
 def test_the_best_are_kept_and_of_equals_the_older() -> None:
@@ -76,3 +78,10 @@ def test_regret_is_learnt_in_log_nats_and_harm_counts_as_nothing() -> None:
         torch.autograd.backward(regret_loss(head(seen)[0, :, 1], saved))
         optimizer.step()
     assert head(seen)[0, :, 1].tolist() == pytest.approx([0, math.log(101), 0, math.log(2)], abs=0.1)
+
+
+def test_the_mean_of_what_follows_ends_with_the_chunk() -> None:
+    states = torch.tensor([[[1.0], [2.0], [6.0], [10.0]]])
+    assert means(states, 2)[0, :, 0].tolist() == [1.5, 4.0, 8.0, 10.0]
+    assert means(states, 9)[0, :, 0].tolist() == [4.75, 6.0, 8.0, 10.0]
+    assert torch.equal(means(states, 1), states)
