@@ -44,6 +44,9 @@ def needle(
         Path | None, typer.Option(help="Text for the haystack of text; default: NEXUS_DATA/books/eval.")
     ] = None,
     control: Controls = None,
+    picture: Annotated[
+        Path | None, typer.Option("--plot", help="Make this PNG: recall over distance.")
+    ] = None,
     threads: Threads = 0,
     device: On = "cpu",
     as_json: output.JsonFlag = False,
@@ -77,6 +80,11 @@ def needle(
                 f"{row.candidate}, {row.haystack}: {row.exact.shown('{:.1f}')} of {row.asked}"
             ),
         )
+    if picture is not None:
+        from nexus.training import plot
+
+        facts = {f"{row.candidate}, {row.haystack}": row.by_distance() for row in rows}
+        plot.distances(facts, picture.expanduser(), next(iter(candidates.values())).config.window)
     if as_json:
         output.as_json([row.as_dict() for row in rows])
         return

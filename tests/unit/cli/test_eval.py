@@ -39,7 +39,10 @@ def test_needles_are_a_table_or_json(run: Run, tmp_path: Path) -> None:
         ["nexus", name, "1.0", "of", "1", "1.0"] for name in ("common", "letters", "rare")
     ]
     story(tmp_path / "book.txt")
-    found = run("needle", *asked, "--haystack", "text", "--books", tmp_path / "book.txt", "--json")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install matplotlib")
+    picture = ("--plot", tmp_path / "recall.png")
+    found = run("needle", *asked, "--haystack", "text", "--books", tmp_path / "book.txt", "--json", *picture)
+    assert (tmp_path / "recall.png").read_bytes().startswith(b"\x89PNG\r\n")
     (row,) = json.loads(found.stdout)
     assert (row["haystack"], row["exact"]["runs"], row["asked"]) == ("text", [1.0], 1)
 

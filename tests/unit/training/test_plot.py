@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nexus.core.errors import MissingPartError
-from nexus.training.plot import draw, lines
+from nexus.training.plot import distances, draw, lines
 
 LOG = [{"step": n, "on": 9.0 - n, "off": 9.0, "answers_on": None, "answers_off": None} for n in (1, 2, 3)]
 
@@ -32,6 +32,15 @@ def test_the_picture_is_one(tmp_path: Path) -> None:
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG\r\n")
     assert not draw(tmp_path / "absent", tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
+
+
+def test_recall_over_distance_is_a_picture(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install matplotlib")
+    picture = tmp_path / "recall.png"
+    assert not distances({"nexus": []}, picture)
+    assert not picture.exists()
+    assert distances({"nexus": [(10 * n, n < 20) for n in range(1, 40)], "none": []}, picture, window=100)
+    assert picture.read_bytes().startswith(b"\x89PNG\r\n")
 
 
 def test_without_matplotlib_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,12 @@ class Row:
     def entries(self) -> Figure:
         return Figure.of(float(stream.entries) for stream in self.score.streams)
 
+    def by_distance(self) -> list[tuple[int, bool]]:
+        """Of each fact of all streams the tokens since it was said, and whether it was answered exactly."""
+        return [
+            pair for stream in self.score.streams for pair in zip(stream.distance, stream.right, strict=True)
+        ]
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
