@@ -63,7 +63,7 @@ def questions(path: Path, count: int = 20) -> list[Question]:
 
 
 def chosen(start: str, later: Counter[str], small: Set[str], count: int) -> list[Question]:
-    """The questions of a `start` whose phrases come back `later` so often; no word in them is also `small`."""
+    """The questions of a `start` whose phrases come back `later` so often and are never `small`."""
     found: list[Question] = []
     taken: set[str] = set()
     for match in _INSIDE.finditer(start):
