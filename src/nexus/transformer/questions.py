@@ -28,6 +28,8 @@ _RUN: Final = re.compile(rf"\b{_WORD}(?: {_WORD}){{0,2}}\b")
 _INSIDE: Final = re.compile(rf"(?<=[a-z,;] )(?<![A-Z]\w )({_WORD}(?: {_WORD}){{0,2}})\b(?! [A-Z])")
 _ANSWER: Final = re.compile(rf"\s*\S+(?:\s+\S+){{{ANSWER_WORDS - 1}}}")
 # They begin with a capital wherever they stand, and say nothing of whom is spoken.
+_NO_LETTER_BEFORE: Final = r"(?<![^\W_])"  # nor digit; many texts put _names_ so
+_NO_LETTER_BEHIND: Final = r"(?![^\W_])"
 _SMALL: Final = re.compile(r"\b[a-z]{3,}\b")
 _TITLES: Final = frozenset("Mrs Miss Sir Lady Lord Madame Monsieur The And But".split())
 
@@ -74,7 +76,7 @@ def chosen(start: str, later: Counter[str], small: Set[str], count: int) -> list
         if not small.isdisjoint(phrase.lower().split()):
             continue
         # Its first mention, in whatever place, must be this one.
-        first = re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", start)
+        first = re.search(rf"{_NO_LETTER_BEFORE}{re.escape(phrase)}{_NO_LETTER_BEHIND}", start)
         answer = _ANSWER.match(start, match.end())
         if first is not None and first.start() == match.start() and answer is not None:
             found.append(Question(phrase, answer[0], match.end(), later[phrase]))

@@ -38,6 +38,13 @@ def test_what_stood_elsewhere_first_is_not_asked() -> None:
     assert chosen(START, Counter(), set(), 20) == []
 
 
+def test_a_mention_in_a_heading_is_one() -> None:
+    later = Counter({"Zorbax": 3, "Captain Alice Brown": 2})
+    assert [each.phrase for each in chosen("_Zorbax_\n\n" + START, later, set(), 20)] == [
+        "Captain Alice Brown"
+    ]
+
+
 def test_a_word_that_the_text_also_writes_small_is_no_name() -> None:
     later = Counter({"Zorbax": 3, "Captain Alice Brown": 2})
     assert [each.phrase for each in chosen(START, later, {"captain", "sea"}, 20)] == ["Zorbax"]
