@@ -288,9 +288,12 @@ class Nexus(nn.Module):
             worth = priority.float().amax(-1)
             if by.names is not None:
                 its = by.names.ending(known[:, lead - LONGEST :], self.lexical)
-                new = its.there & ~exact(entries, its.sets, its.tags, payload=False).hit
+                # Of a new one the first mention; later the last of a chunk: who comes back is not old.
+                known_name = exact(entries, its.sets, its.tags, payload=False).hit
+                first = last_of_each(its.tags.flip(1)).flip(1)
+                chosen = its.there & torch.where(known_name, last_of_each(its.tags), first)
                 sets, tags = torch.cat([sets, its.sets], -1), torch.cat([tags, its.tags], -1)
-                kept = torch.cat([kept, new & last_of_each(its.tags.flip(1)).flip(1)], -1)
+                kept = torch.cat([kept, chosen], -1)
                 priority = torch.cat([priority, torch.full_like(its.sets, NAMED, dtype=priority.dtype)], -1)
         stream, at, order = kept.nonzero(as_tuple=True)
         said = functional.pad(context.token, (0, payload - 1), value=NONE).unfold(1, payload, 1)
