@@ -35,7 +35,7 @@ from nexus.transformer.rsm.writes import Writes
 from nexus.transformer.semantic import SemanticLane
 from nexus.transformer.step import Losses, Output, Read, State, Tapes, Writing, Written
 
-NAMED = 1.0  # the priority of a name's first mention: what will save less than 1.7 nats goes before it
+NAMED = 0.3  # the priority of a name: what will save less than a third of a nat goes before it
 DUE = 1e-3  # of a word's probability: less is no credit
 
 
