@@ -30,7 +30,7 @@ def needles(found: dict[str, Any]) -> list[str]:
     first = rows[0]
     lines = [
         f"**{first['asked']} facts of the kind `{first['kind']}` in {first['length']:,} tokens**, "
-        f"{len(first['exact']['runs'])} streams of each haystack; mean ± standard deviation.",
+        f"{_streams(len(first['exact']['runs']))} of each haystack.",
         "",
         "| model | haystack | answered word for word | entry still there | tokens a second |",
         "|---|---|---|---|---|",
@@ -41,6 +41,10 @@ def needles(found: dict[str, Any]) -> list[str]:
         for row in rows
     ]
     return lines
+
+
+def _streams(count: int) -> str:
+    return "one stream" if count == 1 else f"mean ± standard deviation of {count} streams"
 
 
 def recall(found: dict[str, Any]) -> list[str]:
