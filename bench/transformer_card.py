@@ -10,18 +10,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from nexus.training.evaluation.figures import Figure
+
 ROOT = Path(__file__).resolve().parents[1]
 CARD = ROOT / "src" / "nexus" / "transformer" / "data" / "weights" / "README.md"
 RESULTS = ROOT / "bench" / "results"
 BEGIN, END = "<!-- figures: bench/transformer_card.py -->", "<!-- end of figures -->"
 
 
-def spread(figure: dict[str, Any], form: str, scale: float = 1.0) -> str:
+def shown(figure: dict[str, Any], form: str, scale: float = 1.0) -> str:
     """Mean ± standard deviation; of one run the mean."""
-    if figure["mean"] is None:
-        return "-"
-    text = form.format(figure["mean"] * scale)
-    return text if figure["sd"] is None else f"{text} ± {form.format(figure['sd'] * scale)}"
+    return Figure.of(figure["runs"]).shown(form, scale)
 
 
 def needles(found: dict[str, Any]) -> list[str]:
@@ -36,8 +35,8 @@ def needles(found: dict[str, Any]) -> list[str]:
         "|---|---|---|---|---|",
     ]
     lines += [
-        f"| {row['candidate']} | {row['haystack']} | {spread(row['exact'], '{:.1f}')} | "
-        f"{spread(row['held'], '{:.1f}')} | {row['tokens_per_second']:,.0f} |"
+        f"| {row['candidate']} | {row['haystack']} | {shown(row['exact'], '{:.1f}')} | "
+        f"{shown(row['held'], '{:.1f}')} | {row['tokens_per_second']:,.0f} |"
         for row in rows
     ]
     return lines
@@ -52,15 +51,15 @@ def recall(found: dict[str, Any]) -> list[str]:
     part = found["results"]["recall"]
     lines = ["**Rare words that come back in books**", "", "| memory | R_keep |", "|---|---|"]
     lines += [
-        f"| {row['form']}, {row['entries']:,} entries | {spread(row['share'], '{:.2f} %', 100)} |"
+        f"| {row['form']}, {row['entries']:,} entries | {shown(row['share'], '{:.2f} %', 100)} |"
         for row in part["keep"]
     ]
     lines += ["", "| model | R_read | R_pred | spoilt | nats saved a token | at those words |"]
     lines += ["|---|---|---|---|---|---|"]
     lines += [
-        f"| {row['candidate']} | {spread(row['read'], '{:.2f} %', 100)} | "
-        f"{spread(row['pred'], '{:.2f} %', 100)} | {spread(row['spoilt'], '{:.2f} %', 100)} | "
-        f"{spread(row['saved'], '{:.4f}')} | {spread(row['saved_at_events'], '{:.3f}')} |"
+        f"| {row['candidate']} | {shown(row['read'], '{:.2f} %', 100)} | "
+        f"{shown(row['pred'], '{:.2f} %', 100)} | {shown(row['spoilt'], '{:.2f} %', 100)} | "
+        f"{shown(row['saved'], '{:.4f}')} | {shown(row['saved_at_events'], '{:.3f}')} |"
         for row in part["models"]
     ]
     return lines

@@ -20,14 +20,14 @@ from nexus.transformer.lexical import NOTHING, Lexical
 from nexus.transformer.tokenizer import Tokenizer
 
 LONGEST: Final = 12  # tokens of a word; a run has fewer
-KINDS: Final = 2  # the word, and the run of capitalised words that it ends
 
 
 @dataclass(frozen=True)
 class Found:
-    """Names that end right before each of T tokens: bool, int64 and int64 [B, T, KINDS].
+    """Names that end right before each of T tokens: bool, int64 and int64 [B, T, 2].
 
-    A run of one word is that word: it is `there` once. Where there is none the tag is -1.
+    First the word, then the run of capitalised words that it ends. A run of one word is that word: it is
+    `there` once. Where there is none the tag is -1.
     """
 
     there: Tensor

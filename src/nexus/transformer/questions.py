@@ -27,10 +27,10 @@ _RUN: Final = re.compile(rf"\b{_WORD}(?: {_WORD}){{0,2}}\b")
 # After a small word and one blank: no sentence begins here.
 _INSIDE: Final = re.compile(rf"(?<=[a-z,;] )(?<![A-Z]\w )({_WORD}(?: {_WORD}){{0,2}})\b(?! [A-Z])")
 _ANSWER: Final = re.compile(rf"\s*\S+(?:\s+\S+){{{ANSWER_WORDS - 1}}}")
-# They begin with a capital wherever they stand, and say nothing of whom is spoken.
 _NO_LETTER_BEFORE: Final = r"(?<![^\W_])"  # nor digit; many texts put _names_ so
 _NO_LETTER_BEHIND: Final = r"(?![^\W_])"
 _SMALL: Final = re.compile(r"\b[a-z]{3,}\b")
+# They begin with a capital wherever they stand, and say nothing of whom is spoken.
 _TITLES: Final = frozenset("Mrs Miss Sir Lady Lord Madame Monsieur The And But".split())
 
 
