@@ -43,6 +43,9 @@ def train(
         float, typer.Option(min=0.0, max=1.0, help="Share of the steps, the first, of the window alone.")
     ] = 0.0,
     tokens: Annotated[int, typer.Option(min=1, help="Tokens of a step.")] = 32_768,
+    gate: Annotated[
+        int, typer.Option(min=0, help="Tokens from which the gate alone is taught at the end.")
+    ] = 0,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 50,
     seed: Annotated[int, typer.Option(help="Another seed, other weights to begin with.")] = 0,
     threads: Annotated[int, typer.Option(min=0, help="Of the processor; 0: as torch will.")] = 0,
@@ -71,6 +74,7 @@ def train(
         device,
         begin_from.expanduser() if begin_from else None,
         minutes,
+        gate,
     )
     with Progress() as progress, _stopping(progress) as stopping:
         quiet = legs.rank() > 0
@@ -79,6 +83,7 @@ def train(
             (lambda *_: None) if quiet else _teller(asked, progress),
             lambda: bool(stopping),
             (lambda *_: None) if quiet else _beginner(asked, progress),
+            lambda done, of: progress.tell("the gate alone", done, of, "tokens"),
         )
     if not quiet:
         _report(outcome, asked, as_json)

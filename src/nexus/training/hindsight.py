@@ -2,11 +2,11 @@
 
 An account credits what was written; a gate that hears of nothing else learns from its own choices only. Where
 an n-gram comes back in a later chunk and goes on as before, an entry would have said so: what those tokens
-cost without a memory is what it would have saved, unless the n-gram ends with a word that cost as much: who
-could not say that word does not come by the entry, and the one who said it goes on by itself. Where the text
-goes on otherwise but a costly word of the old continuation comes soon, attention might have found it: nothing
-is said then. Knows tokens and losses; knows no model. Invariant: only chunks after the candidate's own count,
-and only the first return: a later one has a younger entry.
+cost without a memory is what it would have saved. Within an answer that is nothing: an answer is right from
+its first word on or not at all, and who said that word goes on by itself. Where the text goes on otherwise
+but a costly word of the old continuation comes soon, attention might have found it: nothing is said then.
+Knows tokens and losses; knows no model. Invariant: only chunks after the candidate's own count, and only the
+first return: a later one has a younger entry.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 FREE: Final = 0.05  # nats that a word costs which a run says
-COSTLY: Final = 3.0  # nats of a word from which on attention is worth a look, and a window cannot say it
+COSTLY: Final = 3.0  # nats of a word from which on attention is worth a look
 CERTAIN: Final = 0.5  # nats saved from which on the run is the reason
 
 
@@ -27,23 +27,29 @@ CERTAIN: Final = 0.5  # nats saved from which on the run is the reason
 class Hindsight:
     """saved: float [B, N, O], nats an entry whose payload begins at each position would have saved.
 
-    known: bool [B, N, O]: false where attention might have used it, too.
+    known: bool [B, N, O]: false where attention might have used it, too. within: bool [B, N, O]: the n-gram
+    comes back within an answer.
     """
 
     saved: Tensor
     known: Tensor
+    within: Tensor
 
 
 @torch.no_grad()
-def look_back(tags: Tensor, tokens: Tensor, cost: Tensor, *, chunk: int, payload: int) -> Hindsight:
+def look_back(
+    tags: Tensor, tokens: Tensor, cost: Tensor, answers: Tensor, *, chunk: int, payload: int
+) -> Hindsight:
     """For every position and order of an episode.
 
     tags: int64 [B, N, O], of the n-grams that end at each token. tokens: int64 [B, N + 1]. cost: float
-    [B, N], nats of tokens[:, 1:] as the window alone predicts them.
+    [B, N], nats of tokens[:, 1:] as the window alone predicts them. answers: bool [B, N], where tokens[:, 1:]
+    are of an answer.
     """
     batch, length, orders = tags.shape
     saved = torch.zeros(batch, length, orders, device=tags.device)
     known = torch.ones(batch, length, orders, dtype=torch.bool, device=tags.device)
+    within = torch.zeros_like(known)
     for stream in range(batch):
         words = functional.pad(tokens[stream], (0, 2 * payload), value=-1).unfold(0, payload, 1)
         costs = functional.pad(cost[stream], (0, payload)).unfold(0, payload, 1)
@@ -52,13 +58,14 @@ def look_back(tags: Tensor, tokens: Tensor, cost: Tensor, *, chunk: int, payload
             before, after, nats = words[at], words[again + 1], costs[again]
             goes_on = (before == after).cumprod(-1)
             gain = (goes_on * (nats - FREE).clamp(min=0)).sum(-1)
-            gain = torch.where(cost[stream, again - 1] > COSTLY, 0.0, gain)
-            saved[stream, at, order] = gain
-            open_ = (gain < CERTAIN).nonzero().flatten()
+            inside = answers[stream, again - 1]  # again > 0: it is in a later chunk
+            gain = torch.where(inside, 0.0, gain)
+            saved[stream, at, order], within[stream, at, order] = gain, inside
+            open_ = ((gain < CERTAIN) & ~inside).nonzero().flatten()
             costly = torch.where(nats[open_] > COSTLY, after[open_], -2)
             shared = (before[open_][:, :, None] == costly[:, None, :]).any(-1).any(-1)
             known[stream, at[open_[shared]], order] = False
-    return Hindsight(saved, known)
+    return Hindsight(saved, known, within)
 
 
 def _returns(tags: Tensor, chunk: int) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ import torch
 from torch import distributed
 
 from nexus.core.errors import InvalidInputError, MissingPartError
-from nexus.training import plot, texts
+from nexus.training import gating, plot, texts
 from nexus.training.diet import Diet
 from nexus.training.objective import Figures
 from nexus.training.trainer import LOG, Plan, Training
@@ -43,7 +43,7 @@ def config(size: str, *, ternary: bool) -> Config:
 class Leg:
     """What is asked for. begin_from: a checkpoint whose weights are taken where nothing was trained yet.
 
-    minutes: 0 means to the end of the plan.
+    minutes: 0 means to the end of the plan. gate: tokens from which the gate is taught alone at the end.
     """
 
     config: Config
@@ -53,6 +53,7 @@ class Leg:
     device: str = "cpu"
     begin_from: Path | None = None
     minutes: float = 0.0
+    gate: int = 0
 
     def tokens_of(self, step: int) -> int:
         """Of all rows of the step that ends as number `step`."""
@@ -98,8 +99,10 @@ def run(
     told: Told,
     stop: Callable[[], bool],
     began: Callable[[Training, int], None] = lambda training, tokens: None,
+    gated: Callable[[int, int], None] = lambda done, of: None,
 ) -> Outcome:
-    """Train. `told` hears of each step, `began` of the training and the tokens of its text before the first.
+    """Train. `told` hears of each step, `began` of the training and the tokens of its text before the first,
+    `gated` of how many of how many tokens the gate was shown.
 
     Raises what `Training` and `texts` raise, `InvalidInputError` for a device that is not there.
     """
@@ -140,6 +143,11 @@ def run(
         outcome.done = training.run(heard, over)
         if not rank():
             _drawn(leg.folder, notes)
+            if outcome.done and leg.gate:
+                fitted = gating.fit(training.model, diet, leg.gate, told=gated, stop=stop)
+                outcome.done = fitted is not None
+                if fitted is not None:
+                    notes.append(f"the gate's error: {fitted.before:.4f}, then {fitted.after:.4f}")
             if outcome.done:
                 outcome.weights = leg.folder / WEIGHTS
                 training.model.writing.explore = 0.0

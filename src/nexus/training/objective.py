@@ -21,7 +21,7 @@ from nexus.transformer.mentions import mentions
 from nexus.transformer.model import Nexus
 from nexus.transformer.step import State, Tapes
 
-REGRET = 0.1
+REGRET = 0.02
 MEANING = 0.1  # of the semantic lane's losses
 LOGITS = 1e-4  # of the square of the log of the sum of exponentials: keeps logits from drifting
 
@@ -69,7 +69,7 @@ def minimise(
     filed: list[Tensor] = []
     state = model.start(batch, tokens.device)
     tapes = Tapes.of(state)
-    account = Account(tokens, model.lexical, chunk=chunk, payload=model.config.memory.payload)
+    account = Account(tokens, asked, model.lexical, chunk=chunk, payload=model.config.memory.payload)
     totals = torch.zeros(4, dtype=torch.float64, device=tokens.device)
     loss, steps = tokens.new_zeros((), dtype=torch.float32), 0
     for at, piece in model.steps(given, state):

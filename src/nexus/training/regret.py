@@ -9,6 +9,8 @@ a read saved goes to the entry whose word it was.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -18,12 +20,26 @@ from nexus.transformer.lexical import Lexical
 from nexus.transformer.step import Losses, Written
 
 
+@dataclass(frozen=True)
+class Labels:
+    """What a gate was shown, and the truth: worth, float [B, N, O] nats, where bool `known`."""
+
+    seen: Context
+    worth: Tensor
+    known: Tensor
+
+
 class Account:
     """The entries of one episode of B streams of whole chunks, and what they saved."""
 
-    def __init__(self, tokens: Tensor, lexical: Lexical, *, chunk: int, payload: int) -> None:
-        """tokens: int64 [B, N + 1], the episode and its last target."""
+    def __init__(
+        self, tokens: Tensor, answers: Tensor | None, lexical: Lexical, *, chunk: int, payload: int
+    ) -> None:
+        """tokens: int64 [B, N + 1], the episode and its last target. answers: bool [B, N], where the next
+        token is of an answer; None: nowhere.
+        """
         self._tokens, self._lexical, self._chunk, self._payload = tokens, lexical, chunk, payload
+        self._answers = torch.zeros_like(tokens[:, 1:], dtype=torch.bool) if answers is None else answers
         streams, length = len(tokens), tokens.shape[1] - 1
         self._orders = torch.tensor(lexical.orders, device=tokens.device)
         room = (streams, length, len(lexical.orders))
@@ -57,22 +73,27 @@ class Account:
         """Nats that each entry saved, by place and order: float [n]."""
         return self._saved[self._written]
 
+    def labels(self) -> Labels:
+        """What each candidate of the episode was worth or would have been. Of whole chunks, one at least."""
+        given = self._tokens[:, :-1]
+        _, tags, _ = self._lexical.addresses(given, self._lexical.begin(len(given), given.device))
+        cost = torch.cat(self._cost, 1)
+        would = look_back(tags, self._tokens, cost, self._answers, chunk=self._chunk, payload=self._payload)
+        worth = torch.where(would.within, 0.0, torch.maximum(self._saved, would.saved)).clamp(min=0)
+        known = self._written | would.known
+        # Each order's entry at position 0 has no n-gram before it, and the last chunk no chunk after it.
+        known[:, 0] = False
+        known[:, -self._chunk :] = False
+        seen = Context(*(torch.cat(part, 1) for part in zip(*map(_parts, self._seen), strict=True)))
+        return Labels(seen, worth, known)
+
     def loss(self, head: RegretHead) -> Tensor:
         """How far the head is from what happened, and from what would have."""
         if not self._seen:
             return torch.zeros(())
-        given = self._tokens[:, :-1]
-        _, tags, _ = self._lexical.addresses(given, self._lexical.begin(len(given), given.device))
-        would = look_back(
-            tags, self._tokens, torch.cat(self._cost, 1), chunk=self._chunk, payload=self._payload
-        )
-        truth = torch.maximum(self._saved, would.saved)
-        told = self._written | would.known
-        worth = head(Context(*(torch.cat(part, 1) for part in zip(*map(_parts, self._seen), strict=True))))
-        # Each order's entry at position 0 has no n-gram before it, and the last chunk no chunk after it.
-        told[:, 0] = False
-        told[:, -self._chunk :] = False
-        return regret_loss(worth[told], truth[told]) if bool(told.any()) else torch.zeros(())
+        labels = self.labels()
+        score = head.score(labels.seen)[labels.known]
+        return regret_loss(score, labels.worth[labels.known]) if len(score) else torch.zeros(())
 
 
 def _parts(seen: Context) -> tuple[Tensor, ...]:

@@ -24,7 +24,7 @@ from torch.nn import functional
 from nexus.transformer.rsm.errors import MemoryValueError
 
 NEVER = float("-inf")
-_CORNER = 8.0  # log(1 + nats) of an entry is below it: 2,980 nats
+_MOST = 8.0  # no entry saves e^8 nats, 2,981: from there on the loss of a score goes straight on
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class SurprisalHead(nn.Module):
 
 
 class RegretHead(nn.Module):
-    """V67: the loss, in log(1 + nats), that an entry will save for each order; trained by `regret_loss`.
+    """V67: the loss that an entry will save for each order, as log(1 + nats); trained by `regret_loss`.
 
     It sees the payload, too: what was hard to foretell and is not like the text around it is worth most.
     """
@@ -115,10 +115,14 @@ class RegretHead(nn.Module):
         self.hidden = nn.Linear(3 * width, width)
         self.out = nn.Linear(width, orders)
 
-    def forward(self, seen: Context) -> Tensor:
+    def score(self, seen: Context) -> Tensor:
+        """The logarithm of the nats that are to be expected: float32 [..., orders]."""
         shown = torch.cat([seen.before, seen.now, seen.soon], -1)
-        worth: Tensor = self.out(functional.gelu(self.hidden(shown)))
-        return worth.float()
+        score: Tensor = self.out(functional.gelu(self.hidden(shown)))
+        return score.float()
+
+    def forward(self, seen: Context) -> Tensor:
+        return functional.softplus(self.score(seen))
 
 
 def select(priority: Tensor, budget: int, least: float = NEVER) -> Tensor:
@@ -152,13 +156,18 @@ def ranking_loss(scores: Tensor, surprisal: Tensor, generator: torch.Generator |
     return (functional.softplus(-more * (scores - scores[other])) * more.abs()).mean()
 
 
-def regret_loss(worth: Tensor, saved: Tensor) -> Tensor:
-    """Half the squared error of predicted log(1 + nats) and what reads of the entry really saved.
+def regret_loss(score: Tensor, saved: Tensor, weight: Tensor | None = None) -> Tensor:
+    """What Poisson's distribution says of nats saved where exp(score) were expected, but for a constant.
 
-    Smooth L1 far from its corner: nearer to it the head learns the median, and most entries save nothing.
+    It is least where the expectation is the mean. A squared error of logarithms is least where the mean of
+    the logarithm is: a UUID that is asked for in half of the cases counts little more than a phrase then.
 
-    worth: [n]. saved: [n], the sum over its reads of NLL without memory - NLL with it, in nats; below 0
-    counts as 0: an entry that did harm is worth as little as one never read.
+    score: [n]. saved: [n], the sum over its reads of NLL without memory - NLL with it, in nats; below 0
+    counts as 0: an entry that did harm is worth as little as one never read. weight: [n], of the mean.
     """
-    target = torch.log1p(saved.clamp(min=0)).to(worth.dtype)
-    return _CORNER * functional.smooth_l1_loss(worth, target, beta=_CORNER)
+    nats = saved.clamp(min=0).to(score.dtype)
+    likely = score.clamp(max=_MOST)
+    errors = likely.exp() * (1 + score - likely) - nats * score
+    if weight is None:
+        return errors.mean()
+    return (errors * weight).sum() / weight.sum().clamp(min=1e-9)

@@ -23,7 +23,8 @@ def test_it_is_what_a_loop_finds(seed: int, length: int, words: int) -> None:
     cost = torch.rand(2, length, generator=random) * 2 * COSTLY
     pairs = torch.cat([torch.full((2, 1), 99), tokens[:, :-1]], 1)[:, :length] * 100 + tokens[:, :length]
     tags = torch.stack([tokens[:, :length], pairs], -1)
-    got = look_back(tags, tokens, cost, chunk=CHUNK, payload=PAYLOAD)
+    answers = torch.rand(2, length, generator=random) < 0.2
+    got = look_back(tags, tokens, cost, answers, chunk=CHUNK, payload=PAYLOAD)
     for stream in range(2):
         line = tokens[stream].tolist()
         for order in range(2):
@@ -31,17 +32,18 @@ def test_it_is_what_a_loop_finds(seed: int, length: int, words: int) -> None:
             for start in range(1, length):
                 later = range((start // CHUNK + 1) * CHUNK, length)
                 again = next((n for n in later if tag[n] == tag[start - 1]), None)
-                saved, known = 0.0, True
+                saved, known, within = 0.0, True, False
                 if again is not None:
                     ahead = range(min(PAYLOAD, length - again))
                     for j in ahead:
                         if line[start + j] != line[again + 1 + j]:
                             break
                         saved += max(0.0, float(cost[stream, again + j]) - FREE)
-                    if cost[stream, again - 1] > COSTLY:
-                        saved = 0.0
-                    if saved < CERTAIN:
+                    within = bool(answers[stream, again - 1])
+                    saved = 0.0 if within else saved
+                    if saved < CERTAIN and not within:
                         costly = {line[again + 1 + j] for j in ahead if cost[stream, again + j] > COSTLY}
                         known = not costly & set(line[start : start + PAYLOAD])
                 assert abs(float(got.saved[stream, start, order]) - saved) < 1e-4
                 assert bool(got.known[stream, start, order]) == known
+                assert bool(got.within[stream, start, order]) == within

@@ -68,16 +68,34 @@ def test_ranking_teaches_which_token_is_the_more_surprising() -> None:
     assert float(ranking_loss(torch.zeros(1), torch.zeros(1))) == 0
 
 
-def test_regret_is_learnt_in_log_nats_and_harm_counts_as_nothing() -> None:
+def taught(keys: list[int], saved: list[float], steps: int = 600) -> list[float]:
+    """What a regret head says of each key after it was shown what they saved."""
     torch.manual_seed(0)
-    head, saved = RegretHead(4, 2), torch.tensor([0.0, 100.0, -7.0, 1.0])
-    seen = context([0, 1, 2, 3])
-    optimizer = torch.optim.SGD(head.parameters(), lr=0.2)
-    for _ in range(400):
+    head, seen = RegretHead(4, 2), context(keys)
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.02)
+    for _ in range(steps):
         optimizer.zero_grad()
-        torch.autograd.backward(regret_loss(head(seen)[0, :, 1], saved))
+        torch.autograd.backward(regret_loss(head.score(seen)[0, :, 1], torch.tensor(saved)))
         optimizer.step()
-    assert head(seen)[0, :, 1].tolist() == pytest.approx([0, math.log(101), 0, math.log(2)], abs=0.1)
+    worth: list[float] = head(seen)[0, :, 1].tolist()
+    return worth
+
+
+def test_regret_is_learnt_as_nats_and_harm_counts_as_nothing() -> None:
+    worth = taught([0, 1, 2, 3], [0.0, 100.0, -7.0, 1.0])
+    assert worth == pytest.approx([0, math.log(101), 0, math.log(2)], abs=0.05)
+
+
+def test_what_cannot_be_told_apart_is_worth_the_mean_of_its_nats() -> None:
+    worth = taught([1, 1, 1], [0.0, 100.0, 20.0])
+    assert worth == pytest.approx([math.log(41)] * 3, abs=0.05)
+
+
+def test_a_score_beyond_all_nats_is_called_back() -> None:
+    score = torch.tensor([30.0], requires_grad=True)
+    torch.autograd.backward(regret_loss(score, torch.tensor([5.0])))
+    assert score.grad is not None
+    assert 0 < float(score.grad) < 3000
 
 
 def test_the_mean_of_what_follows_ends_with_the_chunk() -> None:
