@@ -35,7 +35,8 @@ from nexus.transformer.rsm.writes import Writes
 from nexus.transformer.semantic import SemanticLane
 from nexus.transformer.step import Losses, Output, Read, State, Tapes, Writing, Written
 
-NAMED = 0.3  # the priority of a name: what will save less than a third of a nat goes before it
+# The priority of a name, as log(1 + nats): one that has come back stays, the others as there is room.
+NAMED, NAMED_AGAIN = 1.3, 2.2
 DUE = 1e-3  # of a word's probability: less is no credit
 
 
@@ -294,7 +295,8 @@ class Nexus(nn.Module):
                 chosen = its.there & torch.where(known_name, last_of_each(its.tags), first)
                 sets, tags = torch.cat([sets, its.sets], -1), torch.cat([tags, its.tags], -1)
                 kept = torch.cat([kept, chosen], -1)
-                priority = torch.cat([priority, torch.full_like(its.sets, NAMED, dtype=priority.dtype)], -1)
+                worth_of_name = torch.where(known_name, NAMED_AGAIN, NAMED).to(priority.dtype)
+                priority = torch.cat([priority, worth_of_name], -1)
         stream, at, order = kept.nonzero(as_tuple=True)
         said = functional.pad(context.token, (0, payload - 1), value=NONE).unfold(1, payload, 1)
         before, now = context.before[stream, at], context.now[stream, at]
