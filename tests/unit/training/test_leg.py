@@ -53,6 +53,34 @@ def test_it_stops_at_a_word_goes_on_and_packs_its_weights(tmp_path: Path) -> Non
     assert json.loads(json.dumps(legs.as_dict(second, leg(tmp_path))))["done"] is True
 
 
+def test_at_the_end_the_gate_alone_learns_more(tmp_path: Path) -> None:
+    shown: list[tuple[int, int]] = []
+    tokens = 4 * 16 * TINY.chunk
+    outcome = legs.run(
+        leg(tmp_path, gate=tokens), lambda *_: None, lambda: False, gated=lambda *so: shown.append(so)
+    )
+    assert outcome.done
+    assert shown[-1] == (tokens, tokens)
+    assert any("gate's error" in note for note in outcome.notes)
+    before, _ = from_training(tmp_path / "out" / "step-000000003.safetensors")
+    after = opened(outcome.weights).state_dict()
+    changed = [
+        n for n, value in before.state_dict().items() if not torch.equal(value.half().float(), after[n])
+    ]
+    assert changed
+    assert all(name.startswith("regret.") for name in changed)
+
+
+def test_a_word_to_stop_while_the_gate_learns_leaves_that_for_the_next_time(tmp_path: Path) -> None:
+    steps: list[int] = []
+    made = leg(tmp_path, gate=4 * 16 * TINY.chunk)
+    first = legs.run(made, lambda step, *_: steps.append(step), lambda: len(steps) == 3)
+    assert (first.step, first.done, first.weights) == (3, False, None)
+    second = legs.run(made, lambda step, *_: steps.append(step), lambda: False)
+    assert (steps, second.done) == ([1, 2, 3], True)
+    assert second.weights is not None
+
+
 def test_it_stops_when_its_time_is_over(tmp_path: Path) -> None:
     outcome = legs.run(leg(tmp_path, minutes=1e-9), lambda *_: None, lambda: False)
     assert (outcome.step, outcome.done) == (1, False)
