@@ -26,7 +26,11 @@ Model = Annotated[
 ]
 Controls = Annotated[
     list[str] | None,
-    typer.Option("--control", help="NAME=CHECKPOINT of a control, in the same run; may be given again."),
+    typer.Option(
+        "--control",
+        help="In the same run; may be given again: the model's own weights with less of a memory (one-way, "
+        "lru, no-memory), or NAME=CHECKPOINT of a trained control.",
+    ),
 ]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="Of the processor; 0: as torch will.")]
 On = Annotated[Device, typer.Option("--device", help="Where to compute.")]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ from nexus.transformer.step import Writing
 from nexus.transformer.tokenizer import Tokenizer
 
 _CONTROLS: Final = "nexus.transformer.controls"
+# What a model's own weights are without a part of its memory: the sets' ways, their replacement, all of it.
+LESS: Final = ("one-way", "lru", "no-memory")
 
 
 def opened(path: Path | None, device: torch.device | str = "cpu") -> Nexus:
@@ -62,16 +65,41 @@ def from_training(path: Path) -> tuple[Nexus, int]:
 def candidates(
     path: Path | None, named: Sequence[str] = (), device: torch.device | str = "cpu"
 ) -> dict[str, Any]:
-    """The model, "nexus", and the controls, each NAME=CHECKPOINT. Raises as `opened` and `control` do."""
+    """The model, "nexus", and the controls: each NAME=CHECKPOINT, or a name of `LESS`.
+
+    Raises as `opened` and `control` do.
+    """
     found: dict[str, Any] = {"nexus": opened(path, device)}
     for each in named:
         name, equals, file = each.partition("=")
+        if not equals and name in LESS:
+            found[name] = less(found["nexus"], name)
+            continue
         if not equals or not file:
             raise InvalidInputError(
-                f"control {each!r} names no checkpoint", hint="write --control NAME=CHECKPOINT"
+                f"control {each!r} names no checkpoint",
+                hint=f"write --control NAME=CHECKPOINT, or one of {', '.join(LESS)}, which need none",
             )
         found[name] = control(name, Path(file).expanduser(), device)
     return found
+
+
+def less(model: Nexus, name: str) -> Nexus:
+    """The same weights with less of a memory, a name of `LESS`. Raises `InvalidInputError` for others."""
+    memory, by = model.config.memory, model.writing
+    if name == "one-way":
+        memory = replace(memory, sets=memory.sets * memory.ways, ways=1)
+    elif name == "lru":
+        memory = replace(memory, replacement="lru")
+    elif name != "no-memory":
+        raise InvalidInputError(f"no memory {name!r}", hint=f"there are {', '.join(LESS)}")
+    made = Nexus(replace(model.config, memory=memory))
+    made.load_state_dict(model.state_dict())
+    made.to(model.regret.out.weight.device).eval()
+    made.writing = replace(by, gate=made.regret if by.gate is model.regret else by.gate)
+    if name == "no-memory":
+        made.writing = replace(made.writing, budget=0, names=None)
+    return made
 
 
 def control(name: str, path: Path, device: torch.device | str = "cpu") -> Any:
