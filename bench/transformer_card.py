@@ -1,5 +1,7 @@
 """Writes the figures of the weights' card from the results of bench/transformer_eval.py; a test compares.
 
+Draws the guide's picture of recall over distance, too.
+
 Usage: python bench/transformer_card.py [--check]
 """
 
@@ -10,10 +12,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from nexus.training import plot
 from nexus.training.evaluation.figures import Figure
 
 ROOT = Path(__file__).resolve().parents[1]
 CARD = ROOT / "src" / "nexus" / "transformer" / "data" / "weights" / "README.md"
+PICTURE = ROOT / "docs" / "images" / "transformer-recall.png"
 RESULTS = ROOT / "bench" / "results"
 BEGIN, END = "<!-- figures: bench/transformer_card.py -->", "<!-- end of figures -->"
 
@@ -95,6 +99,20 @@ def card() -> str:
     return f"{before}{BEGIN}\n\n{figures()}\n{END}{rest.partition(END)[2]}"
 
 
+def lines() -> dict[str, list[tuple[int, bool]]]:
+    """Of the model and its own controls: how long ago each fact was said, and whether it came back."""
+    found: dict[str, list[tuple[int, bool]]] = {}
+    for path in sorted(RESULTS.glob("transformer-eval-[12]-*.json")):
+        for row in json.loads(path.read_text(encoding="utf-8"))["results"].get("needle", ()):
+            pairs = [
+                (distance, right)
+                for of_stream, answered in zip(row["distance"], row["right"], strict=True)
+                for distance, right in zip(of_stream, answered, strict=True)
+            ]
+            found.setdefault(f"{row['candidate']}, {row['haystack']}", pairs)
+    return found
+
+
 def main() -> int:
     if "--check" in sys.argv:
         if CARD.read_text(encoding="utf-8") == card():
@@ -102,6 +120,7 @@ def main() -> int:
         print(f"{CARD.name} tells other figures than {RESULTS}: run {Path(__file__).name}", file=sys.stderr)
         return 1
     CARD.write_text(card(), encoding="utf-8")
+    plot.distances(lines(), PICTURE)
     return 0
 
 
