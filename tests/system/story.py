@@ -122,7 +122,7 @@ class House:
         assert self.agent.stdout
         self.agent.stdin.write(word + "\n")
         self.agent.stdin.flush()
-        said, _, digest = self.agent.stdout.readline().strip().partition(" ")
+        said, _, digest = self.agent.stdout.readline().strip().rpartition(" ")
         assert said == word
         return digest
 

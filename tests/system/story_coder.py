@@ -53,7 +53,15 @@ class ClaudeCode(Agent):
         folder.mkdir()
         super().__init__(service, model, folder, program)
         python = {name: value for name, value in os.environ.items() if name == "PYTHONPATH"}
-        self.env = {**self.env, **python, "XDG_RUNTIME_DIR": service.env["XDG_RUNTIME_DIR"]}
+        self.env = {
+            **self.env,
+            **python,
+            "XDG_RUNTIME_DIR": service.env["XDG_RUNTIME_DIR"],
+            # It waits 5 s for its tools and begins without those that are late; a busy machine is late.
+            "MCP_CONNECTION_NONBLOCKING": "0",
+            "MCP_CONNECT_TIMEOUT_MS": "300000",
+            "MCP_TIMEOUT": "300000",
+        }
 
     def connect(self) -> None:
         self.nexus("connect", "claude", "--yes")
@@ -70,6 +78,8 @@ class ClaudeCode(Agent):
             self.run("claude", "-p", prompt, "--allowedTools", "mcp__nexus__run_python")
         finally:
             self.model.script = lambda request: None
+        offered = [tool["name"] for request in self.model.requests for tool in request.get("tools", ())]
+        assert "mcp__nexus__run_python" in offered, f"Claude Code began without its tools: {offered}"
         return "\n".join(result for request in self.model.requests for result in tool_results(request))
 
 

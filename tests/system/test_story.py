@@ -45,6 +45,7 @@ QUESTION = "Which port does the staging database listen on?"
 LATE = "the spare key of the boathouse hangs behind the barometer"
 CODE = "import datetime\nprint(datetime.date(2024, 2, 29).strftime('%A %d %B %Y'))\n"
 PRINTED = "Thursday 29 February 2024"
+SAID = ("The bell on the mole is rung by hand in fog.", "Lamp oil is kept in the cellar of the mill.")
 MODEL = "smollm2-135m"
 TRAINED = 8192  # tokens that this model was trained on; beyond them it reads chosen pages
 BLOCK = 128
@@ -232,7 +233,10 @@ def test_what_was_said_is_learnt_in_the_background(house: House) -> None:
 
     until(lambda: learning().get("replay", {}).get("items"), "what was said has reached the learner")
     begun = until(lambda: learning().get("bytes_learned"), "it learns")
-    until(lambda: learning()["bytes_learned"] > begun, "it learns more")
+    # Of what is said one passage in eight only measures, so two things are said.
+    for said in SAID:
+        house.nexus("ask", said, "--max-tokens", "8")
+    until(lambda: learning().get("bytes_learned", 0) > begun, "it learns more")
     assert re.search(r"learnt +[\d,]+ kB of text", house.nexus("learn", "status"))
     assert house.api("GET", "/api/learning")
 
