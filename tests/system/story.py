@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,7 +40,7 @@ for line in sys.stdin:
 OWN_BYTES = 32 << 20
 
 
-def until(condition: Callable[[], _T], what: str, seconds: float = PATIENCE) -> _T:
+def until(condition: Callable[[], _T | None], what: str, seconds: float = PATIENCE) -> _T:
     """What `condition` gives as soon as that is something."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -68,6 +68,7 @@ class House:
         (root / "run").mkdir(mode=0o700)
         self.service.run = warm_nexus.run
         self.agent: subprocess.Popen[str] | None = None
+        self.sandboxes = self.mounted = False  # what this machine can do, once it was seen to
         self._swap: Path | None = None
 
     def start(self) -> None:
@@ -128,10 +129,12 @@ class House:
 
     def make_swap(self) -> str:
         """Somewhere for paused memory to go, by `nexus tune`; "" or why there can be none."""
+        if os.geteuid() != 0:
+            return "only root may page out others' memory without more rights (sudo nexus tune --apply)"
         if swap_bytes()[1] > 2 * OWN_BYTES:
             return ""
-        if os.geteuid() != 0 or RECORD.exists():
-            return "this machine has no free swap, and only root may make some (sudo nexus tune --apply)"
+        if RECORD.exists():
+            return f"there is no free swap, and {RECORD} exists: `nexus tune` is in use on this machine"
         self._swap = self.root / "swap"
         self._swap.mkdir()
         words = ("--only", "swap", "--swap-size", "256", "--swap-folder", str(self._swap), "--trial", "0")
@@ -139,17 +142,22 @@ class House:
         return "" if swap_bytes()[1] > 2 * OWN_BYTES else said
 
     def end(self) -> None:
-        """Everything that was started, whatever has happened."""
-        if self.agent:
-            self.agent.kill()
-            self.agent.communicate(timeout=60)
-        if self._swap:
-            self.nexus("tune", "--revert")
+        """Everything that was started, whatever has happened; the last that was begun is the first to go."""
         found = serving(self.service.root)
-        take_away(self.mount)
-        if self.service.process:
-            self.service.stop()
-        for pid in (found.worker, found.pid) if found else ():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(self.root / "run", ignore_errors=True)
+        with ExitStack() as ends:
+            ends.callback(shutil.rmtree, self.root / "run", ignore_errors=True)
+            for pid in (found.worker, found.pid) if found else ():
+                ends.callback(_killed, pid)
+            if self.service.process:
+                ends.callback(self.service.stop)
+            ends.callback(take_away, self.mount)
+            if self._swap:
+                ends.callback(self.nexus, "tune", "--revert")
+            if self.agent:
+                ends.callback(self.agent.communicate, timeout=60)
+                ends.callback(self.agent.kill)
+
+
+def _killed(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
