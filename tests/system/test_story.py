@@ -89,7 +89,7 @@ def coder(house: House) -> Iterator[Coder]:
 def talk() -> list[dict[str, str]]:
     """A conversation longer than what the model was trained on, with one thing in it that matters."""
     turns = []
-    for day in range(130):
+    for day in range(170):
         ship, goods = SHIPS[day % 8], GOODS[day // 8 % 8]
         said = f"On day {day + 1} the {ship} brought {7 * day + 3} crates of {goods} to shed {day % 17 + 1},"
         said += f" and the tide was {day % 9 + 2} feet high."
