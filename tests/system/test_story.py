@@ -26,7 +26,7 @@ from tests.system.story import OWN_BYTES, House, until
 from tests.system.story_coder import ClaudeCode, Coder, Hooked
 from tests.system.test_claude_code import CLAUDE
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 HARBOUR = """\
 # The harbour
@@ -246,6 +246,7 @@ def test_what_was_said_is_learnt_in_the_background(house: House) -> None:
     assert house.api("GET", "/api/learning")
 
 
+@pytest.mark.browser
 def test_the_dashboard_shows_every_step(house: House, chromium: Browser) -> None:
     service = house.service
     assert f"{service.url}/dashboard#token=" in house.nexus("token", "--url")
