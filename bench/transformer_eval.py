@@ -1,7 +1,8 @@
 """The transformer's figures: needles, recall on books, bits per byte; as `nexus eval` takes them.
 
 Usage: python bench/transformer_eval.py [--json FILE] [--model FILE] [--control NAME=CHECKPOINT]...
-           [--length N] [--seeds N] [--books FOLDER] [--only needle|recall|bpb]... [--device cpu|cuda]
+           [--length N] [--seeds N] [--count N] [--kind KIND] [--haystack NAME]... [--books FOLDER]
+           [--only needle|recall|bpb]... [--device cpu|cuda]
 
 NEXUS_DATA holds books/eval (docs/guides/benchmarks.md), which no model of ours was trained on; --books names
 another folder. The full lengths take hours on a CPU; --length shortens the streams.
@@ -17,9 +18,10 @@ from typing import Any
 import record
 
 from nexus.core.errors import InvalidInputError, NexusError
-from nexus.training import texts, trained
+from nexus.training import heap, texts, trained
 from nexus.training.evaluation import books as shelf
 from nexus.training.evaluation import bpb, needle, recall
+from nexus.training.facts import KINDS
 from nexus.transformer.tokenizer import Tokenizer
 
 SECTIONS = ("needle", "recall", "bpb")
@@ -40,10 +42,10 @@ def measured(asked: argparse.Namespace) -> dict[str, Any]:
             for row in needle.run(
                 models,
                 tokenizer,
-                needle.HAYSTACKS,
+                asked.haystack or needle.HAYSTACKS,
                 length=asked.length,
-                count=100,
-                kind="uuid",
+                count=asked.count,
+                kind=asked.kind,
                 seeds=asked.seeds,
                 text=shelf.text(books, tokenizer, 4 * asked.length),
                 came=lambda row: print(
@@ -86,11 +88,15 @@ def main() -> int:
     parser.add_argument("--control", action="append", default=[])
     parser.add_argument("--length", type=int, default=512_000)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--kind", choices=KINDS, default="uuid")
+    parser.add_argument("--haystack", action="append", choices=needle.HAYSTACKS)
     parser.add_argument("--books", type=Path)
     parser.add_argument("--only", action="append", choices=SECTIONS)
     parser.add_argument("--device", default="cpu")
     asked = parser.parse_args()
     asked.only = asked.only or list(SECTIONS)
+    heap.keep_freed()
     try:
         record.write(measured(asked), asked.json)
     except NexusError as error:

@@ -147,7 +147,21 @@ int am_log_remove(struct am_log *log, struct am_segment *segment)
     pthread_mutex_unlock(&log->lock);
     am_log_unhold(log, segment);
     log->tight = log->tight && !may_take(log, 0, false);
+    if (log->torn == segment)
+        log->torn = NULL;
     return 0;
+}
+
+/* What a crash left torn at the end of the newest segment goes before another is the newest, where it would
+ * look like damage. If it cannot, nothing is lost by it; the next segment tries again. */
+static void take_off(struct am_log *log)
+{
+    if (log->torn == NULL || log->medium->cut(log, log->torn, log->torn_at) != 0)
+        return;
+    pthread_mutex_lock(&log->lock);
+    am_segment_cut(log->torn, log->torn_at);
+    pthread_mutex_unlock(&log->lock);
+    log->torn = NULL;
 }
 
 /* A new active segment with room for a record of so many bytes. The one before is sealed first. */
@@ -161,6 +175,7 @@ static int begin(struct am_log *log, uint64_t bytes, bool spare)
             return status;
         log->active = NULL;
     }
+    take_off(log);
     if (!may_take(log, room, spare))
         return AM_EDISK;
     if (getrandom(&salt, sizeof salt, 0) != (ssize_t)sizeof salt)
@@ -169,6 +184,7 @@ static int begin(struct am_log *log, uint64_t bytes, bool spare)
     if (segment == NULL)
         return AM_ENOMEM;
     segment->end = log->first;
+    segment->uncut = true;
     int status = log->medium->make(log, segment);
     if (status == 0 && (status = am_log_adopt(log, segment)) != 0) {
         log->medium->remove(log, segment);
@@ -217,12 +233,13 @@ int am_log_put(struct am_log *log, const struct am_log_head *head, const void *p
 int am_log_append(struct am_log *log, const struct am_log_head *head, const void *payload, uint64_t *address)
 {
     struct am_log_head numbered = *head;
-    numbered.sequence = log->sequence + 1;
+    numbered.sequence = log->sequence + log->hidden + 1;
     /* A death may always be written: it is what lets room be made. */
     const int status = am_log_put(log, &numbered, payload, am_record_is_death(head), address);
     if (status == 0) {
         pthread_mutex_lock(&log->lock);
-        log->sequence++;
+        log->sequence = numbered.sequence;
+        log->hidden = 0;
         log->appended_bytes += am_record_bytes(head->payload_bytes);
         pthread_mutex_unlock(&log->lock);
     }

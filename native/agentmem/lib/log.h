@@ -20,7 +20,8 @@
  * any, also while the others run. An address that was dropped, or that compaction has replaced, reads as its
  * record as long as the segment is there, and is AM_ENOTFOUND afterwards, never another record. Crash: after
  * am_log_sync returns, everything appended before it survives a power cut; before, any part of it may be
- * missing, nothing else.
+ * missing, nothing else. What a killed process left torn at the very end is no damage, and goes before
+ * anything is appended behind it.
  */
 #ifndef AM_LOG_H
 #define AM_LOG_H
@@ -104,7 +105,8 @@ int am_log_sync(struct am_log *log); /* AM_EDISK: what was appended since the la
  * visit returns 0 to go on, anything else is returned by the scan; it may drop and read. The payload is valid
  * during the call, NULL when it has no bytes. broken (may be NULL) is called for each unreadable place; what
  * is AM_LOG_TORN for the last record before a crash, which no sync had covered: no damage, and not counted in
- * stats.broken. An unreadable record counts as dead from then on. */
+ * stats.broken. The first append after a scan takes it off; a scan by itself changes nothing. An unreadable
+ * record counts as dead from then on. */
 extern const char AM_LOG_TORN[];
 typedef int am_log_visit(void *context, uint64_t address, const struct am_log_head *head,
                          const void *payload);

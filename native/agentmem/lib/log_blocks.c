@@ -6,6 +6,7 @@
  */
 #include "agentmem.h"
 #include "log_disk.h"
+#include "log_sheet.h"
 #include "log_slots.h"
 
 #include <errno.h>
@@ -62,6 +63,32 @@ static int remove_segment(struct am_log *log, struct am_segment *segment)
     return am_slots_clear(log->disk->slots, segment->base, &head);
 }
 
+/* First zeros where a torn record begins in the block of a whole one, then the head says where the segment
+ * ends; so a head that does has nothing torn before that end. No segment is active: the stage is free. */
+static int cut(struct am_log *log, struct am_segment *segment, uint64_t at)
+{
+    struct am_disk *disk = log->disk;
+    const uint64_t used = am_block_up(at), last = segment->base + used - AM_BLOCK;
+    int status = 0;
+    if (at < used) {
+        status = am_sheet_move(disk->blocks, false, disk->stage, AM_BLOCK, last);
+        memset(disk->stage + at % AM_BLOCK, 0, used - at);
+        if (status == 0)
+            status = am_sheet_move(disk->blocks, true, disk->stage, AM_BLOCK, last);
+        if (status == 0)
+            status = am_sheet_flush(disk->blocks);
+    }
+    const struct am_slot_head head = head_of(log, segment, used);
+    if (status == 0)
+        status = am_slots_seal(disk->slots, segment->base, &head);
+    if (status == 0) {
+        pthread_mutex_lock(&log->lock);
+        segment->bytes = segment->written = used;
+        pthread_mutex_unlock(&log->lock);
+    }
+    return status;
+}
+
 static void release(struct am_log *log, struct am_segment *segment)
 {
     if (segment->taken != 0)
@@ -108,7 +135,7 @@ static void name_broken(struct am_log *log, am_log_broken *broken, void *context
 
 static const struct am_medium medium = {.make = make, .write = am_stage_write, .read = am_fetch,
                                         .sync = am_stage_sync, .seal = seal, .remove = remove_segment,
-                                        .release = release, .close = close_disk,
+                                        .cut = cut, .release = release, .close = close_disk,
                                         .read_many = am_fetch_many, .peek = peek,
                                         .name_broken = name_broken};
 
@@ -121,7 +148,8 @@ static int adopt(struct am_log *log, uint32_t slot, const struct am_slot_head *h
         return AM_ENOMEM;
     segment->base = am_slots_base(slots, slot);
     segment->taken = head->slots * am_slots_bytes(slots);
-    segment->bytes = head->used >= log->first ? head->used : segment->taken;
+    segment->uncut = head->used >= log->first; /* it was synced to its end */
+    segment->bytes = segment->uncut ? head->used : segment->taken;
     int status = am_log_index(log, segment);
     if (status == 0 && log->disk->silent != 0) { /* records would be missing that are there */
         errno = log->disk->silent;

@@ -168,7 +168,7 @@ int64_t am_log_compact(struct am_log *log, uint64_t bytes, am_log_moved *moved, 
             if (step < 0 || log->victim == NULL)
                 break;
         }
-        if (log->victim_next == log->victim->count) {
+        if (log->victim_next >= log->victim->count) { /* more: a torn record was taken off its end */
             step = finish(log);
             continue;
         }

@@ -85,6 +85,20 @@ static int remove_file(struct am_log *log, struct am_segment *segment)
     return fsync(log->disk->folder) == 0 ? 0 : AM_EDISK;
 }
 
+/* The first step takes off what is torn, at once also in the block that it shares with a record; the second
+ * makes whole blocks of the file again, with zeros. */
+static int cut(struct am_log *log, struct am_segment *segment, uint64_t at)
+{
+    const uint64_t bytes = am_block_up(at);
+    if (ftruncate(segment->fd, (off_t)at) != 0 || ftruncate(segment->fd, (off_t)bytes) != 0 ||
+        fdatasync(segment->fd) != 0)
+        return AM_EDISK;
+    pthread_mutex_lock(&log->lock);
+    segment->bytes = segment->taken = segment->written = bytes;
+    pthread_mutex_unlock(&log->lock);
+    return 0;
+}
+
 static void release(struct am_log *log, struct am_segment *segment)
 {
     (void)log;
@@ -104,7 +118,8 @@ static void close_disk(struct am_log *log)
 
 static const struct am_medium medium = {.make = make, .write = am_stage_write, .read = am_fetch,
                                         .sync = am_stage_sync, .seal = am_stage_seal, .remove = remove_file,
-                                        .release = release, .close = close_disk, .read_many = am_fetch_many};
+                                        .cut = cut, .release = release, .close = close_disk,
+                                        .read_many = am_fetch_many};
 
 /* A segment of an earlier process. Files that are none of ours are let be. */
 static int adopt(struct am_log *log, const char *name)
@@ -133,7 +148,7 @@ static int adopt(struct am_log *log, const char *name)
     if (status == 0) { /* what was allocated and not used goes back; what is no record stays to be seen */
         const uint64_t last = segment->junk_end > segment->end ? segment->junk_end : segment->end;
         const uint64_t used = am_block_up(last);
-        if (used < segment->bytes && ftruncate(segment->fd, (off_t)used) == 0)
+        if (used < segment->bytes && !segment->uncut && ftruncate(segment->fd, (off_t)used) == 0)
             segment->bytes = used;
         segment->taken = segment->written = segment->bytes;
         status = am_log_adopt(log, segment);

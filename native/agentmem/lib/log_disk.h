@@ -3,8 +3,8 @@
  * Invariant: the stage holds the bytes of the active segment from stage_at, a multiple of 4096, to stage_at +
  * used; the file has at least everything before segment->written, and stage_at <= written while the segment
  * is active. A block that was synced half full is written again only with the same bytes and more behind
- * them, so a write that is torn between sectors cannot harm what it held. stage_at, used and written change
- * under the log's lock.
+ * them, or zeros where a torn record began, so a write that is torn between sectors cannot harm what it held.
+ * stage_at, used and written change under the log's lock.
  */
 #ifndef AM_LOG_DISK_H
 #define AM_LOG_DISK_H

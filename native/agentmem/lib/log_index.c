@@ -2,8 +2,8 @@
  *
  * Reads marks, not payloads: from a believable mark the next one is known, and where there is none every step
  * of 64 bytes is tried. Knows nothing of media but how bytes are looked at; buffer and offsets are aligned
- * for O_DIRECT. Invariant: what becomes an entry lies wholly inside the segment, and no two entries
- * overlap. Memory: one window, and 24 bytes for each record.
+ * for O_DIRECT. Invariant: what becomes an entry lies wholly inside the segment, no two entries overlap, and
+ * a segment of which a part could not be read is `uncut`. Memory: one window, and 24 bytes for each record.
  */
 #include "agentmem.h"
 #include "log_inside.h"
@@ -51,12 +51,15 @@ static const uint8_t *look(struct window *window, uint64_t at, uint64_t end)
             continue;
         if (n == 0)
             break;
-        if (n > 0)
+        if (n > 0) {
             got += (uint64_t)n;
-        else if (got == 0)
+        } else if (got == 0) {
             got = BLOCK; /* unreadable: zeros, which are no record */
-        else
+            window->segment->uncut = true;
+            window->log->hidden += BLOCK / AM_MARK_BYTES;
+        } else {
             break;
+        }
         if (got % BLOCK != 0)
             break; /* the end of the file */
     }

@@ -2,9 +2,10 @@
  * alike.
  *
  * Knows neither what records mean nor where bytes lie. Invariant: `segments` is in order of number; only the
- * last may be written to, and only while it is `active`. `lock` guards the segments and the counts; it is
- * never held over a system call that may wait for a disk. Everything without a lock belongs to the one thread
- * that writes.
+ * last may be written to, and only while it is `active`; before another follows it, what a scan found torn at
+ * its end is taken off, so that a later open does not take it for damage. `lock` guards the segments and the
+ * counts; it is never held over a system call that may wait for a disk. Everything without a lock belongs to
+ * the one thread that writes.
  */
 #ifndef AM_LOG_INSIDE_H
 #define AM_LOG_INSIDE_H
@@ -29,6 +30,10 @@ struct am_medium {
     int (*seal)(struct am_log *log, struct am_segment *segment);
     /* A later open will not find it; those who read it now still can. */
     int (*remove)(struct am_log *log, struct am_segment *segment);
+    /* Take off what lies from `at` to the end, which is no record; while no segment is active. Safe on
+     * return. Cut short, or failed, it leaves what lies before as it was, and some of the rest for a later
+     * scan to find torn again. AM_EDISK, AM_ENOMEM. */
+    int (*cut)(struct am_log *log, struct am_segment *segment, uint64_t at);
     void (*release)(struct am_log *log, struct am_segment *segment); /* the memory or the file descriptor */
     void (*close)(struct am_log *log); /* what the medium keeps beside segments */
     /* Bytes of a segment as they lie there, like pread; both multiples of 4096. NULL: pread of its fd. */
@@ -51,9 +56,13 @@ struct am_log {
     size_t count, room;
     struct am_segment *active;  /* the one written to, or NULL */
     uint64_t sequence;          /* of the last record */
+    uint64_t hidden;            /* records that may lie, behind it, where nothing could be read at the open:
+                                   their sequences are not given again */
     uint32_t number;            /* of the last segment */
     uint64_t freed;             /* segments given back */
     uint64_t gaps;              /* places without a record, as the last scan found them */
+    struct am_segment *torn;    /* the newest, when a scan found it torn from torn_at on; or NULL */
+    uint64_t torn_at;
     uint64_t broken, appended_bytes, compacted_bytes;
     struct am_segment *victim;  /* being compacted */
     size_t victim_next;         /* its first entry not looked at */

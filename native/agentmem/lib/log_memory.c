@@ -135,9 +135,26 @@ static int nothing(struct am_log *log, struct am_segment *segment)
     return 0;
 }
 
+/* Zeros from there on, and the memory goes back; the seals forbid to shrink, not this. */
+static int cut(struct am_log *log, struct am_segment *segment, uint64_t at)
+{
+    struct stat file;
+    int failed;
+    do
+        failed = fallocate(segment->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at,
+                           (off_t)(segment->bytes - at));
+    while (failed != 0 && errno == EINTR);
+    if (failed != 0 || fstat(segment->fd, &file) != 0)
+        return AM_ENOMEM;
+    pthread_mutex_lock(&log->lock);
+    segment->taken = (uint64_t)file.st_blocks * 512;
+    pthread_mutex_unlock(&log->lock);
+    return 0;
+}
+
 static const struct am_medium memory = {.make = make, .write = write_record, .read = read_record,
                                         .sync = nothing, .seal = nothing, .remove = nothing,
-                                        .release = release};
+                                        .cut = cut, .release = release};
 
 /* A segment of an earlier process, read-only; AM_ECORRUPT when it is none. The file descriptor is its own on
  * success. */

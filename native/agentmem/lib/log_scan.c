@@ -13,6 +13,12 @@ struct place {
     uint64_t sequence, address;
 };
 
+/* Of the newest segment. */
+struct tail {
+    uint64_t torn_at; /* what is torn at its end begins here; UINT64_MAX: nothing is */
+    uint64_t damaged; /* the last place that is broken, but not torn, ends here */
+};
+
 static int in_order(const void *a, const void *b)
 {
     const struct place *left = a, *right = b;
@@ -47,25 +53,29 @@ static int list(struct am_log *log, struct place **places, size_t *count)
 }
 
 /* What lies between records and behind the last one. Entries of segments change only on this thread. */
-static uint64_t name_gaps(const struct am_log *log, am_log_broken *broken, void *context)
+static uint64_t name_gaps(const struct am_log *log, am_log_broken *broken, void *context, struct tail *tail)
 {
     uint64_t count = 0;
     for (size_t i = 0; i < log->count; i++) {
         const struct am_segment *segment = log->segments[i];
+        const bool newest = i + 1 == log->count;
         uint64_t at = log->first;
         for (size_t k = 0; k < segment->count; k++) {
             const uint64_t begins = am_entry_at(&segment->entries[k]);
             if (begins > at) {
                 broken(context, segment->number, at, begins - at, "no record can be made out");
                 count++;
+                if (newest)
+                    tail->damaged = begins;
             }
             at = begins + (uint64_t)segment->entries[k].steps * AM_STEP;
         }
         if (segment->junk_end > at) {
-            const bool newest = i + 1 == log->count;
             broken(context, segment->number, at, segment->junk_end - at,
                    newest ? AM_LOG_TORN : "no record can be made out at the end");
             count += !newest;
+            if (newest)
+                tail->torn_at = at;
         }
     }
     return count;
@@ -84,7 +94,7 @@ static void forget(struct am_log *log, uint64_t address)
 
 /* *whole: the record could be read, or was dropped by a visit before this one. */
 static int visit_one(struct am_log *log, uint64_t address, am_log_visit *visit, am_log_broken *broken,
-                     void *context, bool *whole)
+                     void *context, struct tail *tail, bool *whole)
 {
     struct am_entry entry;
     struct am_mark mark;
@@ -104,14 +114,19 @@ static int visit_one(struct am_log *log, uint64_t address, am_log_visit *visit, 
     const bool unreadable = status == AM_EDISK;
     if (status == 0)
         status = am_log_judge(segment, &entry, &mark, payload, &head);
-    const bool last = segment->number == log->number && at + (uint64_t)entry.steps * AM_STEP == segment->end;
+    const uint64_t end = at + (uint64_t)entry.steps * AM_STEP;
+    const bool newest = segment->number == log->number, last = newest && end == segment->end;
     am_log_unhold(log, segment);
     if (status == AM_ECORRUPT || unreadable) {
-        broken(context, segment->number, at, (uint64_t)entry.steps * AM_STEP,
+        broken(context, segment->number, at, end - at,
                unreadable ? "the disk does not give it back" : last ? AM_LOG_TORN : "the tag is wrong");
         pthread_mutex_lock(&log->lock);
         log->broken += unreadable || !last;
         pthread_mutex_unlock(&log->lock);
+        if (last && !unreadable)
+            tail->torn_at = at;
+        else if (newest && end > tail->damaged)
+            tail->damaged = end;
         forget(log, address);
         *whole = false;
         return 0;
@@ -122,6 +137,21 @@ static int visit_one(struct am_log *log, uint64_t address, am_log_visit *visit, 
 static void ignore(void *context, uint32_t segment, uint64_t offset, uint64_t bytes, const char *what)
 {
     (void)context, (void)segment, (void)offset, (void)bytes, (void)what;
+}
+
+/* What is torn goes before the next append (log.c), unless what lies before it is broken too: then it may be
+ * more than a crash, and stays to be seen. A scan by itself changes nothing on the medium. */
+static void remember(struct am_log *log, const struct tail *tail)
+{
+    struct am_segment *segment = log->count == 0 ? NULL : log->segments[log->count - 1];
+    if (log->torn != NULL || tail->torn_at == UINT64_MAX || segment->number != log->number)
+        return;
+    if (tail->damaged > 0 && tail->damaged >= tail->torn_at)
+        segment->uncut = true;
+    if (segment->uncut)
+        return;
+    log->torn = segment;
+    log->torn_at = tail->torn_at;
 }
 
 const char AM_LOG_TORN[] = "the last record was not written to its end";
@@ -135,7 +165,8 @@ int am_log_scan(struct am_log *log, am_log_visit *visit, am_log_broken *broken, 
         return status;
     if (broken == NULL)
         broken = ignore;
-    const uint64_t gaps = name_gaps(log, broken, context);
+    struct tail tail = {.torn_at = UINT64_MAX};
+    const uint64_t gaps = name_gaps(log, broken, context, &tail);
     if (log->medium->name_broken != NULL)
         log->medium->name_broken(log, broken, context);
     pthread_mutex_lock(&log->lock);
@@ -149,9 +180,11 @@ int am_log_scan(struct am_log *log, am_log_visit *visit, am_log_broken *broken, 
             if (whole)
                 forget(log, places[k].address);
             else
-                status = visit_one(log, places[k].address, visit, broken, context, &whole);
+                status = visit_one(log, places[k].address, visit, broken, context, &tail, &whole);
         }
     }
     free(places);
+    if (status == 0)
+        remember(log, &tail);
     return status;
 }

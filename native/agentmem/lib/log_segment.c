@@ -80,3 +80,11 @@ void am_segment_forget(struct am_segment *segment, struct am_entry *entry)
     segment->alive--;
     entry->alive = 0;
 }
+
+void am_segment_cut(struct am_segment *segment, uint64_t at)
+{
+    while (segment->count > 0 && am_entry_at(&segment->entries[segment->count - 1]) >= at)
+        am_segment_forget(segment, &segment->entries[--segment->count]);
+    segment->end = at;
+    segment->junk_end = 0;
+}

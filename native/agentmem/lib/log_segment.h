@@ -33,6 +33,8 @@ struct am_segment {
     size_t count, room, alive; /* alive: also deaths that are needed */
     bool removed;        /* from the log: the last reader gives it back */
     bool stuck;          /* holds a living record that cannot be read */
+    bool uncut;          /* nothing is ever taken off its end: this process wrote it, the medium says that a
+                            sync covered all of it, or a part of it could not be read when it was opened */
     int fd;
     uint8_t *map;        /* of a memory segment */
     uint64_t written;    /* of a disk segment: the file has everything before it */
@@ -58,5 +60,7 @@ struct am_entry *am_segment_find(const struct am_segment *segment, uint64_t at);
 bool am_segment_drop(struct am_segment *segment, struct am_entry *entry);
 /* What cannot be read counts as neither life nor death. */
 void am_segment_forget(struct am_segment *segment, struct am_entry *entry);
+/* The segment ends here: what lay behind is no record any more. */
+void am_segment_cut(struct am_segment *segment, uint64_t at);
 
 #endif

@@ -15,7 +15,7 @@
 #define AM_SLOT_MOST (UINT64_C(64) << 20)
 
 struct am_slot_head {
-    uint64_t salt, used; /* used: bytes up to the segment's end, 0 while it may grow */
+    uint64_t salt, used; /* used: bytes up to the segment's end, all of them synced; 0 while it may grow */
     uint32_t number, slots;
 };
 

@@ -12,17 +12,19 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PIECE (AM_STAGE / 4) /* bytes of one write: several are in flight */
+#define PIECE (AM_STAGE / 4) /* bytes of one write to a bare disk: several are in flight */
 
-/* The stage's first bytes into the file, where they belong. */
+/* The stage's first bytes into the file, where they belong: one write, because of several in flight a killed
+ * process may leave the later one, and a hole before it that looks like damage. */
 static int put_out(struct am_log *log, struct am_segment *segment, uint64_t bytes)
 {
     struct am_disk *disk = log->disk;
     struct am_io ios[AM_STAGE / PIECE];
     size_t count = 0;
-    for (uint64_t at = 0; at < bytes; at += PIECE)
+    const uint64_t piece = disk->blocks != NULL ? PIECE : AM_STAGE;
+    for (uint64_t at = 0; at < bytes; at += piece)
         ios[count++] = (struct am_io){.fd = segment->fd, .write = true, .bytes = disk->stage + at,
-                                      .length = bytes - at < PIECE ? bytes - at : PIECE,
+                                      .length = bytes - at < piece ? bytes - at : piece,
                                       .offset = segment->base + disk->stage_at + at};
     for (int attempt = 0; attempt < 2; attempt++) {
         int error = 0;

@@ -22,8 +22,9 @@ def need() -> None:
 
 
 def threads(count: int) -> None:
-    """Compute with so many threads; 0 leaves it to torch."""
-    from nexus.training import leg
+    """Compute with so many threads, 0 leaves it to torch; and keep what is freed."""
+    from nexus.training import heap, leg
 
+    heap.keep_freed()
     if count:
         leg.use_threads(count)

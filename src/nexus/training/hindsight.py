@@ -2,9 +2,11 @@
 
 An account credits what was written; a gate that hears of nothing else learns from its own choices only. Where
 an n-gram comes back in a later chunk and goes on as before, an entry would have said so: what those tokens
-cost is what it would have saved. Where it goes on otherwise but a costly word of the old continuation comes
-soon, attention might have found it: nothing is said then. Knows tokens and losses; knows no model. Invariant:
-only chunks after the candidate's own count, and only the first return: a later one has a younger entry.
+cost without a memory is what it would have saved, unless the n-gram ends with a word that cost as much: who
+could not say that word does not come by the entry, and the one who said it goes on by itself. Where the text
+goes on otherwise but a costly word of the old continuation comes soon, attention might have found it: nothing
+is said then. Knows tokens and losses; knows no model. Invariant: only chunks after the candidate's own count,
+and only the first return: a later one has a younger entry.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 FREE: Final = 0.05  # nats that a word costs which a run says
-COSTLY: Final = 3.0  # nats from which on attention is worth a look
+COSTLY: Final = 3.0  # nats of a word from which on attention is worth a look, and a window cannot say it
 CERTAIN: Final = 0.5  # nats saved from which on the run is the reason
 
 
@@ -37,7 +39,7 @@ def look_back(tags: Tensor, tokens: Tensor, cost: Tensor, *, chunk: int, payload
     """For every position and order of an episode.
 
     tags: int64 [B, N, O], of the n-grams that end at each token. tokens: int64 [B, N + 1]. cost: float
-    [B, N], nats of tokens[:, 1:] as they were predicted.
+    [B, N], nats of tokens[:, 1:] as the window alone predicts them.
     """
     batch, length, orders = tags.shape
     saved = torch.zeros(batch, length, orders, device=tags.device)
@@ -50,6 +52,7 @@ def look_back(tags: Tensor, tokens: Tensor, cost: Tensor, *, chunk: int, payload
             before, after, nats = words[at], words[again + 1], costs[again]
             goes_on = (before == after).cumprod(-1)
             gain = (goes_on * (nats - FREE).clamp(min=0)).sum(-1)
+            gain = torch.where(cost[stream, again - 1] > COSTLY, 0.0, gain)
             saved[stream, at, order] = gain
             open_ = (gain < CERTAIN).nonzero().flatten()
             costly = torch.where(nats[open_] > COSTLY, after[open_], -2)

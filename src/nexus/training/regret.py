@@ -1,8 +1,10 @@
 """Regret: how many nats each entry of an episode has saved, which is what the V67 gate learns to foretell.
 
-Of what was written it is what reads of the entry saved; of what was not, what hindsight says. Knows what was
-written and what was read; knows no optimizer. Invariant: every entry that was written is in the account once,
-also when nothing read it, and what a read saved goes to the entry whose word it was.
+Of what was written it is what reads of the entry saved, or, if that is more, what hindsight says that it
+would have saved alone: of ten entries that hold one fact a single one is read, and the others are worth no
+less. Of what was not written hindsight says all. Knows what was written and what was read; knows no
+optimizer. Invariant: every entry that was written is in the account once, also when nothing read it, and what
+a read saved goes to the entry whose word it was.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ class Account:
 
     def read(self, losses: Losses) -> None:
         """Credit what the next T targets saved to the entries that they are due to."""
-        self._cost.append(losses.on.detach())
+        self._cost.append(losses.off.detach())
         stream, at = losses.order.nonzero(as_tuple=True)
         saved = (losses.off - losses.on).detach()[stream, at]
         order = torch.searchsorted(self._orders, losses.order[stream, at])
@@ -64,7 +66,7 @@ class Account:
         would = look_back(
             tags, self._tokens, torch.cat(self._cost, 1), chunk=self._chunk, payload=self._payload
         )
-        truth = torch.where(self._written, self._saved, would.saved)
+        truth = torch.maximum(self._saved, would.saved)
         told = self._written | would.known
         worth = head(Context(*(torch.cat(part, 1) for part in zip(*map(_parts, self._seen), strict=True))))
         # Each order's entry at position 0 has no n-gram before it, and the last chunk no chunk after it.

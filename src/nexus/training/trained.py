@@ -21,6 +21,7 @@ from nexus.training.training_state import TrainingState
 from nexus.transformer import weights
 from nexus.transformer.errors import WeightsFileError
 from nexus.transformer.model import Nexus
+from nexus.transformer.names import Names
 from nexus.transformer.step import Writing
 from nexus.transformer.tokenizer import Tokenizer
 
@@ -53,7 +54,8 @@ def from_training(path: Path) -> tuple[Nexus, int]:
             hint="use a checkpoint that was trained with this version's tokenizer",
         )
     # As it was trained: a budget of an eighth of a chunk.
-    model.writing = Writing(model.regret, budget=max(1, state.config.chunk // 8))
+    names = Names.of(Tokenizer.shipped())
+    model.writing = Writing(model.regret, budget=max(1, state.config.chunk // 8), names=names)
     return model.eval(), state.step
 
 

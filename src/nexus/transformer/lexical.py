@@ -37,7 +37,7 @@ class Lexical:
         self.sets = sets
         self.past = max(orders) - 1
         # One number for each order, so that "a" alone and "a" within "a b" have nothing in common.
-        self._salts = [int(_mixed(torch.tensor((salt << 8) + n))) for n in range(_LONGEST + 1)]
+        self._salts = [int(_mixed(torch.tensor((salt << 8) + n))) for n in range(_LONGEST + 2)]
 
     def begin(self, batch: int, device: torch.device | str | None = None) -> Tensor:
         """int64 [batch, past]: what comes before a stream's first token."""
@@ -68,9 +68,27 @@ class Lexical:
             if back + 1 in self.orders:
                 hashes[back + 1] = _mixed(state ^ self._salts[back + 1])
         whole = torch.stack([hashes[order] for order in self.orders], dim=-1)
-        tags = whole & ((1 << TAG_BITS) - 1)
-        sets = _shifted(_mixed(whole ^ self._salts[0]), 32) % self.sets
-        return sets, tags, line[:, length:]
+        return *self._placed(whole), line[:, length:]
+
+    def names(self, line: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Sets and tags, int64 [B, T, K], of the names that end at each of the last T tokens.
+
+        line: int64 [B, L - 1 + T]. lengths: int64 [B, T, K], the tokens of each name, from 1 to L. A name's
+        address is that of no n-gram of the same tokens: " Ann" within " Anniversary" is not the name.
+        """
+        asked = lengths.shape[1]
+        longest = line.shape[1] - asked + 1
+        state, states = torch.zeros_like(line[:, longest - 1 :]), []
+        for back in range(longest):
+            first = longest - 1 - back
+            state = _mixed((state + line[:, first : first + asked]) ^ self._salts[0])
+            states.append(state)
+        whole = torch.stack(states, -1).gather(-1, lengths - 1)
+        return self._placed(_mixed(whole ^ self._salts[_LONGEST + 1]))
+
+    def _placed(self, whole: Tensor) -> tuple[Tensor, Tensor]:
+        """Sets and tags of hashes."""
+        return _shifted(_mixed(whole ^ self._salts[0]), 32) % self.sets, whole & ((1 << TAG_BITS) - 1)
 
 
 def last_of_each(tags: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from nexus.transformer import tensor_file
+from nexus.transformer import names, tensor_file
 from nexus.transformer.backbone import WindowCache
 from nexus.transformer.model import Nexus
 from nexus.transformer.pointer import NONE
@@ -106,9 +106,9 @@ class Memory:
     def first(self, phrase: str) -> Recall:
         """What was said about `phrase` when it was first mentioned, as far as that is still known.
 
-        The longest n-gram at its end that has an entry answers; `confidence` is the share of the phrase that
-        it covers. Nothing is made up: text is the payload, and "" where there is no entry. After an entry was
-        evicted, a later mention counts as the first.
+        A name has an entry of its own (`names`). Else the longest n-gram at its end that has one answers;
+        `confidence` is the share of the phrase that it covers. Nothing is made up: text is the payload, and
+        "" where there is no entry. After an entry was evicted, a later mention counts as the first.
 
         Raises:
             ValueError: the phrase is empty.
@@ -116,21 +116,30 @@ class Memory:
         ids = self.tokenizer.encode(" " + phrase.strip()).tolist()
         if not phrase.strip():
             raise ValueError("the phrase is empty")
-        lexical, entries = self.model.lexical, self._state.entries
-        line = torch.tensor([ids], device=self.device)
-        sets, tags, _ = lexical.addresses(line, lexical.begin(1, self.device))
+        lexical = self.model.lexical
+        whole = names.address(ids, lexical)
+        if whole is not None and (found := self._entry(*whole)) is not None:
+            return self._said_first(found, 1.0)
+        line = torch.tensor([ids])
+        sets, tags, _ = lexical.addresses(line, lexical.begin(1))
         for order in sorted(lexical.orders, reverse=True):
+            which = lexical.orders.index(order)
             if order > len(ids):
                 continue
-            which = lexical.orders.index(order)
-            row = entries.tag[0, sets[0, -1, which]]
-            (ways,) = (row == tags[0, -1, which]).nonzero(as_tuple=True)
-            if len(ways):
-                place = (0, int(sets[0, -1, which]), int(ways[0]))
-                said = entries.first_payload[place]
-                text = self.tokenizer.decode(said[said != NONE].tolist())
-                return Recall(text, text, int(entries.first_place[place]), order / len(ids))
+            if (found := self._entry(int(sets[0, -1, which]), int(tags[0, -1, which]))) is not None:
+                return self._said_first(found, order / len(ids))
         return Recall("", "", -1, 0.0)
+
+    def _entry(self, row: int, tag: int) -> tuple[int, int, int] | None:
+        """Where the entry of an address lies."""
+        ways = (self._state.entries.tag[0, row] == tag).nonzero()
+        return (0, row, int(ways[0])) if len(ways) else None
+
+    def _said_first(self, entry: tuple[int, int, int], confidence: float) -> Recall:
+        entries = self._state.entries
+        said = entries.first_payload[entry]
+        text = self.tokenizer.decode(said[said != NONE].tolist())
+        return Recall(text, text, int(entries.first_place[entry]), confidence)
 
     def save(self, path: Path) -> None:
         """Make or replace `path`. Raises `StorageError`; the old file is then unchanged."""

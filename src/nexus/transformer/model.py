@@ -23,6 +23,7 @@ from nexus.transformer.config import Config
 from nexus.transformer.fusion import Copy, Fusion, describe, mix, mixed_at
 from nexus.transformer.gates import NEVER, Context, RegretHead, means, select
 from nexus.transformer.lexical import NOTHING, Lexical, last_of_each
+from nexus.transformer.names import LONGEST
 from nexus.transformer.pointer import NONE, Hits, runs
 from nexus.transformer.recollection import Pointed, Recollection, named
 from nexus.transformer.rsm import chunked
@@ -34,6 +35,7 @@ from nexus.transformer.rsm.writes import Writes
 from nexus.transformer.semantic import SemanticLane
 from nexus.transformer.step import Losses, Output, Read, State, Tapes, Writing, Written
 
+NAMED = 0.3  # the priority of a name: what will save less than a third of a nat goes before it
 DUE = 1e-3  # of a word's probability: less is no credit
 
 
@@ -55,7 +57,7 @@ class Nexus(nn.Module):
         self.lexical = Lexical(memory.orders, memory.sets)
         shape = replace(Shape.of(memory), sets=memory.meanings) if memory.meanings else None
         self.semantic = None if shape is None else SemanticLane(config.width, shape)
-        self.lead = memory.payload + self.lexical.past
+        self.lead = memory.payload + max(self.lexical.past, LONGEST)
         self.writing = Writing(self.regret)
 
     def start(self, batch: int, device: torch.device | str | None = None) -> State:
@@ -253,6 +255,9 @@ class Nexus(nn.Module):
             :, lead - payload : lead - 1
         ]  # the n-grams of the entries at the places began - P + 1 ..
         sets, tags, _ = self.lexical.addresses(ends, known[:, lead - payload - past : lead - payload])
+        if self.writing.names is not None:
+            its = self.writing.names.ending(known[:, lead - payload + 1 - LONGEST : lead], self.lexical)
+            sets, tags = torch.cat([sets, its.sets], -1), torch.cat([tags, its.tags], -1)
         found = exact(entries, sets, tags, payload=False)
         places = began - payload + 1 + torch.arange(payload - 1, device=known.device)
         said = functional.pad(known[:, lead - payload + 1 :], (0, payload), value=NONE).unfold(1, payload, 1)
@@ -280,6 +285,16 @@ class Nexus(nn.Module):
             kept |= select(priority.masked_fill(~(there & last), NEVER), by.budget // 2, by.least)
             if self.writing.explore:
                 kept |= torch.rand(kept.shape, device=kept.device) < self.writing.explore / kept.shape[-1]
+            worth = priority.float().amax(-1)
+            if by.names is not None:
+                its = by.names.ending(known[:, lead - LONGEST :], self.lexical)
+                # Of a new one the first mention; later the last of a chunk: who comes back is not old.
+                known_name = exact(entries, its.sets, its.tags, payload=False).hit
+                first = last_of_each(its.tags.flip(1)).flip(1)
+                chosen = its.there & torch.where(known_name, last_of_each(its.tags), first)
+                sets, tags = torch.cat([sets, its.sets], -1), torch.cat([tags, its.tags], -1)
+                kept = torch.cat([kept, chosen], -1)
+                priority = torch.cat([priority, torch.full_like(its.sets, NAMED, dtype=priority.dtype)], -1)
         stream, at, order = kept.nonzero(as_tuple=True)
         said = functional.pad(context.token, (0, payload - 1), value=NONE).unfold(1, payload, 1)
         before, now = context.before[stream, at], context.now[stream, at]
@@ -295,4 +310,4 @@ class Nexus(nn.Module):
             time=began + at,
             priority=priority[stream, at, order].float().clamp(min=0),
         )
-        return Written(writes, stream, at, order, context, priority.float().amax(-1))
+        return Written(writes, stream, at, order, context, worth)

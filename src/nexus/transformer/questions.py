@@ -1,9 +1,9 @@
 """Questions that a text asks of a memory by itself: what was said about X at the start?
 
-X is a name or a phrase of one to three capitalised words that stands inside a sentence of the first part of
-the text and comes back later. The answer is what followed its first mention. Knows text; knows neither tokens
-nor models. Invariants: the first mention is the first time that the words stand in the text at all; no two
-answers begin at the same place; a text of any length is read once, a block at a time.
+X is a name: one to three capitalised words, none of which the text also writes small, inside a sentence of
+the first part of the text, and it comes back later. The answer is what followed its first mention. Knows
+text; knows neither tokens nor models. Invariants: the first mention is the first time that the words stand in
+the text at all; no two answers begin at the same place; a text of any length is read once, a block at a time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,9 @@ _RUN: Final = re.compile(rf"\b{_WORD}(?: {_WORD}){{0,2}}\b")
 # After a small word and one blank: no sentence begins here.
 _INSIDE: Final = re.compile(rf"(?<=[a-z,;] )(?<![A-Z]\w )({_WORD}(?: {_WORD}){{0,2}})\b(?! [A-Z])")
 _ANSWER: Final = re.compile(rf"\s*\S+(?:\s+\S+){{{ANSWER_WORDS - 1}}}")
+_NO_LETTER_BEFORE: Final = r"(?<![^\W_])"  # nor digit; many texts put _names_ so
+_NO_LETTER_BEHIND: Final = r"(?![^\W_])"
+_SMALL: Final = re.compile(r"\b[a-z]{3,}\b")
 # They begin with a capital wherever they stand, and say nothing of whom is spoken.
 _TITLES: Final = frozenset("Mrs Miss Sir Lady Lord Madame Monsieur The And But".split())
 
@@ -50,18 +53,19 @@ def questions(path: Path, count: int = 20) -> list[Question]:
     """
     size = sum(len(block) for block in blocks(path))
     wanted = min(_MOST_START, max(1, int(START * size)))
-    start, seen, later = "", 0, Counter[str]()
+    start, seen, later, small = "", 0, Counter[str](), set[str]()
     for block in blocks(path):
+        small.update(_SMALL.findall(block))
         if seen < wanted:
             start += block[: wanted - seen]
         if seen + len(block) > wanted:
             later.update(_runs(block[max(0, wanted - seen) :]))
         seen += len(block)
-    return chosen(start, later, count)
+    return chosen(start, later, small, count)
 
 
-def chosen(start: str, later: Counter[str], count: int) -> list[Question]:
-    """The questions of a `start` whose phrases come back `later` so often."""
+def chosen(start: str, later: Counter[str], small: Set[str], count: int) -> list[Question]:
+    """The questions of a `start` whose phrases come back `later` so often and are never `small`."""
     found: list[Question] = []
     taken: set[str] = set()
     for match in _INSIDE.finditer(start):
@@ -69,8 +73,10 @@ def chosen(start: str, later: Counter[str], count: int) -> list[Question]:
         if phrase in taken or not later[phrase] or not _TITLES.isdisjoint(phrase.split()):
             continue
         taken.add(phrase)
+        if not small.isdisjoint(phrase.lower().split()):
+            continue
         # Its first mention, in whatever place, must be this one.
-        first = re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", start)
+        first = re.search(rf"{_NO_LETTER_BEFORE}{re.escape(phrase)}{_NO_LETTER_BEHIND}", start)
         answer = _ANSWER.match(start, match.end())
         if first is not None and first.start() == match.start() and answer is not None:
             found.append(Question(phrase, answer[0], match.end(), later[phrase]))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nexus.transformer.backbone import WindowCache
 from nexus.transformer.gates import NEVER, Context, Gate
+from nexus.transformer.names import Names
 from nexus.transformer.pointer import Runs
 from nexus.transformer.recollection import Named
 from nexus.transformer.rsm.entries import Entries
@@ -98,8 +99,8 @@ class Written:
     """What a chunk wrote, and what the gate was shown: for its training.
 
     writes: the entries. stream, at, order: int64 [n]: the stream, the position within the chunk and the index
-    of the order of each. seen: the gate's context of the whole chunk. worth: float [B, T], the priority of
-    the best order of each position. meanings: what the semantic lane wrote.
+    of the order of each, beyond the orders for a name. seen: the gate's context of the whole chunk. worth:
+    float [B, T], the priority of the best order of each position. meanings: what the semantic lane wrote.
     """
 
     writes: Writes
@@ -137,9 +138,11 @@ class Writing:
     no room for what was never said before.
 
     explore: the share of tokens written at random besides: a gate in training is to hear of what it left out.
+    names: whose first mentions are written whatever the gate says; none in training, as no loss needs them.
     """
 
     gate: Gate
     budget: int = 128
     least: float = NEVER
     explore: float = 0.0
+    names: Names | None = None

@@ -23,6 +23,7 @@ from nexus.transformer import tensor_file
 from nexus.transformer.config import Config
 from nexus.transformer.errors import WeightsFileError
 from nexus.transformer.model import Nexus
+from nexus.transformer.names import Names
 from nexus.transformer.step import Writing
 from nexus.transformer.ternary import load_packed, packed_state
 from nexus.transformer.tokenizer import Tokenizer
@@ -75,7 +76,12 @@ def load(path: Path, tokenizer: Tokenizer | None = None) -> Nexus:
         model = Nexus(config)
         load_packed(model, tensors)
         writing = json.loads(metadata["writing"])
-        model.writing = Writing(model.regret, budget=int(writing["budget"]), least=float(writing["least"]))
+        model.writing = Writing(
+            model.regret,
+            budget=int(writing["budget"]),
+            least=float(writing["least"]),
+            names=Names.of(tokenizer or Tokenizer.shipped()),
+        )
     except (InvalidInputError, ValueError, LookupError, TypeError) as error:
         raise _refused(path, f"holds no model: {error}") from error
     _same_vocabulary(path, config, tokenizer or Tokenizer.shipped())

@@ -2,7 +2,8 @@
  *
  * Parent and child share a page of promises: for each thing the newest version that was begun and the newest
  * that a sync had covered. After the kill what is found lies between the two. Odd versions are alive, even
- * ones are deaths.
+ * ones are deaths. Half of the lives sync seldom: what a kill cuts short is then mostly not synced, yet is no
+ * damage, and compaction's own syncs are met.
  */
 #include "log_folder.h"
 
@@ -86,7 +87,7 @@ static void open_and_check(struct state *state, const char *folder, bool uring)
     }
 }
 
-static void work(struct state *state)
+static void work(struct state *state, bool seldom)
 {
     static uint8_t bytes[300000];
     for (;;) {
@@ -108,7 +109,7 @@ static void work(struct state *state)
         } else if (status != AM_EDISK) {
             abort();
         }
-        if (what < 12 && am_log_sync(state->log) == 0)
+        if (what < (seldom ? 1u : 12u) && am_log_sync(state->log) == 0)
             for (size_t i = 0; i < NAMES; i++)
                 atomic_store(&state->promises->kept[i], state->version[i]);
         if (what > 40)
@@ -135,7 +136,7 @@ static int kills(void)
                 exit(EXIT_FAILURE);
             for (size_t i = 0; i < NAMES; i++) /* what is there now is what counts from here */
                 atomic_store(&promises->begun[i], state.version[i]);
-            work(&state);
+            work(&state, round / 2 % 2 == 0); /* with io_uring and without */
         }
         int status = 0;
         pid_t ended = 0;

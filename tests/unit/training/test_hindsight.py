@@ -38,6 +38,8 @@ def test_it_is_what_a_loop_finds(seed: int, length: int, words: int) -> None:
                         if line[start + j] != line[again + 1 + j]:
                             break
                         saved += max(0.0, float(cost[stream, again + j]) - FREE)
+                    if cost[stream, again - 1] > COSTLY:
+                        saved = 0.0
                     if saved < CERTAIN:
                         costly = {line[again + 1 + j] for j in ahead if cost[stream, again + j] > COSTLY}
                         known = not costly & set(line[start : start + PAYLOAD])

@@ -14,7 +14,7 @@ from nexus.training import token_files
 from nexus.training.diet import Diet
 from nexus.training.episodes import letters
 from nexus.training.muon import DivergedError
-from nexus.training.needles import answer, search
+from nexus.training.needles import says, search
 from nexus.training.plain import minimise_plain, train
 from nexus.training.token_files import TokenFile
 from nexus.training.trainer import Plan
@@ -91,6 +91,7 @@ def test_asking_a_control_changes_nothing() -> None:
         model = kind(TINY).eval()
         state = model.stream(torch.tensor([encode("To be or not to be. " * 9)]), model.start(1))
         before = {key: tensor.clone() for key, tensor in state.entries.tensors.items()}
-        said = answer(model, state, encode("To be"), 40)
-        assert said == answer(model, state, encode("To be"), 40), name
+        asked = encode("To be"), encode(" or not to be." * 9)
+        said = says(model, state, *asked)
+        assert said == says(model, state, *asked), name
         assert all(torch.equal(tensor, before[key]) for key, tensor in state.entries.tensors.items()), name

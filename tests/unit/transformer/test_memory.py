@@ -14,6 +14,7 @@ from nexus.transformer.config import Config, MemoryConfig
 from nexus.transformer.gates import EveryGate
 from nexus.transformer.memory import Memory
 from nexus.transformer.model import Nexus
+from nexus.transformer.names import Names
 from nexus.transformer.rsm.errors import ForeignMemoryError
 from nexus.transformer.step import Writing
 from nexus.transformer.tokenizer import Tokenizer
@@ -80,6 +81,22 @@ def test_the_first_thing_said_of_a_name_stays_when_more_is_said() -> None:
     assert ours.first("Quimby Vex").position == -1
     with pytest.raises(ValueError, match="the phrase is empty"):
         ours.first(" ")
+
+
+def test_the_first_mention_of_a_name_is_kept_whatever_the_gate_says() -> None:
+    ours = memory()
+    ours.model.writing = Writing(ours.model.regret, budget=0, names=Names.of(ours.tokenizer))
+    ours.write(TALK * 3 + "There Anniversary cakes were had. ")
+    ours.write("Of the cousins Ann Whitcombe spoke first, and then young Ann sang in the hall. " + TALK)
+    for _ in range(8):  # names, and what is said of them, at every place of a chunk
+        ours.write("Later on Ann Whitcombe slept, and Ann dreamt of somebody called Jeremiah Tibbs. " + TALK)
+    assert ours.first("Ann Whitcombe").payload.startswith(" spoke first, and then young Ann sang")
+    assert ours.first("Ann").payload.startswith(" Whitcombe spoke first")
+    assert ours.first("Anniversary").payload.startswith(" cakes were had")
+    found = ours.first("Jeremiah Tibbs")
+    assert found.payload.startswith(". We went to the market")
+    assert found.confidence == 1.0
+    assert ours.first("cousins").position == -1
 
 
 @pytest.mark.parametrize("meanings", [0, 16])

@@ -34,12 +34,24 @@ def test_a_question_is_a_name_and_what_followed_its_first_mention(tmp_path: Path
 
 def test_what_stood_elsewhere_first_is_not_asked() -> None:
     later = Counter({"Greta": 9, "Plum": 9, "Mirrel": 1, "Brown": 9, "Alice": 9})
-    assert [each.phrase for each in chosen(START, later, 20)] == ["Mirrel"]
-    assert chosen(START, Counter(), 20) == []
+    assert [each.phrase for each in chosen(START, later, set(), 20)] == ["Mirrel"]
+    assert chosen(START, Counter(), set(), 20) == []
+
+
+def test_a_mention_in_a_heading_is_one() -> None:
+    later = Counter({"Zorbax": 3, "Captain Alice Brown": 2})
+    assert [each.phrase for each in chosen("_Zorbax_\n\n" + START, later, set(), 20)] == [
+        "Captain Alice Brown"
+    ]
+
+
+def test_a_word_that_the_text_also_writes_small_is_no_name() -> None:
+    later = Counter({"Zorbax": 3, "Captain Alice Brown": 2})
+    assert [each.phrase for each in chosen(START, later, {"captain", "sea"}, 20)] == ["Zorbax"]
 
 
 def test_an_answer_that_the_start_does_not_hold_is_not_asked() -> None:
-    assert chosen("we saw how Zorbax went on", Counter({"Zorbax": 3}), 20) == []
+    assert chosen("we saw how Zorbax went on", Counter({"Zorbax": 3}), set(), 20) == []
 
 
 def test_blocks_are_the_text_whatever_its_length(tmp_path: Path) -> None:
