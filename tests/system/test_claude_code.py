@@ -51,6 +51,8 @@ def codex_program():
 class Agent:
     """An agent with a home of its own, and the service it is connected to."""
 
+    patience = 120.0
+
     def __init__(self, service: Service, model: ScriptedModel, folder: Path, executable: Path) -> None:
         self.service, self.model = service, model
         self.work = folder / "work"
@@ -84,7 +86,7 @@ class Agent:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=self.patience,
             check=False,
         )
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

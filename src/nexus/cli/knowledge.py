@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from nexus.cli.scope import AllFlag, DomainOption, ProjectOption, absolute, proj
 from nexus.cli.working import follow, print_report
 
 _PARTS = ("words", "context", "meaning", "late", "recency", "frequency")
+_LINES = 4
 
 
 def register(app: typer.Typer) -> None:
@@ -77,7 +79,7 @@ def recall(
         output.talk("nothing found")
     for number, result in enumerate(results, 1):
         output.data(f"{number}. {output.place(result)}  score {result['score']:.2f}")
-        for line in output.harmless(result["text"]).strip().splitlines()[:4]:
+        for line in excerpt(output.harmless(result["text"]), query):
             output.data(f"   {line[:160]}")
         if explain:
             _explain(result["scores"])
@@ -99,6 +101,22 @@ def forget(
     path = absolute(Path(what))
     removed = client.call("DELETE", "/api/knowledge", {"path": path})["removed"]
     output.talk(f"forgotten: {path}" if removed == 1 else f"forgotten: {removed} files of {path}")
+
+
+def excerpt(text: str, query: str) -> list[str]:
+    """The lines of a passage in which most words of the question stand: at most four in a row, none empty."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    asked = _words(query)
+
+    def held(first: int) -> int:
+        return len(asked & _words(" ".join(lines[first : first + _LINES])))
+
+    best = max(range(max(1, len(lines) - _LINES + 1)), key=held)  # of equals the first
+    return lines[best : best + _LINES]
+
+
+def _words(text: str) -> set[str]:
+    return {word for word in re.findall(r"\w+", text.casefold()) if len(word) > 2}
 
 
 def _explain(scores: dict[str, float]) -> None:

@@ -229,6 +229,11 @@ class Desk:
         for other, path in {"": self._home, **self.store.sources()}.items():
             if other and path == folder:
                 return other
+            if not other and folder.is_relative_to(path):
+                raise InvalidInputError(
+                    f"{folder} is in {path}, which NexusOS keeps for itself",
+                    hint="files of your memories: nexus memories export FOLDER, in the mount or anywhere",
+                )
             if folder.is_relative_to(path) or path.is_relative_to(folder):
                 raise InvalidInputError(
                     f"{folder} overlaps {path}", hint="name a folder that shares nothing with it"

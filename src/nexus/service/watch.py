@@ -34,6 +34,7 @@ class Watcher:
         self._again = threading.Event()
         self._problem = ""
         self._marks: dict[Path, tuple[int, int] | None] = {}
+        self._followed: set[Path] = set()
         self._thread = threading.Thread(target=self._run, name="nexus-watch", daemon=True)
 
     @property
@@ -43,9 +44,10 @@ class Watcher:
 
     def start(self, *, refresh: bool) -> None:
         """Begin to follow; with `refresh` everything is read once, for what changed before."""
+        self._followed = set(self._listed())
         if refresh:
             with self._lock:
-                self._waiting.update(self._listed())
+                self._waiting |= self._followed
         self._thread.start()
 
     def begun(self, root: Path) -> None:
@@ -82,6 +84,10 @@ class Watcher:
         folders = [root for root in roots if root.is_dir()]
         files = [root for root in roots if root not in folders]
         self._marks = {path: self._marks.get(path, _mark(path)) for path in files}
+        # What was added just now was read before anybody looked at it: what changed in between is found by
+        # reading it once more, as soon as no change can be missed.
+        self._followed &= set(roots)
+        self._read_once_more(files)
         self._ask()
         if not folders:
             # Nothing to wait on: look from time to time.
@@ -99,6 +105,7 @@ class Watcher:
                 ignore_permission_denied=True,
             ):
                 self._problem = ""
+                self._read_once_more(folders)
                 changed = [Path(name) for _, name in changes]
                 touched = {root for root in folders for path in changed if path.is_relative_to(root)}
                 with self._lock:
@@ -114,6 +121,12 @@ class Watcher:
 
     def _listed(self) -> list[Path]:
         return [Path(root) for root in self._roots()]
+
+    def _read_once_more(self, roots: Iterable[Path]) -> None:
+        new = set(roots) - self._followed
+        self._followed |= new
+        with self._lock:
+            self._waiting |= new
 
     def _look_at_files(self) -> None:
         for path, before in self._marks.items():

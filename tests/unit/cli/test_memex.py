@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from nexus.cli import mount as mounting
 from nexus.cli.main import app
+from nexus.cli.memex_desk import opened
 from nexus.core.errors import (
     AlreadyRunningError,
     InvalidInputError,
@@ -177,6 +178,18 @@ def test_without_a_mount_it_says_what_to_do(home: Home, tmp_path: Path) -> None:
         nexus("memex", "tag", "no/such.txt", "x")
     sound = nexus("memex", "fsck", "--json")
     assert json.loads(sound.stdout)["sound"] is True
+
+
+def test_what_the_home_keeps_itself_is_no_folder_in_place_and_memories_have_another_way(home: Home) -> None:
+    for folder in (home.root, home.memories):
+        with pytest.raises(InvalidInputError, match="NexusOS keeps for itself") as refused:
+            nexus("memex", "add", folder)
+        assert "nexus memories export FOLDER" in refused.value.hint
+    with pytest.raises(InvalidInputError, match="overlaps"):
+        nexus("memex", "add", home.root.parent)
+    desk = opened()
+    assert desk.store.sources() == {}
+    desk.store.close()
 
 
 def test_a_folder_that_cannot_be_mounted_on_is_named(home: Home, tmp_path: Path) -> None:

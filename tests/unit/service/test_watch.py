@@ -109,6 +109,20 @@ def test_a_new_root_is_followed_and_a_missing_one_is_no_harm(tmp_path, follow):
     reader.wait_for(tmp_path / "new")
 
 
+def test_what_changes_right_after_it_was_added_is_not_missed(tmp_path, follow):
+    reader, roots = Reader(), []
+    follow(roots, reader)
+    folder, file = tmp_path / "folder", tmp_path / "alone.md"
+    folder.mkdir()
+    # Whatever the first reading has seen, this may have come after it.
+    (folder / "a.md").write_text("x")
+    file.write_text("x")
+    roots += [folder, file]
+    reader.wait_for(folder)
+    reader.wait_for(file)
+    assert sorted(reader.asked) == sorted([str(folder), str(file)])
+
+
 def test_stopping_is_quick_and_may_be_done_twice(tmp_path, follow):
     watcher = follow([tmp_path], Reader())
     started = threading.active_count()
