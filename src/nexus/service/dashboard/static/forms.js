@@ -60,7 +60,7 @@ export function notice(error) {
 /** A list that could not be read says so where it would stand. */
 function unread({ target, request }) {
   const waiting = request.method === "GET" && target?.querySelector(":scope > .wait");
-  if (waiting) waiting.textContent = "Not read: the service did not answer.";
+  if (waiting) waiting.textContent = "It could not be read.";
 }
 
 function confirm(event) {
