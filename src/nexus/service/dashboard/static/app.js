@@ -99,6 +99,7 @@ addEventListener("hashchange", () => {
   takeToken();
   if (token() !== before) return unlock();
   if (!open) return;
+  forms.notice(null); // it belongs to the view that was left
   view();
   scrollTo(0, 0); // the browser goes to the section, whose title would lie below the header
   if (byId("chat").hidden) {
