@@ -13,7 +13,7 @@ from tests.system.browser import DashboardService, opened, view
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 ABSENT = "qwen2.5-coder-1.5b-instruct"
-PATIENT = 60_000  # ms
+PATIENT = 120_000  # ms
 # What a new home has nothing of, by view: where, and what is said instead.
 EMPTY = {
     "Chat": ("#welcome", "Add a folder under Files first"),
@@ -34,7 +34,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, models_folder: Path) -> It
         if folder.name != ABSENT:
             (models / folder.name).symlink_to(folder)
     service = DashboardService(root / "home", models, HOME=str(root), NEXUS_ENGINE_MODEL=ABSENT)
-    service.start()
+    service.start(300)
     yield service
     service.stop()
 
@@ -93,7 +93,7 @@ def test_a_service_that_is_gone_is_told_where_one_looks_and_its_return_is_seen(
 
     view(page, "Models")
     expect(page.locator("#notice")).to_be_visible()
-    service.start()
+    service.start(300)
     expect(page.locator("[data-model]").first).to_be_visible(timeout=PATIENT)
     expect(page.locator("#notice")).to_be_hidden()
     view(page, "Status")
