@@ -83,7 +83,7 @@ def test_a_service_that_is_gone_is_told_where_one_looks_and_its_return_is_seen(
     expect(page.locator("#issues code")).to_have_text("nexus up")
 
     view(page, "Models")
-    expect(page.locator("#model-list")).to_have_text("It could not be read.", timeout=PATIENT)
+    expect(page.locator("#model-list")).to_contain_text("It could not be read.", timeout=PATIENT)
     expect(page.get_by_role("alert")).to_contain_text("The service does not answer")
     view(page, "Chat")
     expect(page.locator("#notice")).to_be_hidden()  # it belongs to the page that was left

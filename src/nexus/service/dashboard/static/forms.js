@@ -60,7 +60,8 @@ export function notice(error) {
 /** A list that could not be read says so where it would stand. */
 function unread({ target, request }) {
   const waiting = request.method === "GET" && target?.querySelector(":scope > .wait");
-  if (waiting) waiting.textContent = "It could not be read.";
+  const again = () => document.dispatchEvent(new CustomEvent("nexus:back"));
+  if (waiting) waiting.replaceChildren("It could not be read. ", el("button", { type: "button", onclick: again }, "Try again"));
 }
 
 function confirm(event) {
