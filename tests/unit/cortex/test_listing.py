@@ -92,8 +92,11 @@ def test_ten_thousand_memories_come_by_the_page_newest_day_first(database: Datab
     found, known, rows = listing.memories("", 0, 2)
     assert (found, known, [row.hits for row in rows]) == (9_999, 9_999, [3, 3])
     # By number, not by letter: 999 comes before 1000. The one that has ended is not there.
-    assert [row.path[16:26] for row in rows] == ["02-4998-00", "02-4997-00"]
-    assert [row.path[16:26] for row in listing.memories("", 9_998, 50)[2]] == ["01-000-000"]
+    assert [row.path for row in rows] == [
+        "/m/MEM-2026-01-02-4998-00000000.md",
+        "/m/MEM-2026-01-02-4997-00000000.md",
+    ]
+    assert [row.path for row in listing.memories("", 9_998, 50)[2]] == ["/m/MEM-2026-01-01-000-00000000.md"]
     found, known, rows = listing.memories("ÜBER kran 777", 0, 50, ended=True)
     assert (found, known, len(rows)) == (19, 10_000, 19)
     assert listing.memories("% kran", 0, 50)[0] == 0
