@@ -121,10 +121,9 @@ class Remembering:
 
     def memory(self, memory_id: str) -> Memory:
         """A memory of the user's or an approved one of a project. Raises `NotFoundError`, `SecretError`."""
-        held = self._in_project(memory_id)
-        return (
-            self.read(held) if held else refuse_file(self._store.get(memory_id), self._store.path(memory_id))
-        )
+        if held := self._in_project(memory_id):
+            return self.read(held)
+        return refuse_file(self._store.get(memory_id), self._store.path(memory_id))
 
     def read(self, path: Path) -> Memory:
         """What this file says, one's own or a project's. Raises as `memory` does, and `InvalidInputError`."""
