@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.system import axe
 from tests.system.browser import DashboardService, ask, opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -160,6 +161,11 @@ def test_every_text_is_readable_and_nothing_is_wider_than_the_screen(
             width,
         )
         assert out == [], name
+    placeholders = page.locator("[placeholder]").evaluate_all(
+        "nodes => nodes.map(n => getComputedStyle(n, '::placeholder')).map(s => [s.opacity, s.color])"
+    )
+    assert len(set(map(tuple, placeholders))) == 1, "their colour is that of .meta, which is measured above"
+    assert placeholders[0] == ["1", page.locator(".meta").first.evaluate("n => getComputedStyle(n).color")]
     for between in (480, 640, 768, 900):
         page.set_viewport_size({"width": between, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= between
@@ -187,6 +193,44 @@ def test_every_control_of_every_page_is_named_and_reached_by_keyboard(page: Page
                 .map(n => n.outerHTML)"""
         )
         assert unseen == [], f"{name}: the focus cannot be seen"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"color_scheme": "light", "viewport": {"width": 1280, "height": 800}},
+        {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}},
+    ],
+    ids=["light 1280px", "dark 360px"],
+)
+def test_axe_finds_nothing_against_wcag_on_any_page(page: Page, tmp_path: Path) -> None:
+    engine = axe.source(tmp_path)
+    found = {name: axe.violations(page, engine) for name in filled(page)}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+    page.evaluate("document.querySelector('main').append(document.createElement('input'))")
+    assert axe.violations(page, engine), "axe looks at the page"
+
+
+@pytest.mark.parametrize("options", [{"viewport": {"width": 360, "height": 740}}], ids=["360px"])
+def test_every_page_that_is_named_in_the_address_begins_below_the_header(page: Page) -> None:
+    for name in (*VIEWS[1:], *VIEWS[1:]):
+        page.evaluate(f"location.hash = '#{name}'")
+        expect(page.locator(f"#{name}-title")).to_be_focused()
+        # What the browser itself scrolls to, it scrolls to when the next picture is drawn.
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert page.evaluate("scrollY") == 0, name
+
+
+@pytest.mark.parametrize("options", [{"viewport": {"width": 1280, "height": 800}}], ids=["1280px"])
+def test_skipping_to_the_content_stays_on_the_page(page: Page) -> None:
+    page.evaluate("location.hash = '#models'")
+    page.locator("[data-model]").first.wait_for()
+    page.locator(".skip").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+    expect(page.locator("#models")).to_be_visible()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.querySelector('#models').contains(document.activeElement)")
 
 
 @pytest.mark.parametrize("options", [{"viewport": {"width": 360, "height": 740}}], ids=["360px"])

@@ -91,7 +91,7 @@ def test_a_folder_says_what_was_left_out_and_is_read_again(
     roots.get_by_text("1 file left out").click()
     expect(roots.locator(".left-out")).to_contain_text("chart.bin")
     expect(roots.locator(".left-out")).to_contain_text("binary")
-    roots.get_by_role("button", name=f"Read {folder} again").click()
+    roots.get_by_role("button", name=f"Read again: {folder}").click()
     expect(page.locator("#add-report")).to_contain_text(f"{HARBOUR} unchanged", timeout=60_000)
 
 

@@ -8,8 +8,8 @@ belongs to a project; of memories that say the same at least one is never named.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,8 @@ from nexus.cortex.remembering import Remembering
 from nexus.cortex.vectors import Vectors
 
 _DAY = 86_400.0
+_AT_ONCE = 256  # memories compared with all others in one multiplication
+_MOST_ALIKE = 64  # of the memories near to one so many are compared word by word
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +77,26 @@ class Keeping:
 
     def judged(self, where: Filter | None = None) -> list[Judged]:
         """The memories that `where` lets pass with their regrets, the least first."""
-        now = clock.now()
-        wanted = {memory.id for memory in self._remembering.memories(where or Filter())}
+        now, where = clock.now(), where or Filter()
         # What stays is looked for among all that is valid, whatever was asked for.
         memories = self._remembering.memories(Filter(include_expired=True))
+        if replace(where, include_expired=True) == Filter(include_expired=True):  # not each file once more
+            wanted = {m.id for m in memories if where.include_expired or m.valid_at(now)}
+        else:
+            wanted = {memory.id for memory in self._remembering.memories(where)}
         paths = {(row.title, row.project): row.path for row in self._ledger.objects("memory")}
         held = [paths.get((memory.id, memory.project), "") for memory in memories]
         vectors, known = self._vectors_of(held), self._ledger.keeping()
         done: list[Judged] = []
-        staying: list[int] = []
-        for at in sorted(range(len(memories)), key=lambda n: _rank(memories[n])):
+        stays = np.zeros(len(memories), bool)
+        order = sorted(range(len(memories)), key=lambda n: _rank(memories[n]))
+        for at, cosines in _cosines(vectors, order):
             memory, valid = memories[at], memories[at].valid_at(now)
-            likeness, like = self._likest(memories, vectors, at, staying) if valid else (0.0, "")
+            likeness, like = _likest(memories, cosines, at, stays) if valid else (0.0, "")
             used, surprise = known.get(held[at], ("", None))
             judged = _judge(memory, used, surprise, likeness, like, now)
             if valid and not judged.forgettable:
-                staying.append(at)
+                stays[at] = True
             if memory.id in wanted:
                 done.append(judged)
         return sorted(done, key=lambda j: (j.regret, j.memory.created, j.memory.id))
@@ -103,23 +109,26 @@ class Keeping:
         matrix[[at for at, row in enumerate(rows) if row]] = found
         return matrix
 
-    @staticmethod
-    def _likest(
-        memories: Sequence[Memory], vectors: NDArray[np.float32], at: int, staying: Sequence[int]
-    ) -> tuple[float, str]:
-        """The cosine with the memory that stays, is seen where this one is and says most nearly the same."""
-        if not staying:
-            return 0.0, ""
-        cosines = vectors[staying] @ vectors[at]
-        for place in np.argsort(-cosines):
-            if cosines[place] < ALIKE:
-                break
-            other = memories[staying[place]]
-            seen = other.project in ("", memories[at].project)
-            # A port changed by one digit is nearly the same text and quite another fact.
-            if seen and not adds(memories[at].learning, other.learning):
-                return float(cosines[place]), other.id
-        return 0.0, ""
+
+def _cosines(vectors: NDArray[np.float32], order: Sequence[int]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Each place of `order` with its cosines with all, shape (n,). Many at once: one by one takes minutes."""
+    for start in range(0, len(order), _AT_ONCE):
+        part = list(order[start : start + _AT_ONCE])
+        yield from zip(part, vectors[part] @ vectors.T, strict=True)
+
+
+def _likest(
+    memories: Sequence[Memory], cosines: NDArray[np.float32], at: int, stays: NDArray[np.bool_]
+) -> tuple[float, str]:
+    """The cosine with the memory that stays, is seen where this one is and says most nearly the same."""
+    near = np.flatnonzero(stays & (cosines >= ALIKE))
+    for place in near[np.argsort(-cosines[near])][:_MOST_ALIKE]:
+        other = memories[place]
+        seen = other.project in ("", memories[at].project)
+        # A port changed by one digit is nearly the same text and quite another fact.
+        if seen and not adds(memories[at].learning, other.learning):
+            return float(cosines[place]), other.id
+    return 0.0, ""
 
 
 def _rank(memory: Memory) -> tuple[bool, bool, int, str, str]:

@@ -1,4 +1,4 @@
-"""What is stored, for somebody who looks through it: folders, documents by name, the passages of one.
+"""What is stored, for somebody who looks through it: folders, documents, the passages of one, memories.
 
 Reads the ledger's tables and changes nothing. Invariant: a call returns as many rows as were asked for at
 most, however much is stored.
@@ -7,9 +7,12 @@ most, however much is stored.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nexus.core import clock
 from nexus.cortex.database import Database
 
 # A session that came by itself lies in no folder that was added; one among documents does.
@@ -36,6 +39,14 @@ class StoredDocument:
     changed: str
     chunks: int
     tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMemory:
+    """Where a memory lies, and how often it was put into a frame. What it says is its file's word."""
+
+    path: str
+    hits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +97,27 @@ class Listing:
         rows = self._db.rows(sql, (*values, limit, offset))
         return total, [StoredDocument(*row) for row in rows]
 
+    def memories(
+        self, words: str, offset: int, limit: int, *, ended: bool = False
+    ) -> tuple[int, int, list[StoredMemory]]:
+        """Memories that hold each of the words, newest day first: how many do, how many there are, and these.
+
+        Those that are not valid now are counted and found with `ended` only. Words are looked for as they
+        were when the memory was indexed.
+        """
+        now = int(clock.now().timestamp())
+        valid = "" if ended else " AND o.valid_from <= ? AND ? < o.valid_to"
+        sql = (
+            "SELECT o.path, c.hits, o.title, c.text, c.context FROM objects o"
+            f" JOIN chunks c ON c.object = o.id WHERE o.kind = 'memory'{valid}"
+        )
+        known = self._db.rows(sql, () if ended else (now, now))
+        wanted = words.lower().split()
+        # Not in SQL: there `lower` knows the letters of ASCII only.
+        found = [row for row in known if _holds("\n".join(row[3:]).lower(), wanted)] if wanted else known
+        found.sort(key=lambda row: _in_time(row[2]), reverse=True)
+        return len(found), len(known), [StoredMemory(*row[:2]) for row in found[offset : offset + limit]]
+
     def passages(self, path: str, offset: int, limit: int) -> tuple[int, list[StoredPassage]]:
         """Passages of one document in order, and how many it has; (0, []) for one that is not stored."""
         of: tuple[Any, ...] = (path,)
@@ -97,3 +129,12 @@ class Listing:
         )
         rows = self._db.rows(sql, (*of, limit, offset))
         return total, [StoredPassage(tuple(json.loads(row[0])), *row[1:]) for row in rows]
+
+
+def _holds(text: str, words: Sequence[str]) -> bool:
+    return all(word in text for word in words)
+
+
+def _in_time(memory_id: str) -> str:
+    """Sorts ids by their day, then by their number in it: 999 before 1000."""
+    return re.sub("[0-9]+", lambda number: number[0].zfill(20), memory_id)

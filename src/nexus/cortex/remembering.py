@@ -121,10 +121,14 @@ class Remembering:
 
     def memory(self, memory_id: str) -> Memory:
         """A memory of the user's or an approved one of a project. Raises `NotFoundError`, `SecretError`."""
-        held = self._in_project(memory_id)
-        if held:
-            return self._projects.read(held).memory
+        if held := self._in_project(memory_id):
+            return self.read(held)
         return refuse_file(self._store.get(memory_id), self._store.path(memory_id))
+
+    def read(self, path: Path) -> Memory:
+        """What this file says, one's own or a project's. Raises as `memory` does, and `InvalidInputError`."""
+        own = path.parent == self._store.folder
+        return refuse_file(parse(path), path) if own else self._projects.read(path).memory
 
     def memories(self, where: Filter | None = None) -> list[Memory]:
         """Readable memories that `where` lets pass (default: what is valid now), newest first."""
@@ -278,12 +282,10 @@ class Remembering:
     def _all(self) -> Iterator[tuple[Memory, Path]]:
         """Every readable memory with its file: the user's own, then those of projects."""
         hits = {path: count for path, _, count in self._ledger.memories()}
-        own = list(self._store.files())
         others = [Path(path) for path in hits if Path(path).parent != self._store.folder]
-        for path in [*own, *others]:
+        for path in [*self._store.files(), *others]:
             try:
-                own_file = path.parent == self._store.folder
-                memory = refuse_file(parse(path), path) if own_file else self._projects.read(path).memory
+                memory = self.read(path)
             except (InvalidInputError, NotFoundError) as error:
                 _log.warning("%s", error)
                 continue

@@ -43,14 +43,16 @@ def hear(
     return proposed
 
 
-def waiting(cortex: Cortex) -> list[dict[str, Any]]:
+def waiting(cortex: Cortex, most: int | None = None) -> list[dict[str, Any]]:
     """The proposals, newest day first; `against` and `alike` are the memories they contradict or repeat.
+
+    At most the first `most` of them.
 
     `why` is the reason without naming once more what is in `against`; `surprise_means` is the number in
     words.
     """
     found = []
-    for proposal in cortex.proposals():
+    for proposal in cortex.proposals()[:most]:
         named = {
             "against": _held(cortex, proposal.contradicts),
             "alike": _held(cortex, proposal.similar),

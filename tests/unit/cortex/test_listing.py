@@ -13,6 +13,7 @@ from nexus.core.settings import CortexSettings
 from nexus.cortex.cortex import Cortex
 from nexus.cortex.database import Database
 from nexus.cortex.embedder import OnnxEmbedder
+from nexus.cortex.ledger import FOREVER
 from nexus.cortex.listing import Listing
 from nexus.cortex.reporting import FileReport
 from nexus.cortex.skipped import MOST, Skipped
@@ -70,6 +71,35 @@ def test_ten_thousand_documents_come_by_the_page(database: Database) -> None:
         "/b%": (False, 5_000, 10_000, "2026-01-01"),
         "/empty": (True, 0, 0, ""),
     }
+
+
+def test_ten_thousand_memories_come_by_the_page_newest_day_first(database: Database) -> None:
+    with database.transaction() as db:
+        for number in range(10_000):
+            name = f"MEM-2026-01-{1 + number // 5_000:02}-{number % 5_000:03}-00000000"
+            ends = 10 if number == 9_999 else FOREVER
+            row = (number, f"/m/{name}.md", name, ends)
+            db.execute(
+                "INSERT INTO objects VALUES (?, 'memory', ?, '/m', '', 1, 0, '', '', '', ?, 0, ?)", row
+            )
+            db.execute(
+                "INSERT INTO chunks (object, ordinal, point, heading, context, text, speaker, said,"
+                " start_line, end_line, tokens, terms, hits)"
+                " VALUES (?, 0, ?, '[]', 'DB Über', ?, '', '', 1, 1, 7, x'', 3)",
+                (number, str(number), f"Kran {number}"),
+            )
+    listing = Listing(database)
+    found, known, rows = listing.memories("", 0, 2)
+    assert (found, known, [row.hits for row in rows]) == (9_999, 9_999, [3, 3])
+    # By number, not by letter: 999 comes before 1000. The one that has ended is not there.
+    assert [row.path for row in rows] == [
+        "/m/MEM-2026-01-02-4998-00000000.md",
+        "/m/MEM-2026-01-02-4997-00000000.md",
+    ]
+    assert [row.path for row in listing.memories("", 9_998, 50)[2]] == ["/m/MEM-2026-01-01-000-00000000.md"]
+    found, known, rows = listing.memories("ÜBER kran 777", 0, 50, ended=True)
+    assert (found, known, len(rows)) == (19, 10_000, 19)
+    assert listing.memories("% kran", 0, 50)[0] == 0
 
 
 def test_passages_come_in_order_and_by_the_page(database: Database) -> None:

@@ -22,9 +22,10 @@ from nexus.core.paths import Home
 from nexus.core.settings import CortexSettings
 from nexus.cortex.cortex import Cortex
 from nexus.cortex.embedder import OnnxEmbedder
+from nexus.cortex.ledger import NewChunk
 from nexus.engine.base import EngineHealth
 from nexus.service.api import errors
-from nexus.service.dashboard import pages
+from nexus.service.dashboard import pages, remembered
 from nexus.service.guard import TokenGate
 from nexus.service.traffic import Caller, Traffic
 
@@ -187,6 +188,39 @@ def test_memories_are_listed_and_narrowed_down_by_words(client: TestClient, cort
     assert "1 of 2" in one
 
 
+def test_many_memories_come_by_the_page_and_only_those_of_the_page_are_read(
+    client: TestClient, cortex: Cortex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remembered, "_MEMORIES", 10)
+    for number in range(23):
+        memory = cortex.memory_store.add(f"Pier {number} is {'green' if number % 2 else 'red'}")
+        path = str(cortex.memory_store.path(memory.id))
+        chunk = NewChunk(f"point-{number}", (), memory.learning, 1, 1, 5)
+        cortex.ledger.put("memory", path, [chunk], root="", sha256="", size=0, mtime_ns=0, title=memory.id)
+    read: list[Path] = []
+    whole = cortex.memories_of.read
+    monkeypatch.setattr(cortex.memories_of, "read", lambda path: read.append(path) or whole(path))
+    first = client.get("/dashboard/memories").text
+    assert "23 facts" in first
+    assert "1 to 10 of 23 facts" in first
+    assert [f"Pier {n} " in first for n in (22, 13, 12, 0)] == [True, True, False, False]
+    assert len(read) == 10
+    last = client.get("/dashboard/memories?page=2").text
+    assert [f"Pier {n} " in last for n in (3, 2, 0)] == [False, True, True]
+    # More was there than is now.
+    assert 'data-page="2"' in client.get("/dashboard/memories?page=9").text
+    # A page of what was searched for keeps to it.
+    green = client.get("/dashboard/memories", params={"q": "GREEN pier", "ended": "true"}).text
+    assert "11 of 23 facts" in green
+    assert "1 to 10 of 11 facts" in green
+    following = next(a["hx-get"] for _, a in Elements(green).tags if "page=1" in (a.get("hx-get") or ""))
+    assert client.get(following or "").text.count('class="entry"') == 1
+    # A file that somebody has damaged meanwhile takes nothing else away.
+    read[0].write_text("no memory")
+    assert client.get("/dashboard/memories").text.count('class="entry"') == 9
+    assert "1 to 10 of 22 facts" in client.get("/dashboard/memories?regret=true").text
+
+
 def test_without_the_words_the_closest_in_meaning_is_shown(client: TestClient, cortex: Cortex) -> None:
     cortex.remember("staging Postgres listens on port 6543")
     found = client.get("/dashboard/memories", params={"q": "database connection number"}).text
@@ -235,6 +269,18 @@ def test_what_waits_for_approval_is_shown_with_its_reason(client: TestClient, co
     assert "Waiting for your word: 1" in shown
     assert "Keep both" not in shown
     assert "data-pick-all" not in shown
+
+
+def test_of_very_many_proposals_the_newest_are_shown(
+    client: TestClient, cortex: Cortex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remembered, "_PROPOSALS", 2)
+    for number in range(3):
+        assert cortex.consider(f"Remember that pier number {number} is painted by crew {number}.")
+    shown = client.get("/dashboard/queue").text
+    assert "Waiting for your word: 3" in shown
+    assert "The newest 2 are shown" in shown
+    assert shown.count("data-proposal=") == 2
 
 
 def test_a_contradiction_is_shown_beside_what_it_denies(client: TestClient, cortex: Cortex) -> None:

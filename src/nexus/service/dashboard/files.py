@@ -6,7 +6,6 @@ Invariant: a fragment holds one page of rows, however many documents there are.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,37 +13,14 @@ from fastapi import APIRouter, Query, Request, Response
 
 from nexus.cortex.reader import display
 from nexus.cortex.skipped import MOST
+from nexus.memexfs.naming import SCHEME
+from nexus.service.dashboard.paging import PageNumber, PageOf, last_page
 from nexus.service.dashboard.rendering import cortex_of, html
 
 _DOCUMENTS, _PASSAGES, _SKIPPED = 50, 20, 50
 _LONGEST_PATH = 4096
 router = APIRouter()
-PageNumber = Annotated[int, Query(ge=0, le=10_000_000)]
 PathText = Annotated[str, Query(max_length=_LONGEST_PATH)]
-
-
-@dataclass(frozen=True, slots=True)
-class PageOf:
-    """Which rows of `total` a page shows, counted from 0."""
-
-    number: int
-    size: int
-    total: int
-
-    @property
-    def first(self) -> int:
-        """The first row that is shown."""
-        return self.number * self.size
-
-    @property
-    def last(self) -> int:
-        """The row behind the last one that is shown."""
-        return min(self.first + self.size, self.total)
-
-    @property
-    def more(self) -> bool:
-        """Whether rows follow."""
-        return self.last < self.total
 
 
 @router.get("/knowledge")
@@ -57,6 +33,7 @@ def knowledge(request: Request) -> Response:
         roots=roots,
         gone={root.path for root in roots if not Path(root.path).exists()},
         skipped=cortex.skipped.counts(),
+        memex=SCHEME,
         names={root.path: display(root.path) for root in roots},
         most=MOST,
         documents=sum(root.documents for root in roots),
@@ -70,7 +47,7 @@ def documents(request: Request, q: PathText = "", page: PageNumber = 0) -> Respo
     """One page of the documents whose path holds the words, as a fragment."""
     total, rows = cortex_of(request).listing.documents(q, page * _DOCUMENTS, _DOCUMENTS)
     if not rows and page:  # some were removed meanwhile
-        page = max(0, (total - 1) // _DOCUMENTS)
+        page = last_page(total, _DOCUMENTS)
         total, rows = cortex_of(request).listing.documents(q, page * _DOCUMENTS, _DOCUMENTS)
     split = [(row, *os.path.split(row.path)) for row in rows]
     return html("documents.html", rows=split, query=q.strip(), page=PageOf(page, _DOCUMENTS, total))

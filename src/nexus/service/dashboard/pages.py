@@ -15,23 +15,17 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import get_args
 
 from fastapi import APIRouter, Request, Response
 
-from nexus.core import clock
 from nexus.core.errors import NotFoundError
-from nexus.cortex.filters import Filter
-from nexus.cortex.memory import Confidence, Domain, Memory
-from nexus.service import approval
-from nexus.service.dashboard import agents, files, memex, models, sandbox
+from nexus.service.dashboard import agents, files, memex, models, remembered, sandbox
 from nexus.service.dashboard.rendering import HEADERS, cortex_of, html
 
-_CLOSEST = 3
 # Not `mimetypes`: what that says depends on the machine, and a module of a wrong type is not run.
 _MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
-for part in (files, memex, agents, sandbox, models):
+for part in (remembered, files, memex, agents, sandbox, models):
     router.include_router(part.router)
 
 
@@ -83,43 +77,6 @@ def static(name: str, request: Request) -> Response:
     return Response(file.content, media_type=file.media_type, headers=headers)
 
 
-@router.get("/queue")
-def queue(request: Request) -> Response:
-    """What waits for the user's word, beside what it contradicts, as a fragment."""
-    return html("queue.html", proposals=approval.waiting(cortex_of(request)))
-
-
-@router.get("/memories")
-def memories(request: Request, q: str = "", ended: bool = False, regret: bool = False) -> Response:
-    """What is remembered, as a fragment; `q` narrows it down, `ended` adds what was superseded.
-
-    With `regret` what would be missed least comes first, with the reason.
-    """
-    cortex = cortex_of(request)
-    where = Filter(include_expired=ended)
-    judged = cortex.keeping.judged(where) if regret else []
-    known = [j.memory for j in judged] if regret else cortex.memories(where)
-    found = [m for m in known if _has_words(m, q)]
-    closest: list[Memory] = []
-    if known and not found:
-        by_id = {m.id: m for m in known}
-        near = cortex.recall(q, _CLOSEST, kinds=("memory",))
-        names = [r.chunk.path.rpartition("/")[2].removesuffix(".md") for r in near]
-        closest = [by_id[name] for name in names if name in by_id]
-    now = clock.now()
-    return html(
-        "memories.html",
-        query=q.strip(),
-        total=len(known),
-        memories=found,
-        closest=closest,
-        judged={j.memory.id: j for j in judged},
-        ended={m.id for m in known if not m.valid_at(now)},
-        domains=get_args(Domain),
-        confidences=get_args(Confidence),
-    )
-
-
 @router.get("/index")
 def index(request: Request) -> Response:
     """What the index holds, as a fragment."""
@@ -133,9 +90,3 @@ def index(request: Request) -> Response:
         talk_embedder=cortex.settings.talk_embedder,
         repairing=daemon.repairing,
     )
-
-
-def _has_words(memory: Memory, query: str) -> bool:
-    """Whether each word of `query` occurs in the memory; true for no words."""
-    text = " ".join((memory.learning, memory.context, memory.domain, memory.type, *memory.keywords))
-    return all(word in text.lower() for word in query.lower().split())

@@ -1,7 +1,7 @@
 /** One answer on the page: its text, its sources, what it cost, and what it would like to remember. */
 
 import { ApiError, call } from "./api.js";
-import { copyButton, el, plural } from "./dom.js";
+import { copyButton, el, plural, problem } from "./dom.js";
 import { render } from "./markdown.js";
 import { linesOf, placeOf, whereOf } from "./source.js";
 
@@ -77,9 +77,7 @@ export class Answer {
   fail(error, again) {
     this.end();
     this.say("");
-    this.node.append(el("div", { class: "problem", role: "alert" },
-      el("p", {}, error.message), error.hint && el("p", { class: "meta" }, error.hint),
-      el("button", { type: "button", onclick: again }, "Try again")));
+    this.node.append(problem(error, el("button", { type: "button", onclick: again }, "Try again")));
   }
 
   end() {
@@ -159,7 +157,8 @@ function proposalCard(proposal) {
       card.replaceChildren(el("p", { class: "meta" }, said));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      card.append(el("p", { class: "problem", role: "alert" }, error.message));
+      card.querySelector(".problem")?.remove();
+      card.append(problem(error));
     }
   };
   const card = el("div", { class: "card proposal", role: "group", "aria-label": "Proposed memory" },

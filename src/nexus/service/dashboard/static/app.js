@@ -11,6 +11,7 @@ import * as learning from "./learning.js";
 import * as memex from "./memex.js";
 import * as models from "./models.js";
 import * as queue from "./queue.js";
+import * as remembered from "./remembered.js";
 import * as sandbox from "./sandbox.js";
 import * as search from "./search.js";
 import * as status from "./status.js";
@@ -28,8 +29,10 @@ function takeToken() {
   history.replaceState(null, "", location.pathname);
 }
 
+const named = () => (VIEWS.includes(location.hash.slice(1)) ? location.hash.slice(1) : "chat");
+
 function view() {
-  const name = VIEWS.includes(location.hash.slice(1)) ? location.hash.slice(1) : "chat";
+  const name = named();
   for (const section of VIEWS) byId(section).hidden = !open || section !== name;
   for (const link of byId("nav").children) {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
@@ -37,8 +40,12 @@ function view() {
   }
   document.title = `${byId(`${name}-title`).textContent} · NexusOS`;
   if (!open) return;
-  for (const list of REFRESH[name] ?? []) document.body.dispatchEvent(new Event(`${list}-changed`));
+  refresh(name);
   if (name === "chat") byId("prompt").focus({ preventScroll: true });
+}
+
+function refresh(name) {
+  for (const list of REFRESH[name] ?? []) document.body.dispatchEvent(new Event(`${list}-changed`));
 }
 
 function lock(tried) {
@@ -46,6 +53,7 @@ function lock(tried) {
   for (const id of ["nav", "state"]) byId(id).hidden = true;
   view();
   byId("unlock").hidden = false;
+  document.title = "Locked · NexusOS";
   const error = byId("unlock-error");
   error.hidden = !tried;
   error.textContent = tried ? "That token is not the right one." : "";
@@ -70,6 +78,15 @@ async function unlock() {
 }
 
 document.addEventListener("nexus:locked", (event) => lock(event.detail));
+document.addEventListener("nexus:back", () => {
+  forms.notice(null);
+  refresh(named());
+});
+// Not by the address, which names the view.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  byId("main").focus();
+});
 byId("unlock-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const field = event.target.elements.token;
@@ -82,6 +99,7 @@ addEventListener("hashchange", () => {
   takeToken();
   if (token() !== before) return unlock();
   if (!open) return;
+  forms.notice(null); // it belongs to the view that was left
   view();
   scrollTo(0, 0); // the browser goes to the section, whose title would lie below the header
   if (byId("chat").hidden) {
@@ -102,6 +120,7 @@ learning.start();
 memex.start();
 models.start();
 queue.start();
+remembered.start();
 sandbox.start();
 search.start();
 // htmx wires the page when the document is ready; only then do the lists hear that they should load.

@@ -124,7 +124,7 @@ function greet(status) {
   const text = byId("welcome-text");
   const parts = documents || memories
     ? [`${plural(documents, "document")} and ${memories === 1 ? "1 memory" : `${memories.toLocaleString("en")} memories`} are ready. Each answer names where it comes from.`]
-    : ["There is nothing to read yet. Add a folder under ", el("a", { href: "#knowledge" }, "Knowledge"), " first."];
+    : ["There is nothing to read yet. Add a folder under ", el("a", { href: "#files" }, "Files"), " first."];
   if (status.model.state !== "ready") parts.push(" The model is not ready, see ", el("a", { href: "#status" }, "Status"), ".");
   const now = parts.map((part) => part.textContent ?? part).join("");
   if (text.textContent !== now) text.replaceChildren(...parts);

@@ -15,6 +15,20 @@ export function el(name, attributes = {}, ...children) {
 /** The element with this id. */
 export const byId = (id) => document.getElementById(id);
 
+/** Let a screen reader say what has changed elsewhere on the page. */
+export function announce(text) {
+  byId("said").textContent = text;
+}
+
+/** Text in which commands stand between backticks, as nodes. */
+const coded = (text) => text.split("`").map((part, index) => (index % 2 ? el("code", {}, part) : part));
+
+/** What an error says and what to do about it, as paragraphs. */
+export const told = ({ message, hint }) => [el("p", {}, coded(message)), hint && el("p", { class: "meta" }, coded(hint))];
+
+/** A box that shows an error; a screen reader reads it at once. */
+export const problem = (error, ...more) => el("div", { class: "problem", role: "alert" }, told(error), ...more);
+
 /** Put text on the clipboard; the button that was pressed says so. */
 export async function copied(button, text) {
   try {
@@ -23,6 +37,7 @@ export async function copied(button, text) {
   } catch {
     button.textContent = "Not allowed";
   }
+  announce(button.textContent);
   setTimeout(() => { button.textContent = "Copy"; }, 1500);
 }
 

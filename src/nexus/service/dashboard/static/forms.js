@@ -4,7 +4,7 @@
  */
 
 import { errorOf, token } from "./api.js";
-import { byId, el } from "./dom.js";
+import { announce, byId, el, told } from "./dom.js";
 
 export function start() {
   document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
@@ -20,6 +20,7 @@ export function start() {
   });
   document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
     const { status } = ctx.response;
+    if (status >= 400) unread(ctx);
     if (status === 401) document.dispatchEvent(new CustomEvent("nexus:locked", { detail: true }));
     else if (status >= 400) notice(errorOf(ctx.text, status));
     else {
@@ -33,17 +34,18 @@ export function start() {
     }
   });
   document.addEventListener("htmx:error", ({ detail }) => {
-    if (detail.ctx) notice({ message: "The service does not answer", hint: "start it with `nexus up`" });
+    if (!detail.ctx) return;
+    unread(detail.ctx);
+    notice({ message: "The service does not answer", hint: "start it with `nexus up`" });
   });
   document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
     // The button that was pressed is gone: keep the keyboard in the list, not at the top of the page.
     if (document.activeElement === document.body) ctx.target?.focus({ preventScroll: true });
+    // Another page of a long list begins at its first row. The button itself has left the page by now.
+    if (ctx.sourceElement.getAttribute("hx-target") === "closest [data-pages]") ctx.target.scrollIntoView({ block: "start" });
+    if (ctx.target?.hasAttribute("data-says")) announce(ctx.target.querySelector("h3, .empty, .meta")?.textContent ?? "");
   });
   document.addEventListener("htmx:confirm", confirm);
-  byId("memories").addEventListener("click", edit);
-  byId("memories").addEventListener("keydown", (event) => {
-    if (event.key === "Escape") event.target.closest("form")?.querySelector("[data-cancel]")?.click();
-  });
 }
 
 /** Show an error until the next success, or take it away with null. */
@@ -51,8 +53,15 @@ export function notice(error) {
   const box = byId("notice");
   box.hidden = !error;
   box.replaceChildren(...(error ? [
-    el("div", { class: "grow" }, el("p", {}, error.message), error.hint && el("p", { class: "meta" }, error.hint)),
+    el("div", { class: "grow" }, told(error)),
     el("button", { type: "button", class: "quiet", onclick: () => notice(null) }, "Close")] : []));
+}
+
+/** A list that could not be read says so where it would stand. */
+function unread({ target, request }) {
+  const waiting = request.method === "GET" && target?.querySelector(":scope > .wait");
+  const again = () => document.dispatchEvent(new CustomEvent("nexus:back"));
+  if (waiting) waiting.replaceChildren("It could not be read. ", el("button", { type: "button", onclick: again }, "Try again"));
 }
 
 function confirm(event) {
@@ -67,15 +76,4 @@ function confirm(event) {
   byId("confirm-no").onclick = () => dialog.close();
   dialog.addEventListener("close", () => (yes ? issueRequest() : dropRequest()), { once: true });
   dialog.showModal();
-}
-
-function edit(event) {
-  const entry = event.target.closest(".entry");
-  const opens = event.target.matches("[data-edit]");
-  if (!entry || !(opens || event.target.matches("[data-cancel]"))) return;
-  const form = entry.querySelector("form");
-  form.reset();
-  form.hidden = !opens;
-  entry.querySelector(".shown").hidden = opens;
-  (opens ? form.elements.learning : entry.querySelector("[data-edit]")).focus();
 }

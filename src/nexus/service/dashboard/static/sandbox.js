@@ -1,7 +1,7 @@
 /** The Sandbox view: runs what is typed and shows its output as it comes. */
 
 import { ApiError, stream } from "./api.js";
-import { byId, el } from "./dom.js";
+import { byId, el, problem } from "./dom.js";
 
 const SHOWN = 200_000; // characters on the page
 const NEAR = 40; // pixels from its end
@@ -51,7 +51,7 @@ async function run(code) {
     }
   } catch (error) {
     if (mine.signal.aborted) verdict.textContent = "Stopped";
-    else if (error instanceof ApiError) verdict.replaceChildren(el("span", { role: "alert" }, error.message + (error.hint && `: ${error.hint}`)));
+    else if (error instanceof ApiError) verdict.replaceWith(problem(error));
     else throw error;
   } finally {
     running = null;

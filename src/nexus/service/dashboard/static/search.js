@@ -1,7 +1,7 @@
 /** Search over everything that is known; each result says how its score came about. */
 
 import { ApiError, call } from "./api.js";
-import { byId, el } from "./dom.js";
+import { announce, byId, el, plural, problem } from "./dom.js";
 import { linesOf, placeOf, whereOf } from "./source.js";
 
 const LIMIT = 10;
@@ -36,10 +36,11 @@ async function search() {
   let shown;
   try {
     const { results } = await call("POST", "/api/recall", { query, kinds, limit: LIMIT });
+    announce(results.length ? `${plural(results.length, "passage")} found` : "Nothing was found");
     shown = results.length ? results.map(entry) : [el("p", { class: "empty" }, "Nothing was found.")];
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    shown = [el("div", { class: "problem", role: "alert" }, el("p", {}, error.message), error.hint && el("p", { class: "meta" }, error.hint))];
+    shown = [problem(error)];
   }
   if (mine === asked) show(shown); // an answer that was overtaken is not shown
 }

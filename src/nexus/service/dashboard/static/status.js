@@ -1,7 +1,7 @@
 /** The live state of the service: one stream of events feeds the Status view and the line in the header. */
 
 import { ApiError, stream } from "./api.js";
-import { byId, copyButton, el, plural } from "./dom.js";
+import { byId, copyButton, el, plural, told } from "./dom.js";
 
 const WORDS = { starting: "Starting", ready: "Ready", draining: "Stopping", stopped: "Stopped", failed: "Failed" };
 const RETRY_MS = [1000, 2000, 5000];
@@ -48,9 +48,15 @@ async function follow() {
       if (!(error instanceof ApiError)) throw error;
       if (error.status === 401) return;
     }
-    header("lost", "No answer");
+    lost();
     await new Promise((resolve) => { setTimeout(resolve, RETRY_MS[Math.min(tries, 2)]); });
   }
+}
+
+function lost() {
+  header("lost", "No answer");
+  byId("issues").replaceChildren(el("div", { class: "problem" }, told({ message: "The service does not answer.", hint: "Start it with `nexus up`; what stands here is how it was." })));
+  shownParts = "";
 }
 
 function header(state, text) {
@@ -61,8 +67,10 @@ function header(state, text) {
 
 function show(status) {
   const { state } = status.daemon;
+  const back = byId("state").dataset.state === "lost";
   const without = state === "ready" && status.model.state !== "ready";
   header(without ? "starting" : state, without ? `No model: ${status.model.state}` : WORDS[state] ?? state);
+  if (back) document.dispatchEvent(new CustomEvent("nexus:back"));
   document.dispatchEvent(new CustomEvent("nexus:status", { detail: status }));
   if (byId("status").hidden && byId("learning").hidden) return;
   for (const node of document.querySelectorAll("[data-value]")) {

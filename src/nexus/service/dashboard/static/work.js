@@ -6,7 +6,7 @@
  */
 
 import { ApiError, stream } from "./api.js";
-import { el, plural } from "./dom.js";
+import { el, plural, problem } from "./dom.js";
 
 export class Work {
   /** `changes` names the lists that are read again when a work has ended. */
@@ -28,7 +28,7 @@ export class Work {
 
   fail(error) {
     if (!(error instanceof ApiError)) throw error;
-    this.report(el("div", { class: "problem", role: "alert" }, el("p", {}, error.message), error.hint && el("p", { class: "meta" }, error.hint)));
+    this.report(problem(error));
   }
 
   /** Run a job to its end. Returns its result, or null when it failed or was stopped. */
