@@ -12,6 +12,7 @@ from nexus.cli import (
     agents_share,
     ask,
     bench,
+    completion,
     config,
     connect,
     doctor,
@@ -40,10 +41,25 @@ app = typer.Typer(
     name="nexus",
     help="The memory system for AI agents on your own machine.",
     no_args_is_help=True,
+    add_completion=False,  # typer's starts Python at each press of Tab
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (serve, ask, knowledge, memory, mount, connect, mcp, config, doctor, tune, train, stream):
+for module in (
+    serve,
+    ask,
+    knowledge,
+    memory,
+    mount,
+    connect,
+    mcp,
+    config,
+    doctor,
+    tune,
+    train,
+    stream,
+    completion,
+):
     module.register(app)
 app.add_typer(models.app, name="models", help="The weights on this machine.")
 app.add_typer(engine.app, name="engine", help="The model itself: long texts, stored prompts, its speed.")
