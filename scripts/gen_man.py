@@ -57,11 +57,13 @@ def page() -> str:
     """The whole page, in roff."""
     known = commands()
     root, *others = known
+    options = "".join(_item(_option(option), option.help) for option in root.options)
     top = [
         f'.TH NEXUS 1 "" "NexusOS {nexus.__version__}" "User Commands"\n',
         f".SH NAME\nnexus \\- {_text(root.help).rstrip('.')}\n",
         ".SH SYNOPSIS\n.B nexus\n.RI [ OPTION ...]\n.I COMMAND\n.RI [ ARGUMENT ...]\n",
         _ABOUT,
+        f".SH OPTIONS\n{options}",
         ".SH COMMANDS\n",
     ]
     return "".join([*top, *map(_command, others), _END, _exit_statuses()])

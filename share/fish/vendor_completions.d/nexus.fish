@@ -52,6 +52,7 @@ complete -c nexus -n '__nexus_at' -f -a tune -d 'Show what of this machine\'s se
 complete -c nexus -n '__nexus_at' -f -a umount -d 'Unmount MemexFS.'
 complete -c nexus -n '__nexus_at' -f -a unikernel -d 'Images that hold only what an application uses.'
 complete -c nexus -n '__nexus_at' -f -a up -d 'Start the service.'
+complete -c nexus -n '__nexus_at' -l version -d 'Print the version and exit.'
 complete -c nexus -n '__nexus_at' -s h -l help -d 'Show this message and exit.'
 complete -c nexus -n '__nexus_in add' -l json -d 'Print JSON.'
 complete -c nexus -n '__nexus_in add' -l quiet -s q -d 'Print the sum only.'
