@@ -1,8 +1,8 @@
 """Try a wheel as a stranger would: a fresh environment, no checkout, a fresh NEXUS_HOME.
 
-Usage: try_wheel.py WHEEL. Says what was seen, one line each; a failed assertion says what was not. Knows the
-repository only to compare: what lies beside the Python files there must be in the wheel, and no file of the
-wheel may name the repository's folder.
+Usage: try_wheel.py WHEEL. The models are those in NEXUS_TEST_MODELS; without it they are fetched. Says what was
+seen, one line each; a failed assertion says what was not. Knows the repository only to compare: what lies beside
+the Python files there must be in the wheel, and no file of the wheel may name the repository's folder.
 """
 
 from __future__ import annotations
@@ -53,7 +53,13 @@ class Place:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         kept = {k: v for k, v in os.environ.items() if k not in _OURS and not k.startswith("NEXUS_")}
-        mine = {"NEXUS_HOME": str(folder / "home"), "NEXUS_SERVICE_PORT": str(self.port)}
+        mine = {
+            "NEXUS_HOME": str(folder / "home"),
+            "NEXUS_SERVICE_PORT": str(self.port),
+            "NEXUS_ENGINE_MODEL": "smollm2-135m",
+        }
+        if models := os.environ.get("NEXUS_TEST_MODELS"):
+            mine["NEXUS_MODELS_FOLDER"] = models
         # Without the checkout's programs; ours are not on the PATH either.
         path = ":".join(p for p in os.environ["PATH"].split(":") if not p.startswith(str(ROOT)))
         self.env = kept | mine | {"PATH": path}
@@ -86,7 +92,7 @@ def install(place: Place, wheel: Path) -> None:
 
 def serve(place: Place) -> None:
     """The service comes up, answers, shows its dashboard and goes."""
-    place.run("nexus", "up", "--detach")
+    place.run("nexus", "up", "--detach", "--yes")
     try:
         token = place.run("nexus", "token")
         status = json.loads(place.get("/api/status", token))
@@ -101,7 +107,7 @@ def serve(place: Place) -> None:
             assert place.get(f"/static/{name}", token)
         print(f"/dashboard: {len(page)} bytes, and its files")
     finally:
-        place.run("nexus", "down")
+        place.run("nexus", "down", "--timeout", "120")
     place.run("nexus", "status", status=3)
     print("nexus down: stopped")
 
