@@ -1,8 +1,8 @@
 """Try a wheel as a stranger would: a fresh environment, no checkout, a fresh NEXUS_HOME.
 
-Usage: try_wheel.py WHEEL. The models are those in NEXUS_TEST_MODELS; without it they are fetched. Says what was
-seen, one line each; a failed assertion says what was not. Knows the repository only to compare: what lies beside
-the Python files there must be in the wheel, and no file of the wheel may name the repository's folder.
+Usage: try_wheel.py WHEEL. The models are those in NEXUS_TEST_MODELS; without it they are fetched. Says what
+was seen, one line each; a failed assertion says what was not. Knows the repository only to compare: what lies
+beside the Python files there must be in the wheel, and none of the wheel's files may name the repository.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A release as a stranger gets it: the wheel made from the source archive, installed where there is no checkout."""
+"""A release as a stranger gets it: a wheel made of the source archive, installed where there is no checkout."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def fetch(config: Config, names: Iterable[str], *, force: bool = False) -> dict[
 
 
 def offer(config: Config, *, yes: bool) -> None:
-    """Fetch the models of the configuration that are not here, if `yes` or the person at the terminal wants."""
+    """Fetch the models of the configuration that are not here, if `yes` or who is at the terminal says so."""
     from nexus.core.models.inventory import inventory, used_by
 
     if not yes and not (sys.stdin.isatty() and sys.stderr.isatty()):

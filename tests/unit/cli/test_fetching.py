@@ -55,7 +55,8 @@ def test_what_is_missing_is_fetched_when_somebody_wants_it(
     wanted.append(settings.settings.engine.model)
     assert asked.questions == questions
     assert sorted(asked.fetched) == (sorted(wanted) if fetches else [])
-    assert (all(name in capsys.readouterr().err for name in wanted)) == bool(questions or fetches)
+    told = capsys.readouterr().err
+    assert all(name in told for name in wanted) == bool(questions or fetches)
 
 
 def test_nobody_is_asked_where_all_is_here(
