@@ -1,5 +1,5 @@
 # The commands of the house; each is a short script in scripts/.
-.PHONY: up test test-all test-kernel bench lint format fuzz docs vendor lock clean
+.PHONY: up test test-all test-kernel bench lint format fuzz docs vendor lock release clean
 
 up:        ## set up, fetch the models, start the service
 	@scripts/up.sh
@@ -23,5 +23,7 @@ vendor:    ## fetch the dashboard's vendored files again
 	@scripts/vendor.sh
 lock:      ## write requirements*.lock again
 	@scripts/lock.sh
+release:   ## make sdist and wheel in dist/, and try the wheel where there is no checkout
+	@scripts/release.sh
 clean:     ## remove what was made; downloaded models stay
 	@scripts/clean.sh

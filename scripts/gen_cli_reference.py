@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 _TERMINAL = {"COLUMNS": "96", "TERMINAL_WIDTH": "96", "NO_COLOR": "1", "TERM": "dumb"}
 _COLOUR = {"FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "CLICOLOR_FORCE"}
@@ -22,14 +20,6 @@ and a test fails when it is stale.
 """
 
 
-def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The words of every visible command below `command`, groups before their members."""
-    yield path
-    for name, child in sorted(getattr(command, "commands", {}).items()):
-        if not child.hidden:
-            yield from commands(child, (*path, name))
-
-
 def page() -> str:
     """The whole page."""
     os.environ.update(_TERMINAL)
@@ -37,13 +27,13 @@ def page() -> str:
         os.environ.pop(name, None)
     os.environ["_TYPER_FORCE_DISABLE_TERMINAL"] = "1"
 
-    import typer.main
     from typer.testing import CliRunner
 
+    from nexus.cli.command_tree import commands
     from nexus.cli.main import app
 
     parts = [_HEAD]
-    for path in commands(typer.main.get_command(app)):
+    for path in (command.path for command in commands()):
         result = CliRunner().invoke(app, [*path, "--help"], prog_name="nexus")
         if result.exit_code != 0:
             raise SystemExit(f"nexus {' '.join(path)} --help ended with {result.exit_code}")

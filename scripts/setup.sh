@@ -49,6 +49,10 @@ echo "Installing packages ($lock)" >&2
 $install --require-hashes -r .venv/others.lock
 # Training and its tests; without it the rest stands.
 [ "$set_name" = run ] || scripts/torch.sh || true
+# So the package was called before 0.1.0; both would own the command.
+for old in .venv/lib/python*/site-packages/nexus-*.dist-info; do
+    [ ! -d "$old" ] || .venv/bin/python -m pip uninstall --quiet --yes nexus
+done
 echo "Building nexus" >&2
 # Only a developer's install builds itself again on import: that needs cmake in PATH at run time.
 rebuild=true

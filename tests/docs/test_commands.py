@@ -78,14 +78,18 @@ def test_every_script_shown_exists() -> None:
 
 @pytest.mark.parametrize(
     ("script", "name"),
-    [("gen_cli_reference.py", "cli.md"), ("gen_sandbox_reference.py", "sandbox-python.md")],
+    [
+        ("gen_cli_reference.py", "docs/reference/cli.md"),
+        ("gen_sandbox_reference.py", "docs/reference/sandbox-python.md"),
+        ("gen_man.py", "share/man/man1/nexus.1"),
+    ],
 )
 def test_the_references_are_fresh(script: str, name: str) -> None:
     generator = [sys.executable, f"scripts/{script}"]
     done = subprocess.run(generator, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    page = ROOT / "docs" / "reference" / name
-    assert page.is_file(), f"docs/reference/{name} is missing; run: make docs"
+    page = ROOT / name
+    assert page.is_file(), f"{name} is missing; run: make docs"
     assert page.read_text(encoding="utf-8") == done.stdout, "stale; run: make docs"
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'nexus[train]'")
+torch = pytest.importorskip("torch", reason="torch is not installed: scripts/torch.sh")
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -42,7 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=True,
     )
     assert made.returncode == 0, made.stdout + made.stderr
-    return next(folder.glob("nexus-*.whl"))
+    return next(folder.glob("nexusos-*.whl"))
 
 
 @pytest.fixture(scope="module")

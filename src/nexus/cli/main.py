@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+import nexus
 from nexus.cli import (
     agents,
     agents_move,
     agents_share,
     ask,
     bench,
+    completion,
     config,
     connect,
     doctor,
@@ -25,6 +28,7 @@ from nexus.cli import (
     memory,
     models,
     mount,
+    output,
     sandbox,
     serve,
     service,
@@ -38,13 +42,14 @@ from nexus.core.errors import NexusError
 
 app = typer.Typer(
     name="nexus",
-    help="The memory system for AI agents on your own machine.",
     no_args_is_help=True,
+    add_completion=False,  # typer's starts Python at each press of Tab
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for module in (serve, ask, knowledge, memory, mount, connect, mcp, config, doctor, tune, train, stream):
     module.register(app)
+completion.register(app)
 app.add_typer(models.app, name="models", help="The weights on this machine.")
 app.add_typer(engine.app, name="engine", help="The model itself: long texts, stored prompts, its speed.")
 app.add_typer(memory.app, name="memories", help="What is remembered, and what waits for your word.")
@@ -71,6 +76,21 @@ app.add_typer(
     agents.app, name="agents", help="Agents started with `nexus run`, their memory and their pause."
 )
 app.add_typer(config.app, name="config", help="The settings and where each comes from.")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        output.data(f"nexus {nexus.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def nexus_itself(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """The memory system for AI agents on your own machine."""
 
 
 def main() -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nexus.cli import output, weights
+from nexus.cli.fetching import bar, fetch, store_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
-
     from nexus.core.config import Config
-    from nexus.core.models import Converter, ModelStore, Progress
+    from nexus.core.models import ModelStore
 
 app = typer.Typer(no_args_is_help=True)
 weights.register(app)
@@ -53,38 +50,23 @@ def pull(
     as_json: output.JsonFlag = False,
 ) -> None:
     """Install models; without a name those that the configuration uses."""
-    from nexus.core.models import Installer, find
     from nexus.core.models.inventory import used_by
-    from nexus.cortex.conversions import CONVERTERS
 
-    config, store = _open()
-    settings = config.settings.models
+    config, _ = _open()
     used = used_by(config.settings)
     if used.note and not names:
         output.talk(used.note)
-    wanted = names or used.names
-    for name in wanted:
-        find(name)  # a misspelt name is told before a long download
-    installer = Installer(
-        store,
-        search_path=settings.search_path,
-        order=settings.sources,
-        converters={kind: _told(convert) for kind, convert in CONVERTERS.items()},
-    )
-    results = []
-    for name in wanted:
-        with _bar(name) as progress:
-            done = installer.pull(name, progress=progress, notify=output.talk, force=force)
-        output.talk(f"{name} is installed" if done.fresh else f"{name} is here already")
-        results.append(
-            {
-                "name": name,
-                "folder": done.folder,
-                "fetched": done.fresh,
-                "files": [file.model_dump() for file in done.manifest.files],
-                "notes": done.notes,
-            }
-        )
+    installed = fetch(config, names or used.names, force=force)
+    results = [
+        {
+            "name": name,
+            "folder": done.folder,
+            "fetched": done.fresh,
+            "files": [file.model_dump() for file in done.manifest.files],
+            "notes": done.notes,
+        }
+        for name, done in installed.items()
+    ]
     if as_json:
         output.as_json(results)
 
@@ -116,7 +98,7 @@ def verify(names: Names = None, as_json: output.JsonFlag = False) -> None:
     for name in names or store.names():
         problems: list[str]
         try:
-            with _bar(name) as progress:
+            with bar(name) as progress:
                 problems = [str(problem) for problem in store.verify(name, progress)]
         except ModelCorruptError as error:  # a manifest that cannot be read
             problems = [error.message]
@@ -137,60 +119,10 @@ def verify(names: Names = None, as_json: output.JsonFlag = False) -> None:
 
 def _open() -> tuple[Config, ModelStore]:
     from nexus.core.config import load
-    from nexus.core.models import ModelStore
 
     config = load()
-    return config, ModelStore(config.settings.models.folder or config.home.models)
-
-
-def _told(convert: Converter) -> Converter:
-    def run(pack: Path, folder: Path) -> None:
-        output.talk("converting the model")
-        convert(pack, folder)
-
-    return run
+    return config, store_of(config)
 
 
 def _megabytes(size: int | None) -> str:
     return "? MB" if size is None else f"{size / 1e6:,.1f} MB"
-
-
-def _bar(name: str) -> AbstractContextManager[Progress]:
-    """A progress bar on stderr that appears with the first byte."""
-    from contextlib import contextmanager
-
-    @contextmanager
-    def show() -> Iterator[Progress]:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
-
-        columns = (
-            TextColumn(name),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-        )
-        bar = Progress(*columns, console=Console(stderr=True))
-        task = None
-
-        def progress(done: int, total: int | None) -> None:
-            nonlocal task
-            if task is None:
-                bar.start()
-                task = bar.add_task(name, total=total)
-            bar.update(task, completed=done, total=total)
-
-        try:
-            yield progress
-        finally:
-            bar.stop()
-
-    return show()

@@ -23,13 +23,17 @@ def up(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait until it is ready.")] = 120,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Fetch missing models without asking.")] = False,
 ) -> None:
-    """Start the service."""
+    """Start the service. Models that are missing are offered to be fetched first."""
+    from nexus.cli import fetching
     from nexus.core import config
     from nexus.service import launch
     from nexus.service.instance import running
 
     settings = config.load({"service.host": host, "service.port": port})
+    if running(settings.home) is None:
+        fetching.offer(settings, yes=yes)
     if not detach:
         launch.serve(settings)
         return

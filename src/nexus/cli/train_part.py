@@ -17,7 +17,7 @@ def need() -> None:
         raise MissingPartError(
             f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed: "
             "the transformer needs the extra `train`",
-            hint="run: scripts/torch.sh in a checkout, pip install 'nexus[train]' elsewhere",
+            hint="run: scripts/torch.sh in a checkout, pip install 'nexusos[train]' elsewhere",
         )
 
 

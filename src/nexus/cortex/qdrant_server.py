@@ -262,7 +262,7 @@ def _library() -> Any:
         from qdrant_client import models
     except ImportError as error:
         raise MissingPartError(
-            "the client of Qdrant servers is not installed", hint="pip install 'nexus[qdrant]'"
+            "the client of Qdrant servers is not installed", hint="pip install 'nexusos[qdrant]'"
         ) from error
     return models
 

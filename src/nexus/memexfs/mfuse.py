@@ -58,7 +58,7 @@ def _library() -> Any:
         import mfusepy
     except ImportError:
         raise MissingPartError(
-            "mfusepy is not installed", hint="install it: pip install 'nexus[fuse]'"
+            "mfusepy is not installed", hint="install it: pip install 'nexusos[fuse]'"
         ) from None
     except OSError:
         where = "macFUSE or FUSE-T" if sys.platform == "darwin" else "libfuse3: sudo apt install libfuse3-3"

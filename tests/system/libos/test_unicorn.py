@@ -227,7 +227,7 @@ def test_without_the_package_the_preflight_says_how_to_get_it(monkeypatch) -> No
 
     monkeypatch.setattr(unicorn, "version", missing)
     look = unicorn.Unicorn().preflight()
-    assert (look.works, look.code, look.mend) == (False, "no_package", "pip install 'nexus[unikernel]'")
+    assert (look.works, look.code, look.mend) == (False, "no_package", "pip install 'nexusos[unikernel]'")
     monkeypatch.setattr(unicorn, "version", lambda name: "1.0.3")
     assert unicorn.Unicorn().preflight().code == "old_package"
 

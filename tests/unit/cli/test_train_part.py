@@ -35,4 +35,4 @@ def test_without_torch_it_names_the_extra_and_the_command(
     told = capsys.readouterr()
     assert (ended.value.code, told.out, told.err.count("\n")) == (13, "", 1)
     assert "torch is not installed: the transformer needs the extra `train`" in told.err
-    assert "run: scripts/torch.sh in a checkout, pip install 'nexus[train]' elsewhere" in told.err
+    assert "run: scripts/torch.sh in a checkout, pip install 'nexusos[train]' elsewhere" in told.err

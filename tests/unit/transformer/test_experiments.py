@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'nexus[train]'")
+torch = pytest.importorskip("torch", reason="torch is not installed: scripts/torch.sh")
 
 import numpy as np
 from experiments import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'nexus[train]'")
+torch = pytest.importorskip("torch", reason="torch is not installed: scripts/torch.sh")
 
 from nexus.core.errors import InvalidInputError
 from nexus.transformer.lexical import Lexical

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MAGIC = b"AMS1"
 _PLAIN, _SEALED = b"\0", b"\1"
 _NONCE, _MARK = 12, 32
-MEND = "pip install 'nexus[agentmem-remote]'"
+MEND = "pip install 'nexusos[agentmem-remote]'"
 
 
 class Seal:

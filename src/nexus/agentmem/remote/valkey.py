@@ -31,7 +31,7 @@ _WHOLE, _PIECES = b"\0", b"\1"
 _HEAD = struct.Struct("<8sIQ")  # of a value in pieces: which writing, how many, bytes in all
 _AT_ONCE = 128  # keys in a pipeline
 _BYTES_AT_ONCE = 8 << 20
-MEND = "pip install 'nexus[agentmem-remote]'"
+MEND = "pip install 'nexusos[agentmem-remote]'"
 _T = TypeVar("_T")
 
 

@@ -18,7 +18,7 @@ from nexus.unikernel.limits import Limits
 from nexus.unikernel.tender import Backend, Launch, Preflight
 
 PROCESS = "nexus.unikernel.unicorn_process"
-_INSTALL = "pip install 'nexus[unikernel]'"
+_INSTALL = "pip install 'nexusos[unikernel]'"
 
 
 class Unicorn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'nexus[train]'")
+torch = pytest.importorskip("torch", reason="torch is not installed: scripts/torch.sh")
 
 from nexus.transformer.rsm import chunked, reference
 from nexus.transformer.rsm.entries import Entries

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'nexus[train]'")
+torch = pytest.importorskip("torch", reason="torch is not installed: scripts/torch.sh")
 safetensors = pytest.importorskip(
-    "safetensors", reason="safetensors is not installed: pip install 'nexus[train]'"
+    "safetensors", reason="safetensors is not installed: scripts/torch.sh"
 )
 
 from safetensors.torch import load_file, save_file
