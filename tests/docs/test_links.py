@@ -148,7 +148,7 @@ def test_paths_name_functions_where_they_are() -> None:
 
 
 def test_a_misplaced_function_is_caught(tmp_path: Path) -> None:
-    (tmp_path / "a.md").write_text("`Ledger.absent` (`src/nexus/cortex/ledger.py`) and `x` in `Makefile`\n")
+    (tmp_path / "a.md").write_text("`Ledger.nowhere` (`src/nexus/cortex/ledger.py`) and `x` in `Makefile`\n")
     assert len(misplaced(tmp_path / "a.md")) == 1
 
 
