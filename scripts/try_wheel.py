@@ -104,7 +104,7 @@ def serve(place: Place) -> None:
         page = place.get("/dashboard", token)
         assert b"NexusOS" in page
         for name in ("dashboard.css", "app.js", "vendor/htmx.min.js"):
-            assert place.get(f"/static/{name}", token)
+            assert place.get(f"/dashboard/static/{name}", token)
         print(f"/dashboard: {len(page)} bytes, and its files")
     finally:
         place.run("nexus", "down", "--timeout", "120")

@@ -12,6 +12,7 @@ from tests.docs.markdown import ROOT, Found, anchors, links, pages, spans
 
 NAMED_IN = ("README.md", "SPEC.md", "CONTRIBUTING.md", "docs/map.md", "docs/paths/*.md")
 SOURCE = ROOT / "src" / "nexus"
+_PLACED = re.compile(r"`([A-Za-z_][\w.:]*(?:\(\))?)` (?:\(|in )`([\w./-]+/[\w.-]+\.(?:py|c|h|cpp|hpp))`")
 
 
 def broken(link: Found) -> str:
@@ -125,3 +126,34 @@ def test_a_wrong_name_is_caught(text: str) -> None:
 )
 def test_what_is_right_or_not_ours_passes(text: str) -> None:
     assert missing_path(Found(ROOT / "docs" / "log.md", 1, text)) == ""
+
+
+def misplaced(page: Path) -> list[str]:
+    """Names that a page puts into a file, as "`name` (`file`" or "`name` in `file`", and are not there."""
+    wrong = []
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
+        for names, path in _PLACED.findall(line):
+            name = re.split(r"[.:(]+", names.rstrip("()"))[-1]
+            text = (ROOT / path).read_text(encoding="utf-8")
+            if not re.search(rf"\b{re.escape(name)}\b", text):
+                wrong.append(f"{page.name}:{number}: {path} has no {name}")
+    return wrong
+
+
+def test_paths_name_functions_where_they_are() -> None:
+    walked = pages("docs/paths/*.md")
+    assert {page.stem for page in walked} >= {"ask", "add", "page-in", "publish", "write"}
+    assert [reason for page in walked for reason in misplaced(page)] == []
+    assert all(_PLACED.search(page.read_text(encoding="utf-8")) for page in walked if page.stem != "page-in")
+
+
+def test_a_misplaced_function_is_caught(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("`Ledger.nowhere` (`src/nexus/cortex/ledger.py`) and `x` in `Makefile`\n")
+    assert len(misplaced(tmp_path / "a.md")) == 1
+
+
+def test_the_map_has_every_package() -> None:
+    text = (ROOT / "docs" / "map.md").read_text(encoding="utf-8")
+    packages = sorted(path.parent.relative_to(ROOT).as_posix() for path in SOURCE.rglob("__init__.py"))
+    assert len(packages) > 20
+    assert [name for name in packages if name != "src/nexus" and f"`{name}/`" not in text] == []

@@ -1,4 +1,4 @@
-"""A release as a stranger gets it: a wheel made of the source archive, installed where there is no checkout."""
+"""A release as a stranger gets it: a wheel of the source archive, installed where no checkout is."""
 
 from __future__ import annotations
 
