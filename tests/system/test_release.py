@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.timeout(5400)]
 def test_the_wheel_of_the_source_archive_comes_up_without_a_checkout(
     tmp_path: Path, models_folder: Path, granite_folder: Path, smollm2_path: Path
 ) -> None:
-    probe = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", tmp_path, "blake3"]
+    probe: list[str | Path] = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    probe += ["--dest", tmp_path, "blake3"]
     if subprocess.run(probe, capture_output=True).returncode:
         pytest.skip("pip reaches no package index here; name one in its settings, or PIP_FIND_LINKS=FOLDER")
     done = subprocess.run(

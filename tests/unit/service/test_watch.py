@@ -110,7 +110,8 @@ def test_a_new_root_is_followed_and_a_missing_one_is_no_harm(tmp_path, follow):
 
 
 def test_what_changes_right_after_it_was_added_is_not_missed(tmp_path, follow):
-    reader, roots = Reader(), []
+    reader = Reader()
+    roots: list[Path] = []
     follow(roots, reader)
     folder, file = tmp_path / "folder", tmp_path / "alone.md"
     folder.mkdir()

@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: scripts/torch.sh")
-safetensors = pytest.importorskip(
-    "safetensors", reason="safetensors is not installed: scripts/torch.sh"
-)
+safetensors = pytest.importorskip("safetensors", reason="safetensors is not installed: scripts/torch.sh")
 
 from safetensors.torch import load_file, save_file
 
