@@ -157,7 +157,7 @@ def test_search_keeps_to_the_kinds_and_explains_each_score(
     page.keyboard.press("Enter")
     found = page.locator("#found > .source")
     expect(found).to_have_count(2)
-    page.get_by_label("Documents").uncheck()
+    page.get_by_role("checkbox", name="Documents").uncheck()
     expect(found).to_have_count(1)
     expect(found).to_contain_text("memory")
     found.locator("> summary").click()

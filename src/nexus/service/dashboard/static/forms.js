@@ -41,8 +41,10 @@ export function start() {
   document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
     // The button that was pressed is gone: keep the keyboard in the list, not at the top of the page.
     if (document.activeElement === document.body) ctx.target?.focus({ preventScroll: true });
-    // Another page of a long list begins at its first row. The button itself has left the page by now.
-    if (ctx.sourceElement.getAttribute("hx-target") === "closest [data-pages]") ctx.target.scrollIntoView({ block: "start" });
+    // Another page of a long list begins at its first row, once the browser has laid it out. The button itself
+    // has left the page by now.
+    const paged = ctx.sourceElement.getAttribute("hx-target") === "closest [data-pages]";
+    if (paged) requestAnimationFrame(() => ctx.target.scrollIntoView({ block: "start", behavior: "instant" }));
     if (ctx.target?.hasAttribute("data-says")) announce(ctx.target.querySelector("h3, .empty, .meta")?.textContent ?? "");
   });
   document.addEventListener("htmx:confirm", confirm);
