@@ -23,6 +23,7 @@ from nexus.core.settings import CortexSettings
 from nexus.cortex.cortex import Cortex
 from nexus.cortex.embedder import OnnxEmbedder
 from nexus.cortex.ledger import NewChunk
+from nexus.cortex.memory import Memory
 from nexus.engine.base import EngineHealth
 from nexus.service.api import errors
 from nexus.service.dashboard import pages, remembered
@@ -199,7 +200,12 @@ def test_many_memories_come_by_the_page_and_only_those_of_the_page_are_read(
         cortex.ledger.put("memory", path, [chunk], root="", sha256="", size=0, mtime_ns=0, title=memory.id)
     read: list[Path] = []
     whole = cortex.memories_of.read
-    monkeypatch.setattr(cortex.memories_of, "read", lambda path: read.append(path) or whole(path))
+
+    def noted(path: Path) -> Memory:
+        read.append(path)
+        return whole(path)
+
+    monkeypatch.setattr(cortex.memories_of, "read", noted)
     first = client.get("/dashboard/memories").text
     assert "23 facts" in first
     assert "1 to 10 of 23 facts" in first
