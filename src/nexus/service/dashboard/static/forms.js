@@ -38,13 +38,18 @@ export function start() {
     unread(detail.ctx);
     notice({ message: "The service does not answer", hint: "start it with `nexus up`" });
   });
+  let turned = null; // the list of which another page was asked for
+  document.addEventListener("click", ({ target }) => {
+    turned = target.closest(".pages button")?.closest("[data-pages]") ?? turned;
+  });
   document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
     // The button that was pressed is gone: keep the keyboard in the list, not at the top of the page.
     if (document.activeElement === document.body) ctx.target?.focus({ preventScroll: true });
-    // Another page of a long list begins at its first row, once the browser has laid it out. The button itself
-    // has left the page by now.
-    const paged = ctx.sourceElement.getAttribute("hx-target") === "closest [data-pages]";
-    if (paged) requestAnimationFrame(() => ctx.target.scrollIntoView({ block: "start", behavior: "instant" }));
+    // Another page of a long list begins at its first row, once the browser has laid it out.
+    if (turned && ctx.target === turned) {
+      requestAnimationFrame(() => ctx.target.scrollIntoView({ block: "start", behavior: "instant" }));
+      turned = null;
+    }
     if (ctx.target?.hasAttribute("data-says")) announce(ctx.target.querySelector("h3, .empty, .meta")?.textContent ?? "");
   });
   document.addEventListener("htmx:confirm", confirm);
