@@ -33,7 +33,7 @@ def needles(found: dict[str, Any]) -> list[str]:
     first = rows[0]
     lines = [
         f"**{first['asked']} facts of the kind `{first['kind']}` in {first['length']:,} tokens**, "
-        f"{_streams(len(first['exact']['runs']))} of each haystack.",
+        f"{_streams(len(first['exact']['runs']))} of each haystack{_whose(found['command'])}.",
         "",
         "| model | haystack | answered word for word | entry still there | tokens a second |",
         "|---|---|---|---|---|",
@@ -44,6 +44,11 @@ def needles(found: dict[str, Any]) -> list[str]:
         for row in rows
     ]
     return lines
+
+
+def _whose(command: list[str]) -> str:
+    """The model that is called nexus, where it is not the one that ships."""
+    return f"; nexus is `{command[command.index('--model') + 1]}`" if "--model" in command else ""
 
 
 def _streams(count: int) -> str:

@@ -21,6 +21,7 @@ from nexus.training.regret import Account
 from nexus.transformer.gates import Context, RegretHead, regret_loss
 from nexus.transformer.model import Nexus
 
+CHUNKS: Final = 16  # of a row
 OTHERS: Final = 0.25  # of the positions where no entry would have saved anything so many are kept, weighted
 HELD_OUT: Final = 9  # every so manieth row: of each kind in turn
 _WORTH: Final = 0.05  # nats from which on an entry saves something
@@ -66,7 +67,7 @@ def fit(
     diet: Diet,
     tokens: int,
     *,
-    chunks: int = 16,
+    chunks: int = CHUNKS,
     passes: int = 10,
     seed: int = 0,
     told: Callable[[int, int], None] = lambda done, of: None,
@@ -79,12 +80,7 @@ def fit(
     Raises:
         InvalidInputError: fewer tokens than rows to learn from and one to look at take.
     """
-    length = chunks * model.config.chunk
-    count = tokens // length
-    if count < 2:
-        raise InvalidInputError(
-            f"a gate cannot be taught from {tokens} tokens", hint=f"use {2 * length} or more"
-        )
+    length, count = chunks * model.config.chunk, rows(tokens, model.config.chunk, chunks)
     every, random = max(2, min(HELD_OUT, count)), torch.Generator().manual_seed(seed)
     writing, model.writing = model.writing, replace(model.writing, names=None)
     parts: tuple[list[Lessons], list[Lessons]] = [], []
@@ -105,6 +101,16 @@ def fit(
         model.regret.load_state_dict(old)
         after = before
     return Fitted(before, after, count * length)
+
+
+def rows(tokens: int, chunk: int, chunks: int = CHUNKS) -> int:
+    """How many rows `tokens` tokens are. Raises `InvalidInputError` for fewer than two."""
+    count = tokens // (chunks * chunk)
+    if count < 2:
+        raise InvalidInputError(
+            f"a gate cannot be taught from {tokens} tokens", hint=f"use {2 * chunks * chunk} or more"
+        )
+    return count
 
 
 @torch.no_grad()

@@ -107,6 +107,8 @@ def run(
     Raises what `Training` and `texts` raise, `InvalidInputError` for a device that is not there.
     """
     started = time.monotonic()
+    if leg.gate:  # told before hours of training, not behind them
+        gating.rows(leg.gate, leg.config.chunk)
     device = _device(leg.device)
     together = _joined(device)
     try:

@@ -53,8 +53,9 @@ def minimise(
     """Add the gradients of one batch to the parameters.
 
     tokens: int64 [B, N + 1], N a whole number of chunks. cut: chunks between which gradients flow. asked:
-    bool [B, N], where the next token is part of an answer: for the figures only. rare: bool [vocabulary], of
-    whose tokens the semantic lane is to find the earlier mention.
+    bool [B, N], where the next token is part of an answer: for the figures, and for the gate, to which an
+    answer counts whole. rare: bool [vocabulary], of whose tokens the semantic lane is to find the earlier
+    mention.
 
     Raises:
         ValueError: N is no whole number of chunks, or the model has a semantic lane and nothing is rare.

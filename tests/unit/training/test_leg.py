@@ -71,6 +71,12 @@ def test_at_the_end_the_gate_alone_learns_more(tmp_path: Path) -> None:
     assert all(name.startswith("regret.") for name in changed)
 
 
+def test_too_few_tokens_for_the_gate_are_refused_before_the_training(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="from 1000 tokens"):
+        legs.run(leg(tmp_path, gate=1000), lambda *_: None, lambda: False)
+    assert not (tmp_path / "out" / LOG).exists()
+
+
 def test_a_word_to_stop_while_the_gate_learns_leaves_that_for_the_next_time(tmp_path: Path) -> None:
     steps: list[int] = []
     made = leg(tmp_path, gate=4 * 16 * TINY.chunk)

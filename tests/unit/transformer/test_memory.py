@@ -99,6 +99,18 @@ def test_the_first_mention_of_a_name_is_kept_whatever_the_gate_says() -> None:
     assert ours.first("cousins").position == -1
 
 
+def test_a_name_that_has_come_back_stays_when_new_ones_want_its_place() -> None:
+    few = MemoryConfig(sets=4, ways=8, key_width=4, value_width=8, orders=(2, 4))
+    ours = memory(memory=few)
+    ours.model.writing = Writing(ours.model.regret, budget=0, names=Names.of(ours.tokenizer))
+    ours.write("there sat old Whitcombe by the fire, and old Tibbs slept. " + TALK * 8)
+    ours.write("there came Whitcombe again. " + TALK * 8)
+    for number in range(200):
+        ours.write(f"there came {chr(65 + number % 26)}{chr(97 + number // 26)}zor once. " + TALK)
+    assert ours.first("Whitcombe").payload.startswith(" by the fire")
+    assert ours.first("Tibbs").position == -1
+
+
 @pytest.mark.parametrize("meanings", [0, 16])
 def test_a_stream_goes_on_from_its_file(tmp_path: Path, meanings: int) -> None:
     ours, other = memory(meanings), memory(meanings)
