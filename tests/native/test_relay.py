@@ -18,8 +18,8 @@ from typing import Any
 import psutil
 import pytest
 
+from nexus.core.instance import Instance
 from nexus.core.paths import Home
-from nexus.service.instance import Instance
 from nexus.service.tool_schemas import TOOLS
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "nexus-relay"

@@ -7,102 +7,50 @@ docs/guides/agentmem-clients.md.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nexus.core.contract import offered
 
 if TYPE_CHECKING:
-    from nexus.agentmem.agent import Agent
-    from nexus.agentmem.broker import Launcher
-    from nexus.agentmem.conversation import Conversation, Message, Piece
-    from nexus.agentmem.errors import (
-        AccessError,
-        AgentMemError,
-        BrokerBusyError,
-        BrokerGoneError,
-        BrokerMemoryError,
-        CorruptUnitError,
-        DiskError,
-        FilesError,
-        ForkedError,
-        InvalidUnitError,
-        ProtocolError,
-        QuotaError,
-        SealsError,
-        SizeError,
-        TypeMismatchError,
-        UnitNotFoundError,
-        UnsupportedError,
-    )
-    from nexus.agentmem.socket_path import find_socket
-    from nexus.agentmem.store import Store
-    from nexus.agentmem.unit import Unit
-    from nexus.agentmem.unit_type import UnitType
+    from nexus.agentmem.agent import Agent as Agent
+    from nexus.agentmem.broker import Launcher as Launcher
+    from nexus.agentmem.conversation import Conversation as Conversation
+    from nexus.agentmem.conversation import Message as Message
+    from nexus.agentmem.conversation import Piece as Piece
+    from nexus.agentmem.errors import AccessError as AccessError
+    from nexus.agentmem.errors import AgentMemError as AgentMemError
+    from nexus.agentmem.errors import BrokerBusyError as BrokerBusyError
+    from nexus.agentmem.errors import BrokerGoneError as BrokerGoneError
+    from nexus.agentmem.errors import BrokerMemoryError as BrokerMemoryError
+    from nexus.agentmem.errors import CorruptUnitError as CorruptUnitError
+    from nexus.agentmem.errors import DiskError as DiskError
+    from nexus.agentmem.errors import FilesError as FilesError
+    from nexus.agentmem.errors import ForkedError as ForkedError
+    from nexus.agentmem.errors import InvalidUnitError as InvalidUnitError
+    from nexus.agentmem.errors import ProtocolError as ProtocolError
+    from nexus.agentmem.errors import QuotaError as QuotaError
+    from nexus.agentmem.errors import SealsError as SealsError
+    from nexus.agentmem.errors import SizeError as SizeError
+    from nexus.agentmem.errors import TypeMismatchError as TypeMismatchError
+    from nexus.agentmem.errors import UnitNotFoundError as UnitNotFoundError
+    from nexus.agentmem.errors import UnsupportedError as UnsupportedError
+    from nexus.agentmem.socket_path import find_socket as find_socket
+    from nexus.agentmem.store import Store as Store
+    from nexus.agentmem.unit import Unit as Unit
+    from nexus.agentmem.unit_type import UnitType as UnitType
 
-__all__ = [
-    "AccessError",
-    "Agent",
-    "AgentMemError",
-    "BrokerBusyError",
-    "BrokerGoneError",
-    "BrokerMemoryError",
-    "Conversation",
-    "CorruptUnitError",
-    "DiskError",
-    "FilesError",
-    "ForkedError",
-    "InvalidUnitError",
-    "Launcher",
-    "Message",
-    "Piece",
-    "ProtocolError",
-    "QuotaError",
-    "SealsError",
-    "SizeError",
-    "Store",
-    "TypeMismatchError",
-    "Unit",
-    "UnitNotFoundError",
-    "UnitType",
-    "UnsupportedError",
-    "find_socket",
-]
-
-# Found when first asked for: `nexus run` becomes the agent it starts and has no time for more than it needs.
-_WHERE = {
-    "AccessError": "errors",
-    "Agent": "agent",
-    "AgentMemError": "errors",
-    "BrokerBusyError": "errors",
-    "BrokerGoneError": "errors",
-    "BrokerMemoryError": "errors",
-    "Conversation": "conversation",
-    "CorruptUnitError": "errors",
-    "DiskError": "errors",
-    "FilesError": "errors",
-    "ForkedError": "errors",
-    "InvalidUnitError": "errors",
-    "Launcher": "broker",
-    "Message": "conversation",
-    "Piece": "conversation",
-    "ProtocolError": "errors",
-    "QuotaError": "errors",
-    "SealsError": "errors",
-    "SizeError": "errors",
-    "Store": "store",
-    "TypeMismatchError": "errors",
-    "Unit": "unit",
-    "UnitNotFoundError": "errors",
-    "UnitType": "unit_type",
-    "UnsupportedError": "errors",
-    "find_socket": "socket_path",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"nexus.agentmem.{_WHERE[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = offered(
+    __name__,
+    {
+        "agent": "Agent",
+        "broker": "Launcher",
+        "conversation": "Conversation Message Piece",
+        "errors": "AccessError AgentMemError BrokerBusyError BrokerGoneError BrokerMemoryError"
+        " CorruptUnitError DiskError FilesError ForkedError InvalidUnitError ProtocolError QuotaError"
+        " SealsError SizeError TypeMismatchError UnitNotFoundError UnsupportedError",
+        "socket_path": "find_socket",
+        "store": "Store",
+        "unit": "Unit",
+        "unit_type": "UnitType",
+    },
+)

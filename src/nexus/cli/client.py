@@ -12,8 +12,8 @@ import httpx
 
 from nexus.core.config import load
 from nexus.core.errors import EngineError, NexusError, NotRunningError, revived
+from nexus.core.instance import running
 from nexus.core.paths import Home
-from nexus.service.instance import running
 
 
 class Event(NamedTuple):

@@ -98,10 +98,10 @@ def _list(as_json: bool) -> None:
 
 def _service(*, running: bool) -> Service:
     """Where the service answers. With `running`, its window is asked for where it runs."""
-    from nexus.core import config
+    from nexus.core import config, instance
     from nexus.core.models.chat import chat_model
     from nexus.core.models.store import ModelStore
-    from nexus.service import instance, launch
+    from nexus.service import launch
     from nexus.service.connectors.plan import Service
 
     settings = config.load()

@@ -97,8 +97,8 @@ def _folder(home: object) -> Part:
 
 
 def _service(home: object) -> Part:
+    from nexus.core.instance import running
     from nexus.core.paths import Home
-    from nexus.service.instance import running
 
     assert isinstance(home, Home)
     service = running(home)

@@ -22,8 +22,8 @@ _ID = "user.memex.id"
 
 def ask(online: Callable[[Client], Data], alone: Callable[[Desk], Data]) -> Data:
     """The answer of the service, or of the store itself while the service does not run."""
+    from nexus.core.instance import running
     from nexus.core.paths import Home
-    from nexus.service.instance import running
 
     if running(Home.from_env()) is not None:
         from nexus.cli.client import Client

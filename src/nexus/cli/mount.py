@@ -110,8 +110,8 @@ def _here(point: Path, port: int | None) -> None:
 def _missing(settings: Config) -> list[str]:
     """What keeps files from being found by meaning, and the command that mends it."""
     from nexus.core.errors import NexusError
+    from nexus.core.instance import running
     from nexus.core.models.store import ModelStore
-    from nexus.service.instance import running
 
     lines = []
     try:

@@ -21,8 +21,8 @@ from typing import Any
 import nexus
 from nexus.cli import pending
 from nexus.cli.plain_http import PlainConnection
+from nexus.core.instance import running
 from nexus.core.paths import Home
-from nexus.service.instance import running
 from nexus.service.tool_schemas import INSTRUCTIONS, TOOLS
 
 _AT_ONCE = 16

@@ -28,8 +28,8 @@ def up(
     """Start the service. Models that are missing are offered to be fetched first."""
     from nexus.cli import fetching
     from nexus.core import config
+    from nexus.core.instance import running
     from nexus.service import launch
-    from nexus.service.instance import running
 
     settings = config.load({"service.host": host, "service.port": port})
     if running(settings.home) is None:
@@ -55,8 +55,8 @@ def down(
     import signal
 
     from nexus.core.errors import NexusError, NotRunningError
+    from nexus.core.instance import running
     from nexus.core.paths import Home
-    from nexus.service.instance import running
 
     home = Home.from_env()
     service = running(home)
@@ -119,9 +119,9 @@ def token(
 ) -> None:
     """Print the token that clients must send."""
     from nexus.core import config
+    from nexus.core.instance import running
     from nexus.core.paths import Home
     from nexus.service import launch
-    from nexus.service.instance import running
 
     settings = config.load()
     text = launch.token_of(settings)

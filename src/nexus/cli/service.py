@@ -73,8 +73,8 @@ def uninstall(dry_run: DryRunFlag = False, yes: YesFlag = False) -> None:
 @app.command()
 def status(as_json: output.JsonFlag = False) -> None:
     """Say how the service is run: by systemd, by hand, or not at all."""
+    from nexus.core.instance import running
     from nexus.core.paths import Home
-    from nexus.service.instance import running
     from nexus.service.systemd import Systemd
 
     systemd, service = Systemd(), running(Home.from_env())
@@ -164,7 +164,7 @@ def _start(settings: Config, systemd: Systemd) -> bool:
 def _refuse_foreign(settings: Config, systemd: Systemd) -> None:
     """A service that was started by hand holds the home; systemd's could not start beside it."""
     from nexus.core.errors import AlreadyRunningError
-    from nexus.service.instance import running
+    from nexus.core.instance import running
 
     service = running(settings.home)
     if service and systemd.properties("MainPID").get("MainPID") != str(service.pid):

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nexus.core.errors import ConfigError, StorageError
 
 PROJECT_FOLDER = ".cortex"
+# What a person gives where a path is wanted.
+AnyPath = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,62 +38,77 @@ class Home:
 
     @property
     def config_file(self) -> Path:
+        """The settings that the user has changed."""
         return self.root / "config.toml"
 
     @property
     def store(self) -> Path:
+        """Cortex's database: what is indexed, and its texts."""
         return self.root / "store.db"
 
     @property
     def memories(self) -> Path:
+        """One markdown file for each memory."""
         return self.root / "memories"
 
     @property
     def shard(self) -> Path:
+        """The vectors; made again from `store` where it is damaged."""
         return self.root / "shard"
 
     @property
     def models(self) -> Path:
+        """Weights that were fetched, a folder each."""
         return self.root / "models"
 
     @property
     def cache(self) -> Path:
+        """What may be deleted at any time and is made again."""
         return self.root / "cache"
 
     @property
     def engine(self) -> Path:
+        """Contexts that the engine has read, for the next time."""
         return self.root / "engine"
 
     @property
     def training(self) -> Path:
+        """What the learner reads again: its replay buffer."""
         return self.root / "training"
 
     @property
     def agentmem(self) -> Path:
+        """The log of agents' memory."""
         return self.root / "agentmem"
 
     @property
     def memex(self) -> Path:
+        """Contents, names and old versions of MemexFS."""
         return self.root / "memex"
 
     @property
     def checkpoints(self) -> Path:
+        """What the learner has learnt."""
         return self.root / "checkpoints"
 
     @property
     def run(self) -> Path:
+        """What belongs to the running service."""
         return self.root / "run"
 
     @property
     def lock_file(self) -> Path:
+        """Held by the process that has this home; see `nexus.core.instance`."""
         return self.run / "nexus.lock"
 
     @property
     def token_file(self) -> Path:
+        """What clients must send."""
         return self.run / "token"
 
     @property
     def log_file(self) -> Path:
+        """The running service's log."""
         return self.run / "nexus.log"
 
     def create(self) -> None:
@@ -125,3 +142,9 @@ def find_project(start: Path) -> Path | None:
         if (folder / PROJECT_FOLDER).is_dir():
             return folder
     return None
+
+
+def resolved_paths(paths: AnyPath | Sequence[AnyPath]) -> list[Path]:
+    """One path or several, made absolute, with `~` and links followed."""
+    several = [paths] if isinstance(paths, str | os.PathLike) else paths
+    return [Path(path).expanduser().resolve() for path in several]

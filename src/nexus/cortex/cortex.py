@@ -1,7 +1,8 @@
 """Cortex: knowledge and memory behind one object.
 
-    with Cortex(home, settings, embedder) as cortex:
+    with Cortex.open() as cortex:
         cortex.remember("staging Postgres listens on port 6543")
+        cortex.recall("which port does staging use?")
 
 Invariant: what a method has returned from is on disk. Files and the ledger are the truth; opening
 compares them with the index and repairs whatever a killed process left.
@@ -11,16 +12,17 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from nexus.core.errors import InvalidInputError, NotFoundError, StorageError
-from nexus.core.paths import Home
+from nexus.core.paths import AnyPath, Home, resolved_paths
 from nexus.core.settings import CortexSettings
 from nexus.cortex import extractor
 from nexus.cortex.approvals import Approvals
@@ -41,6 +43,7 @@ from nexus.cortex.listing import Listing
 from nexus.cortex.memory import Memory, MemoryStore
 from nexus.cortex.memory_index import MemoryIndex
 from nexus.cortex.reader import ReadLimits
+from nexus.cortex.recovered import Recovered, Verified
 from nexus.cortex.remembering import ProposedMemory, Remembering
 from nexus.cortex.reporting import AddReport, Progress
 from nexus.cortex.retriever import Result, Retriever
@@ -53,33 +56,6 @@ from nexus.cortex.whereabouts import Whereabouts, elsewhere
 
 _log = logging.getLogger(__name__)
 _FRAME_CANDIDATES = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Recovered:
-    """What opening found and repaired."""
-
-    points_added: int
-    points_removed: int
-    memories_indexed: int
-    problems: tuple[str, ...]
-    half_written: int = 0  # files that a killed process was writing, removed
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """How files, ledger and index agree. `problems` are sentences; empty when all is well."""
-
-    points: int
-    missing: int
-    unembedded: int
-    stale: int
-    problems: tuple[str, ...]
-
-    @property
-    def sound(self) -> bool:
-        """Whether nothing is to be repaired."""
-        return not (self.missing or self.unembedded or self.stale or self.problems)
 
 
 class Cortex:
@@ -99,6 +75,8 @@ class Cortex:
         `repair` is to be called: embedding again after a change of the model may take long.
         """
         self.settings = settings
+        self._closed = False
+        self._let_go: Callable[[], None] = lambda: None
         embedders = embedder if isinstance(embedder, Embedders) else Embedders.both(embedder)
         self._embedders = embedders
         self._database = Database(home.store)
@@ -127,11 +105,33 @@ class Cortex:
         if repair:
             self.repair()
 
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str] | None = None) -> Cortex:
+        """The Cortex of your NEXUS_HOME, or of another folder, with its settings, for a program of your own.
+
+        Models are those of NEXUS_HOME unless `models.folder` is set. The folder is this program's until
+        `close`. Raises `AlreadyRunningError` while a service or another program has it, `ModelMissingError`
+        with the command that fetches the model, `ConfigError`, `StorageError`.
+        """
+        from nexus.cortex.opening import opened
+
+        return opened(folder)
+
     def close(self) -> None:
-        """Flush and let go of all files."""
-        self._index.close()
-        self._cache.close()
-        self._database.close()
+        """Flush and let go of all files. Calling it twice is harmless."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._index.close()
+            self._cache.close()
+            self._database.close()
+        finally:
+            self._let_go()
+
+    def on_close(self, let_go: Callable[[], None]) -> None:
+        """Have something called when all files are let go of."""
+        self._let_go = let_go
 
     def __enter__(self) -> Self:
         return self
@@ -148,15 +148,15 @@ class Cortex:
 
     def add(
         self,
-        paths: Sequence[Path],
+        paths: AnyPath | Sequence[AnyPath],
         on_progress: Callable[[Progress], None] = lambda _: None,
         cancel: threading.Event | None = None,
     ) -> AddReport:
-        """Index files and folders; what has not changed is not embedded again.
+        """Index a file or folder, or several; what has not changed is not embedded again.
 
         Words are found as soon as all files are read, meanings as their vectors follow.
         """
-        resolved = [p.resolve() for p in paths]
+        resolved = resolved_paths(paths)
         report = self._ingest.add(resolved, on_progress, cancel)
         for path in resolved:
             self.ledger.follow(str(path))
@@ -173,12 +173,12 @@ class Cortex:
 
     def import_sessions(
         self,
-        paths: Sequence[Path],
+        paths: AnyPath | Sequence[AnyPath],
         on_progress: Callable[[Progress], None] = lambda _: None,
         cancel: threading.Event | None = None,
     ) -> AddReport:
         """Take in sessions of Claude Code, Codex or SpecStory, files or folders of them."""
-        return self._listener.import_sessions([p.resolve() for p in paths], on_progress, cancel)
+        return self._listener.import_sessions(resolved_paths(paths), on_progress, cancel)
 
     def hear(self, path: Path) -> int:
         """Bring one live session up to date. Returns how many new pieces of talk were stored."""

@@ -68,10 +68,25 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A retrieved chunk."""
+    """A retrieved chunk. `scores` explain its place; `chunk` has the rest: kind, heading, lines, time."""
 
     chunk: ChunkRow
     scores: Scores
+
+    @property
+    def text(self) -> str:
+        """The passage, memory or turn itself."""
+        return self.chunk.text
+
+    @property
+    def path(self) -> str:
+        """The file it stands in."""
+        return self.chunk.path
+
+    @property
+    def score(self) -> float:
+        """What results are ordered by; comparable within one search only."""
+        return self.scores.total
 
 
 class Retriever:

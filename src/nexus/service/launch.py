@@ -27,7 +27,7 @@ from nexus.core.errors import (
     StorageError,
     revived,
 )
-from nexus.service.instance import running
+from nexus.core.instance import refuse_held
 from nexus.service.token import load_or_create
 
 # Above what draining may take: the server's own patience must not cut a drain short.
@@ -78,7 +78,7 @@ def serve(config: Config) -> None:
         log.configure(settings.log_format, settings.log_level)
         clean_log()
         app = create_app(config)
-    refuse_second(config)
+    refuse_held(config.home)
     listener = _bind(config)
 
     class Server(uvicorn.Server):
@@ -123,7 +123,7 @@ def serve(config: Config) -> None:
 def detach(config: Config, timeout: float, talk: Callable[[str], None]) -> str:
     """Start the service as a process of its own and wait until it is ready. Returns its URL."""
     config.home.create()
-    refuse_second(config)
+    refuse_held(config.home)
     _bind(config).close()
     try:
         if config.home.log_file.exists() and config.home.log_file.stat().st_size > _LOG_BYTES:
@@ -146,16 +146,6 @@ def detach(config: Config, timeout: float, talk: Callable[[str], None]) -> str:
             cwd="/",
         )  # fmt: skip
     return _await_ready(config, process, timeout, start, talk)
-
-
-def refuse_second(config: Config) -> None:
-    """Raise `AlreadyRunningError` when this home's service runs."""
-    other = running(config.home)
-    if other:
-        raise AlreadyRunningError(
-            f"NexusOS already runs at {other.url} (process {other.pid})",
-            hint="stop it with `nexus down`",
-        )
 
 
 def _await_ready(

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nexus.cortex.cortex import Recovered
-from nexus.service.instance import Instance, Running
+from nexus.core.instance import Instance, Running
+from nexus.cortex.recovered import Recovered
 
 
 class Recovery:

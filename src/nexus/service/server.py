@@ -6,7 +6,6 @@ Wires settings, rooms, routes and guards together, and ties the daemon's life to
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,11 +20,10 @@ from nexus.core import config as configuration
 from nexus.core.breaker import Breaker
 from nexus.core.config import Config
 from nexus.core.errors import ConfigError
-from nexus.core.models.chat import chat_model, verified
+from nexus.core.instance import Instance
+from nexus.core.models.chat import chat_model
 from nexus.core.models.store import ModelStore
-from nexus.cortex.cortex import Cortex
-from nexus.cortex.embedder import OnnxEmbedder
-from nexus.cortex.embedders import Embedders
+from nexus.cortex.opening import configured
 from nexus.engine.base import Engine
 from nexus.engine.child_engine import ChildEngine
 from nexus.engine.remote import RemoteEngine
@@ -56,7 +54,6 @@ from nexus.service.counting import Counting
 from nexus.service.daemon import Daemon
 from nexus.service.dashboard import pages
 from nexus.service.guard import LocalGuard, TokenGate, is_loopback
-from nexus.service.instance import Instance
 from nexus.service.notify import Notifier, Supervised
 from nexus.service.recovery import Recovery
 from nexus.service.status import status
@@ -90,7 +87,8 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
             }
             daemon = Daemon(
                 config,
-                lambda: open_cortex(config, breakers["embedder"]),
+                # Its index is repaired behind the first requests: a changed model embeds everything again.
+                lambda: configured(config, breaker=breakers["embedder"]),
                 make_engine(config),
                 breakers,
                 Recovery.of(instance),
@@ -132,21 +130,6 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
     for module in (*house, completions, responses, embeddings, rerank, anthropic, ollama):
         app.include_router(module.router)
     return app
-
-
-def open_cortex(config: Config, breaker: Breaker | None = None) -> Cortex:
-    """Knowledge and memory of a configuration. Raises `ModelMissingError`, `StorageError`."""
-    settings = config.settings
-    store = ModelStore(settings.models.folder or config.home.models)
-    minutes = settings.cortex.unload_minutes or math.inf
-    models: dict[str, OnnxEmbedder] = {}
-    for name in (settings.cortex.embedder, settings.cortex.talk_embedder):
-        if name not in models:
-            verified(store, name)
-            models[name] = OnnxEmbedder(name, store.path(name), idle_seconds=60 * minutes, breaker=breaker)
-    embedders = Embedders(models[settings.cortex.embedder], models[settings.cortex.talk_embedder])
-    # The index is repaired behind the first requests: a change of the model embeds everything again.
-    return Cortex(config.home, settings.cortex, embedders, repair=False)
 
 
 def make_engine(config: Config) -> Engine:

@@ -7,7 +7,7 @@ from typing import Any
 import nexus
 from nexus.core.errors import NexusError
 from nexus.core.parts import recent_parts
-from nexus.cortex.cortex import Recovered
+from nexus.cortex.recovered import Recovered
 from nexus.service import agent_memory
 from nexus.service.daemon import Daemon
 

@@ -9,3 +9,28 @@ parts: `config` sizes; `tokenizer` text and ids; `backbone` the window; `ternary
 Only this room and `nexus.training` use torch. Importing the package imports nothing heavy; importing its
 parts does, and where torch is not installed they raise ModuleNotFoundError.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nexus.core.contract import offered
+
+if TYPE_CHECKING:
+    from nexus.transformer.config import Config as Config
+    from nexus.transformer.memory import Memory as Memory
+    from nexus.transformer.memory import Recall as Recall
+    from nexus.transformer.model import Nexus as Nexus
+    from nexus.transformer.tokenizer import Tokenizer as Tokenizer
+    from nexus.transformer.weights import shipped as shipped
+
+__getattr__, __dir__, __all__ = offered(
+    __name__,
+    {
+        "config": "Config",
+        "memory": "Memory Recall",
+        "model": "Nexus",
+        "tokenizer": "Tokenizer",
+        "weights": "shipped",
+    },
+)

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from nexus.cli.relay import Relay
+from nexus.core.instance import Instance
 from nexus.core.paths import Home
-from nexus.service.instance import Instance
 from nexus.service.tool_schemas import TOOLS
 
 

@@ -1,5 +1,6 @@
-"""One service per NEXUS_HOME: a locked file that says who it is.
+"""One process per NEXUS_HOME: a locked file that says who it is.
 
+The service holds it, or a program that has opened Cortex by itself (`Cortex.open`), which has no URL.
 The lock dies with its process, however that ends, so the file itself is never stale and never deleted.
 Who stops in order empties it; so what stands in it when nobody holds it is of one that did not.
 """
@@ -23,7 +24,7 @@ _LARGEST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The process that holds a home."""
+    """The process that holds a home. `url` is empty where it is no service."""
 
     pid: int
     url: str
@@ -39,7 +40,7 @@ class Instance:
     """
 
     def __init__(self, home: Home, url: str) -> None:
-        """Raises `AlreadyRunningError` naming the holder's URL, or `StorageError`."""
+        """Raises `AlreadyRunningError` naming the holder and its URL, or `StorageError`."""
         self.fresh = not home.lock_file.exists()
         try:
             self._file: IO[str] = open(home.lock_file, "a+", encoding="utf-8")  # noqa: SIM115
@@ -49,13 +50,7 @@ class Instance:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
-            other = running(home)
-            raise AlreadyRunningError(
-                f"NexusOS already runs at {other.url} (process {other.pid})"
-                if other
-                else f"another process holds {home.lock_file}",
-                hint="stop it with `nexus down`",
-            ) from None
+            raise _held(home, holder(home)) from None
         self.killed = self._left()
         self._write(Running(os.getpid(), url, nexus.__version__, clock.iso(clock.now())))
 
@@ -80,8 +75,8 @@ class Instance:
         self._file.flush()
 
 
-def running(home: Home) -> Running | None:
-    """The process that holds this home, or None."""
+def holder(home: Home) -> Running | None:
+    """The process that holds this home, a service or not, or None."""
     try:
         with open(home.lock_file, encoding="utf-8") as file:
             try:
@@ -93,3 +88,29 @@ def running(home: Home) -> Running | None:
                 return Running(0, "an address it has not written yet", "", "")
     except OSError:
         return None
+
+
+def running(home: Home) -> Running | None:
+    """The service that holds this home, or None."""
+    found = holder(home)
+    return found if found and found.url else None
+
+
+def refuse_held(home: Home) -> None:
+    """Raise `AlreadyRunningError` when a process holds this home."""
+    other = holder(home)
+    if other:
+        raise _held(home, other)
+
+
+def _held(home: Home, other: Running | None) -> AlreadyRunningError:
+    if other is None:
+        return AlreadyRunningError(f"another process holds {home.lock_file}", hint="try again")
+    if not other.url:
+        return AlreadyRunningError(
+            f"process {other.pid} has {home.root} open and is no service",
+            hint=f"end that program (`ps -p {other.pid}` names it), or use another NEXUS_HOME",
+        )
+    return AlreadyRunningError(
+        f"NexusOS already runs at {other.url} (process {other.pid})", hint="stop it with `nexus down`"
+    )

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from nexus.core.errors import AlreadyRunningError, StorageError
-from nexus.cortex.cortex import Recovered
-from nexus.service.instance import Instance, running
+from nexus.core.instance import Instance, running
+from nexus.cortex.recovered import Recovered
 from nexus.service.recovery import Recovery
 from nexus.service.token import load_or_create
 
@@ -32,7 +32,7 @@ def test_a_second_one_is_told_the_address_of_the_first(home):
 def test_the_lock_dies_with_its_process(home):
     code = (
         "import sys, time; from pathlib import Path; from nexus.core.paths import Home\n"
-        "from nexus.service.instance import Instance\n"
+        "from nexus.core.instance import Instance\n"
         "i = Instance(Home(Path(sys.argv[1])), 'http://x'); print('held', flush=True); time.sleep(60)\n"
     )
     holder = subprocess.Popen([sys.executable, "-c", code, str(home.root)], stdout=subprocess.PIPE)
