@@ -64,6 +64,7 @@ class Ranges:
 
     @property
     def layers(self) -> int:
+        """How many layers were measured."""
         return len(self.table)
 
     def site(self, layer: int, name: str) -> Site:

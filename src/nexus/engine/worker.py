@@ -75,6 +75,7 @@ def llamacpp(settings: WorkerSettings) -> Any:
 
 def main() -> None:
     # Whatever native code prints must not mix with the one line the parent waits for.
+    """The child process: settings as one line in, then requests on its socket."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     line = sys.stdin.readline()

@@ -46,10 +46,12 @@ class WorkerSettings:
     exact_tokens: int = 0
 
     def to_json(self) -> str:
+        """One line for the child process."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> WorkerSettings:
+        """What `to_json` wrote."""
         return cls(**json.loads(text))
 
 

@@ -27,11 +27,20 @@ class Core(Protocol):
 
     totals: tuple[int, int]
 
-    def begin(self) -> None: ...
-    def read(self, data: bytes, learn: bool, kind: int) -> tuple[NDArray[np.float32], int]: ...
-    def predict(self, kind: int) -> NDArray[np.float32]: ...
-    def usable(self) -> bool: ...
-    def arrays(self) -> dict[str, NDArray[Any]]: ...
+    def begin(self) -> None:
+        """The next byte begins a text."""
+
+    def read(self, data: bytes, learn: bool, kind: int) -> tuple[NDArray[np.float32], int]:
+        """Bits of surprise of each byte, and the relaxation steps of all."""
+
+    def predict(self, kind: int) -> NDArray[np.float32]:
+        """[256], what comes next."""
+
+    def usable(self) -> bool:
+        """Whether all its numbers are finite."""
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Its state by name, not copied."""
 
 
 def compiled(settings: FlowSettings) -> Core:

@@ -77,6 +77,7 @@ _UNLINKED = re.compile(r"!\[[^\]\n]*\]\(data:[^)\n]*\)|<!-- Slide number: \d+ --
 
 
 def docx(file: BinaryIO, budget: Budget) -> Read:
+    """A text of Word."""
     archive = _slim(file)
     found = _properties(archive)
     with zipfile.ZipFile(archive) as source:
@@ -98,6 +99,7 @@ _LONG = 8 * 2**20
 
 
 def pptx(file: BinaryIO, budget: Budget) -> Read:
+    """Slides of PowerPoint."""
     archive = _slim(file)
     found = _properties(archive)
     with zipfile.ZipFile(archive) as source:
@@ -148,6 +150,7 @@ def _rows(sheet: Any) -> Iterator[str]:
 
 
 def odf(file: BinaryIO, budget: Budget) -> Read:
+    """A text, table or presentation of OpenDocument."""
     archive = _slim(file)
     found = _properties(archive, "meta.xml")
     with zipfile.ZipFile(archive) as source:
@@ -180,6 +183,7 @@ def _paragraphs(content: IO[bytes], rows: str) -> Iterator[str]:
 
 
 def epub(file: BinaryIO, budget: Budget) -> Read:
+    """A book."""
     archive = _slim(file)
     with zipfile.ZipFile(archive) as source:
         package = next((name for name in source.namelist() if name.endswith(".opf")), "")

@@ -42,6 +42,7 @@ class BranchHandle(Handle):
 
     @property
     def writable(self) -> bool:  # type: ignore[override]
+        """As the file below was opened."""
         return self.real.writable
 
     def read(self, offset: int, size: int) -> bytes | memoryview:
@@ -111,6 +112,7 @@ class BranchNode(Node):
             self.upper = None
 
     def place(self) -> tuple[Node, bytes] | None:
+        """The folder that has it and its name there; None for the root, or where the folder is gone."""
         above, _, name = self.path.rpartition(b"/")
         if not name:
             return None
@@ -193,6 +195,7 @@ class BranchFolder(BranchNode):
     __slots__ = ()
 
     def below(self, name: bytes) -> bytes:
+        """The path in the branch of a name in it."""
         return self.path + b"/" + name if self.path else name
 
     def own(self) -> RealNode:

@@ -18,6 +18,7 @@ class Budget(NamedTuple):
     until: float
 
     def spent(self, so_far: int) -> str:
+        """Why no more is to be read after so many characters; empty while more may be."""
         if so_far >= self.most:
             return f"the first {self.most:,} characters were read"
         return "reading took too long" if time.monotonic() > self.until else ""
@@ -35,6 +36,7 @@ class Read:
     problem: str = ""
 
     def as_json(self) -> str:
+        """One line for the process that asked."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
 

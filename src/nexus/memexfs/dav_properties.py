@@ -29,10 +29,12 @@ class Properties:
 
     @answered
     def get_properties(self, norm_url: str, environ: Any = None) -> list[str]:
+        """The names of what a resource has."""
         return list(self._load(self._path(norm_url)))
 
     @answered
     def get_property(self, norm_url: str, name: str, environ: Any = None) -> str | None:
+        """The value of one, None where there is none."""
         return self._load(self._path(norm_url)).get(name)
 
     @answered
@@ -44,6 +46,7 @@ class Properties:
         dry_run: bool = False,
         environ: Any = None,
     ) -> None:
+        """Set one; `dry_run` only looks whether it may be."""
         path = self._path(norm_url)
         value = property_value.decode() if isinstance(property_value, bytes) else property_value
         if not dry_run:
@@ -51,6 +54,7 @@ class Properties:
 
     @answered
     def remove_property(self, norm_url: str, name: str, dry_run: bool = False, environ: Any = None) -> None:
+        """Take one away; nothing happens where there is none."""
         path = self._path(norm_url)
         known = self._load(path)
         if known.pop(name, None) is not None and not dry_run:
@@ -61,6 +65,7 @@ class Properties:
 
     @answered
     def copy_properties(self, src_url: str, dest_url: str, environ: Any = None) -> None:
+        """Give a copy what its original has."""
         known = self._load(self._path(src_url))
         if known:
             self._store(self._path(dest_url), known)

@@ -138,6 +138,8 @@ class _Resource:
 
 
 class File(_Resource, DAVNonCollection):  # type: ignore[misc]
+    """A file of the tree, as WsgiDAV asks for it."""
+
     def __init__(
         self, tree: Pathwise, path: str, names: Path, found: Attributes, environ: dict[str, Any]
     ) -> None:
@@ -195,6 +197,8 @@ class File(_Resource, DAVNonCollection):  # type: ignore[misc]
 
 
 class Folder(_Resource, DAVCollection):  # type: ignore[misc]
+    """A folder of the tree, as WsgiDAV asks for it."""
+
     def __init__(
         self, tree: Pathwise, path: str, names: Path, found: Attributes, environ: dict[str, Any]
     ) -> None:

@@ -73,6 +73,7 @@ class Drops:
             return self._held.get((folder, name))
 
     def let_go(self, folder: Hashable, name: bytes) -> None:
+        """The name is free again."""
         with self._lock:
             self._held.pop((folder, name), None)
 

@@ -41,9 +41,11 @@ class Report:
 
     @property
     def sound(self) -> bool:
+        """Whether nothing is wrong."""
         return not self.problems
 
     def wrong(self, problem: str) -> None:
+        """Note a problem; the first are named, all are counted."""
         if len(self.problems) < _NAMED:
             self.problems.append(problem)
         else:

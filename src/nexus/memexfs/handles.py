@@ -72,11 +72,13 @@ class Handles:
             return self._next
 
     def add(self, handle: Handle) -> int:
+        """The number of an open file."""
         number = self._number()
         self._files[number] = handle
         return number
 
     def add_folder(self, listing: Listing) -> int:
+        """The number of an open folder."""
         number = self._number()
         self._folders[number] = listing
         return number
@@ -97,15 +99,18 @@ class Handles:
         return self._files.get(number)
 
     def folder(self, number: int, again: Callable[[], Listing]) -> Listing:
+        """The open folder of a number; `again` opens it where a process before this one had."""
         found = self._folders.get(number)
         if found is None:
             found = self._folders.setdefault(number, again())
         return found
 
     def take(self, number: int) -> Handle | None:
+        """The open file of a number, which is closed by that; None where it is not known."""
         return self._files.pop(number, None)
 
     def take_folder(self, number: int) -> None:
+        """It is closed."""
         self._folders.pop(number, None)
 
     def __len__(self) -> int:

@@ -41,6 +41,7 @@ class Inherited:
 
     @property
     def negotiated(self) -> Negotiated:
+        """What the process before this one agreed on with the kernel."""
         return Negotiated(self.minor, self.flags)
 
     @property

@@ -22,6 +22,7 @@ _AT_ONCE = 256  # names that the kernel is asked to forget at a time
 
 
 def ourselves() -> Caller:
+    """This process as a caller."""
     return Caller(os.geteuid(), os.getegid(), os.getpid())
 
 
@@ -45,6 +46,7 @@ class Known:
         self.digest = 0
 
     def record(self) -> Record:
+        """What the next process has to know to find it again."""
         parent = self.parent.number if self.parent is not None else ROOT
         return Record(self.number, parent, self.name, self.inode, self.digest)
 
@@ -100,6 +102,7 @@ class KnownNodes:
         return known
 
     def number(self, node: Node) -> int | None:
+        """Of a node that was handed out, otherwise None."""
         known = self._of(node)
         return None if known is None else known.number
 

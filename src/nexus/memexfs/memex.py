@@ -39,11 +39,16 @@ class MemexSettings(Protocol):
     """What is asked of the section `[memex]`. `provider_url` empty: the local model."""
 
     @property
-    def provider_url(self) -> str: ...
+    def provider_url(self) -> str:
+        """An OpenAI-compatible server for vectors; empty for the local model."""
+
     @property
-    def provider_model(self) -> str: ...
+    def provider_model(self) -> str:
+        """Its model."""
+
     @property
-    def provider_key(self) -> str: ...
+    def provider_key(self) -> str:
+        """What it wants to be sent; may be empty."""
 
 
 class Memex:
@@ -107,6 +112,7 @@ class Memex:
         self.pipeline.pause()
 
     def resume(self) -> None:
+        """Read on after `pause`."""
         self.pipeline.resume()
 
     def give_back(self) -> None:

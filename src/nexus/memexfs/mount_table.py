@@ -26,6 +26,7 @@ class Mounted(NamedTuple):
 
     @property
     def ours(self) -> bool:
+        """Whether MemexFS is mounted there."""
         return self.kind == KIND
 
 

@@ -22,7 +22,9 @@ _WAITING = 10_000  # files whose tags were changed, that the service is still to
 class Link(Protocol):
     """See `nexus.memexfs.link.LinkFinder`."""
 
-    def news(self, stop: threading.Event) -> Iterator[list[bytes] | None]: ...
+    def news(self, stop: threading.Event) -> Iterator[list[bytes] | None]:
+        """Files that are found differently, as they are told; None for "all may be"."""
+
     def retagged(self, path: bytes) -> None: ...
 
 
@@ -35,6 +37,7 @@ class News:
         self._stop = threading.Event()
 
     def start(self) -> None:
+        """Begin to listen, and to tell."""
         for name, work in (("memexfs-news", self._hear), ("memexfs-tags", self._tell)):
             threading.Thread(target=work, name=name, daemon=True).start()
 

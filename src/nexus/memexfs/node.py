@@ -36,9 +36,11 @@ class Handle:
     direct = False  # the kernel keeps no pages of it: what it holds is made as it is read
 
     def read(self, offset: int, size: int) -> bytes | memoryview:
+        """At most `size` bytes from `offset`; fewer only at the end."""
         raise failure(errno.EBADF)
 
     def write(self, offset: int, data: memoryview) -> int:
+        """How many bytes of `data`, which is valid during the call only, were written at `offset`."""
         raise failure(errno.EBADF)
 
     def flush(self) -> None:
@@ -51,9 +53,11 @@ class Handle:
         """Nothing is held back unless a subclass says so."""
 
     def allocate(self, offset: int, length: int, mode: int) -> None:
+        """fallocate(2)."""
         raise failure(errno.EOPNOTSUPP)
 
     def seek(self, offset: int, whence: int) -> int:
+        """Where the next data or hole is: SEEK_DATA, SEEK_HOLE."""
         raise failure(errno.EOPNOTSUPP)
 
     @property
@@ -87,9 +91,11 @@ class Node:
         raise NotImplementedError
 
     def attributes(self, handle: Handle | None = None) -> Attributes:
+        """stat(2), of the open file where a handle is given."""
         raise NotImplementedError
 
     def change(self, change: Change, handle: Handle | None, caller: Caller) -> None:
+        """chmod(2), chown(2), truncate(2), utimensat(2)."""
         raise failure(errno.EPERM)
 
     def home(self) -> tuple[Node, bytes] | None:
@@ -105,6 +111,7 @@ class Node:
     # a file
 
     def open(self, flags: int, caller: Caller) -> Handle:
+        """open(2); `flags` without O_CREAT."""
         raise failure(errno.EISDIR)
 
     def reopen(self, flags: int, caller: Caller) -> Handle:
@@ -112,6 +119,7 @@ class Node:
         return self.open(flags, caller)
 
     def readlink(self) -> bytes:
+        """Where it points."""
         raise failure(errno.EINVAL)
 
     # a folder
@@ -132,24 +140,31 @@ class Node:
         raise failure(errno.ENOTDIR)
 
     def create(self, name: bytes, flags: int, mode: int, caller: Caller) -> tuple[Node, Handle]:
+        """Make a file in this folder and open it."""
         raise failure(errno.EPERM)
 
     def mknod(self, name: bytes, mode: int, rdev: int, caller: Caller) -> Node:
+        """Make a file, socket, pipe or device in this folder."""
         raise failure(errno.EPERM)
 
     def mkdir(self, name: bytes, mode: int, caller: Caller) -> Node:
+        """Make a folder in this folder."""
         raise failure(errno.EPERM)
 
     def symlink(self, name: bytes, target: bytes, caller: Caller) -> Node:
+        """Make a symbolic link in this folder."""
         raise failure(errno.EPERM)
 
     def link(self, node: Node, name: bytes, caller: Caller) -> Node:
+        """Give a file another name, in this folder."""
         raise failure(errno.EPERM)
 
     def unlink(self, name: bytes, caller: Caller) -> None:
+        """Take away the name of a file."""
         raise failure(errno.EPERM)
 
     def rmdir(self, name: bytes, caller: Caller) -> None:
+        """Take away an empty folder."""
         raise failure(errno.EPERM)
 
     def rename(self, name: bytes, to: Node, to_name: bytes, flags: int, caller: Caller) -> None:
@@ -164,18 +179,23 @@ class Node:
         """Make its names durable."""
 
     def space(self) -> Space:
+        """statvfs(3) of where it lies."""
         raise NotImplementedError
 
     # extended attributes
 
     def getxattr(self, name: bytes) -> bytes:
+        """The value of an extended attribute."""
         raise failure(errno.ENODATA)
 
     def setxattr(self, name: bytes, value: bytes, flags: int, caller: Caller) -> None:
+        """Set one; `flags` as setxattr(2)."""
         raise failure(errno.EOPNOTSUPP)
 
     def listxattr(self) -> Sequence[bytes]:
+        """The names of all."""
         return ()
 
     def removexattr(self, name: bytes, caller: Caller) -> None:
+        """Take one away."""
         raise failure(errno.ENODATA)

@@ -29,6 +29,7 @@ class OnFiles:
         self.backings = backings
 
     def handlers(self) -> dict[Op, Handler]:
+        """Who answers which request."""
         return {
             Op.OPEN: self._open,
             Op.CREATE: self._create,

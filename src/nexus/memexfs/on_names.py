@@ -33,6 +33,7 @@ class OnNames:
         self._set_id = set_id
 
     def handlers(self) -> dict[Op, Handler]:
+        """Who answers which request."""
         return {
             Op.LOOKUP: self._lookup,
             Op.FORGET: self._forget,

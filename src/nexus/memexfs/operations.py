@@ -154,31 +154,61 @@ class FileSystem(Protocol):
     A handle that is not known is one of a process before this one: it is opened anew from `node` and `flags`.
     """
 
-    def begin(self, kernel: Kernel) -> None: ...
-    def end(self) -> None: ...
-    def lookup(self, parent: int, name: bytes, caller: Caller) -> Entry: ...
-    def forget(self, node: int, lookups: int) -> None: ...
-    def getattr(self, node: int, handle: int | None) -> tuple[Attributes, float]: ...
+    def begin(self, kernel: Kernel) -> None:
+        """Answer from now on; `kernel` is who may be told of changes."""
+
+    def end(self) -> None:
+        """No request comes any more: let go of what is open."""
+
+    def lookup(self, parent: int, name: bytes, caller: Caller) -> Entry:
+        """The node that a name means, counted as one lookup; `Entry` of node 0 where there is none."""
+
+    def forget(self, node: int, lookups: int) -> None:
+        """So many lookups of a node are taken back; with the last one its number may mean another."""
+
+    def getattr(self, node: int, handle: int | None) -> tuple[Attributes, float]:
+        """stat(2), and for how many seconds it may be believed."""
+
     def setattr(
         self, node: int, change: Change, handle: int | None, caller: Caller
-    ) -> tuple[Attributes, float]: ...
-    def readlink(self, node: int) -> bytes: ...
-    def mknod(self, parent: int, name: bytes, mode: int, rdev: int, caller: Caller) -> Entry: ...
-    def mkdir(self, parent: int, name: bytes, mode: int, caller: Caller) -> Entry: ...
-    def symlink(self, parent: int, name: bytes, target: bytes, caller: Caller) -> Entry: ...
-    def link(self, node: int, parent: int, name: bytes, caller: Caller) -> Entry: ...
-    def unlink(self, parent: int, name: bytes, caller: Caller) -> None: ...
-    def rmdir(self, parent: int, name: bytes, caller: Caller) -> None: ...
+    ) -> tuple[Attributes, float]:
+        """chmod(2), chown(2), truncate(2) and utimensat(2); what getattr would say afterwards."""
+
+    def readlink(self, node: int) -> bytes:
+        """Where a symbolic link points, as it was written."""
+
+    def mknod(self, parent: int, name: bytes, mode: int, rdev: int, caller: Caller) -> Entry:
+        """A file, socket, pipe or device without opening it. EEXIST where the name is taken, as below."""
+
+    def mkdir(self, parent: int, name: bytes, mode: int, caller: Caller) -> Entry:
+        """A folder."""
+
+    def symlink(self, parent: int, name: bytes, target: bytes, caller: Caller) -> Entry:
+        """A symbolic link; `target` is kept as it is."""
+
+    def link(self, node: int, parent: int, name: bytes, caller: Caller) -> Entry:
+        """Another name of a file."""
+
+    def unlink(self, parent: int, name: bytes, caller: Caller) -> None:
+        """Take away a name; the file stays while it is open."""
+
+    def rmdir(self, parent: int, name: bytes, caller: Caller) -> None:
+        """Take away an empty folder: ENOTEMPTY otherwise."""
+
     def rename(
         self, parent: int, name: bytes, new_parent: int, new_name: bytes, flags: int, caller: Caller
     ) -> None:
         """`flags` as renameat2: RENAME_NOREPLACE 1, RENAME_EXCHANGE 2; others are EINVAL."""
 
-    def create(
-        self, parent: int, name: bytes, flags: int, mode: int, caller: Caller
-    ) -> tuple[Entry, Opened]: ...
-    def open(self, node: int, flags: int, caller: Caller) -> Opened: ...
-    def read(self, node: int, handle: int, offset: int, size: int, flags: int) -> bytes | memoryview: ...
+    def create(self, parent: int, name: bytes, flags: int, mode: int, caller: Caller) -> tuple[Entry, Opened]:
+        """Make a file and open it, in one step."""
+
+    def open(self, node: int, flags: int, caller: Caller) -> Opened:
+        """open(2) of a file that is there."""
+
+    def read(self, node: int, handle: int, offset: int, size: int, flags: int) -> bytes | memoryview:
+        """At most `size` bytes from `offset`; fewer only at the end of the file."""
+
     def write(self, node: int, handle: int, offset: int, data: memoryview, flags: int) -> int:
         """`data` is valid during the call only."""
 
@@ -188,8 +218,12 @@ class FileSystem(Protocol):
     def release(self, node: int, handle: int) -> None:
         """The last descriptor is closed."""
 
-    def fsync(self, node: int, handle: int, data_only: bool) -> None: ...
-    def allocate(self, node: int, handle: int, offset: int, length: int, mode: int, flags: int) -> None: ...
+    def fsync(self, node: int, handle: int, data_only: bool) -> None:
+        """What was written is on the disk on return; `data_only` as fdatasync(2)."""
+
+    def allocate(self, node: int, handle: int, offset: int, length: int, mode: int, flags: int) -> None:
+        """fallocate(2)."""
+
     def seek(self, node: int, handle: int, offset: int, whence: int, flags: int) -> int:
         """SEEK_DATA and SEEK_HOLE."""
 
@@ -198,7 +232,9 @@ class FileSystem(Protocol):
     ) -> int:
         """copy_file_range; EXDEV or EOPNOTSUPP let the caller copy by itself."""
 
-    def opendir(self, node: int, caller: Caller) -> Opened: ...
+    def opendir(self, node: int, caller: Caller) -> Opened:
+        """A folder is going to be listed."""
+
     def readdir(self, node: int, handle: int, offset: int) -> Sequence[Listed]:
         """What comes after `offset`, as far as is convenient; empty at the end. What an open folder lists
         does not change with what happens meanwhile, so offsets keep their meaning; rewinding looks anew."""
@@ -206,10 +242,23 @@ class FileSystem(Protocol):
     def entry(self, parent: int, listed: Listed, caller: Caller) -> Entry | None:
         """A listed name with its attributes, counted as a lookup; None where that is not worth the effort."""
 
-    def releasedir(self, node: int, handle: int) -> None: ...
-    def fsyncdir(self, node: int, handle: int, data_only: bool) -> None: ...
-    def statfs(self, node: int) -> Space: ...
-    def getxattr(self, node: int, name: bytes) -> bytes: ...
-    def setxattr(self, node: int, name: bytes, value: bytes, flags: int, caller: Caller) -> None: ...
-    def listxattr(self, node: int) -> Sequence[bytes]: ...
-    def removexattr(self, node: int, name: bytes, caller: Caller) -> None: ...
+    def releasedir(self, node: int, handle: int) -> None:
+        """It has been."""
+
+    def fsyncdir(self, node: int, handle: int, data_only: bool) -> None:
+        """The names of a folder are on the disk on return."""
+
+    def statfs(self, node: int) -> Space:
+        """statvfs(3) of the disk that a node lies on."""
+
+    def getxattr(self, node: int, name: bytes) -> bytes:
+        """The value of an extended attribute; ENODATA where there is none."""
+
+    def setxattr(self, node: int, name: bytes, value: bytes, flags: int, caller: Caller) -> None:
+        """Set one; `flags` as setxattr(2)."""
+
+    def listxattr(self, node: int) -> Sequence[bytes]:
+        """The names of all."""
+
+    def removexattr(self, node: int, name: bytes, caller: Caller) -> None:
+        """Take one away; ENODATA where there is none."""

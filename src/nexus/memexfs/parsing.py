@@ -21,10 +21,12 @@ _SECOND: Final = 1_000_000_000
 
 
 def malformed() -> OSError:
+    """The answer to what no kernel sends."""
     return OSError(errno.EINVAL, "a request that no kernel sends")
 
 
 def caller(header: Header) -> Caller:
+    """Who asks, by a request's header."""
     return Caller(header[4], header[5], header[6])
 
 
@@ -62,6 +64,7 @@ def time_of(valid: int, given: int, now: int, seconds: int, nanoseconds: int) ->
 
 
 def data(unique: int, content: bytes) -> Reply:
+    """The reply to a request that wants bytes."""
     return OUT.pack(16 + len(content), 0, unique) + content
 
 

@@ -67,6 +67,7 @@ class Pathwise:
             yield folder.node, path[-1]
 
     def attributes(self, path: Path) -> Attributes:
+        """lstat(2), or stat(2) where links are followed."""
         with self.at(path) as found:
             return found.attributes
 
@@ -92,6 +93,7 @@ class Pathwise:
             self._drop(opened.node)
 
     def open_folder(self, path: Path) -> Open:
+        """Begin to list a folder; give it back with `release_folder`."""
         found = self._found(path)
         try:
             opened = self.filesystem.opendir(found.node, self.caller())
@@ -101,6 +103,7 @@ class Pathwise:
         return Open(found.node, opened.handle)
 
     def release_folder(self, opened: Open) -> None:
+        """It has been listed."""
         try:
             self.filesystem.releasedir(opened.node, opened.handle)
         finally:
@@ -135,6 +138,7 @@ class Pathwise:
             self._drop(self.filesystem.link(found.node, folder, name, self.caller()).node)
 
     def remove(self, path: Path, *, folder: bool) -> None:
+        """unlink(2), with `folder` rmdir(2)."""
         with self.above(path) as (parent, name):
             remove = self.filesystem.rmdir if folder else self.filesystem.unlink
             remove(parent, name, self.caller())

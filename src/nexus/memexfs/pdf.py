@@ -17,6 +17,7 @@ from nexus.memexfs.texts import line, usable
 
 
 def pdf(file: BinaryIO, budget: Budget) -> Read:
+    """The text of a PDF, page by page."""
     import pypdfium2
 
     try:

@@ -101,6 +101,7 @@ class Pipeline:
         self._goes.clear()
 
     def resume(self) -> None:
+        """Read on after `pause`."""
         self._goes.set()
         self._wake.set()
 
@@ -110,6 +111,7 @@ class Pipeline:
 
     @property
     def paused(self) -> bool:
+        """Whether it waits."""
         return not self._goes.is_set()
 
     def status(self) -> dict[str, Any]:

@@ -45,29 +45,44 @@ class Row(Protocol):
     """A file as the store knows it."""
 
     @property
-    def id(self) -> int: ...
+    def id(self) -> int:
+        """Its number, for `Known.by_ids`."""
+
     @property
-    def path(self) -> bytes: ...
+    def path(self) -> bytes:
+        """Where it lies, in the tree's own bytes."""
 
 
 class Match(Protocol):
     """A file that FTS5 found; a greater `score` is better."""
 
     @property
-    def path(self) -> bytes: ...
+    def path(self) -> bytes:
+        """The file."""
+
     @property
-    def score(self) -> float: ...
+    def score(self) -> float:
+        """FTS5's, turned round."""
+
     @property
-    def passage(self) -> str: ...
+    def passage(self) -> str:
+        """The words around what was found."""
 
 
 class Known(Protocol):
     """What is asked of the store (`nexus.memexfs.store`)."""
 
-    def file(self, path: bytes) -> Row | None: ...
-    def by_ids(self, files: list[int]) -> Sequence[Row]: ...
-    def files(self, under: bytes = b"", after: bytes = b"", limit: int = 1000) -> Sequence[Row]: ...
-    def matching(self, text: str, limit: int, under: bytes = b"") -> Sequence[Match]: ...
+    def file(self, path: bytes) -> Row | None:
+        """The file at a path, or None."""
+
+    def by_ids(self, files: list[int]) -> Sequence[Row]:
+        """The files with these numbers, those that are still there."""
+
+    def files(self, under: bytes = b"", after: bytes = b"", limit: int = 1000) -> Sequence[Row]:
+        """Those below a folder, by path, of which `after` is the last one told."""
+
+    def matching(self, text: str, limit: int, under: bytes = b"") -> Sequence[Match]:
+        """The best of those that hold words of `text`, below a folder."""
 
 
 @dataclass(slots=True)

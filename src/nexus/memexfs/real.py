@@ -34,8 +34,11 @@ class Describer(Protocol):
     """Who answers extended attributes user.memex.* of the file at `path`."""
 
     def get(self, path: bytes) -> Mapping[bytes, bytes]: ...
-    def set(self, path: bytes, name: bytes, value: bytes) -> None: ...
-    def remove(self, path: bytes, name: bytes) -> None: ...
+    def set(self, path: bytes, name: bytes, value: bytes) -> None:
+        """What a program wrote into an attribute of ours of a file."""
+
+    def remove(self, path: bytes, name: bytes) -> None:
+        """It took one away."""
 
 
 class Files:

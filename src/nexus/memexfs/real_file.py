@@ -125,6 +125,7 @@ class File(RealNode):
 
     @property
     def perhaps_open(self) -> bool:
+        """Whether a program has it open, as far as this process can know."""
         return bool(self.handles) or self.doubtful
 
     def forgotten(self) -> None:
@@ -154,11 +155,13 @@ class File(RealNode):
 
     def attach(self, handle: FileHandle) -> None:
         # The kernel reads one inode either by itself or through us, never both at a time.
+        """A handle of it was opened."""
         if handle.through and not all(other.through for other in self.handles):
             handle.through = False
         self.handles.append(handle)
 
     def released(self, handle: FileHandle) -> None:
+        """A handle of it was closed."""
         if handle in self.handles:
             self.handles.remove(handle)
             self.realm.files.recorder.closed(self.key)
@@ -264,6 +267,7 @@ class File(RealNode):
         handle.sealed = False
 
     def resize(self, size: int, handle: Handle | None) -> None:
+        """Cut it or fill it up with zeros, as truncate(2); what is cut off is recorded."""
         recorder = self.realm.files.recorder
         if isinstance(handle, FileHandle) and handle.writable:
             self._cut(handle.descriptor, size)

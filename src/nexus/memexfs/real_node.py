@@ -38,6 +38,7 @@ class Realm(NamedTuple):
 
     @property
     def seconds(self) -> float:
+        """How long the kernel may believe what it was told: less where others change the folder."""
         return OWN_SECONDS if self.own else SOURCE_SECONDS
 
 
@@ -107,6 +108,7 @@ class RealNode(Node):
 
     def same(self, st: os.stat_result) -> bool:
         # The kind too: the number of a removed file is soon another's.
+        """Whether what lies on the disk now is this inode still."""
         mine = st.st_ino == self.inode and st.st_dev == self.device
         return mine and stat.S_IFMT(st.st_mode) == self.kind
 
@@ -163,6 +165,7 @@ class RealNode(Node):
             set_times(held.path, change.atime_ns, change.mtime_ns)
 
     def resize(self, size: int, handle: Handle | None) -> None:
+        """truncate(2); files can, nothing else."""
         raise failure(errno.EISDIR if self.kind == stat.S_IFDIR else errno.EINVAL)
 
     def _drop_privileges(self, held: Descriptor) -> None:

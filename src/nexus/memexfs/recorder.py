@@ -128,6 +128,7 @@ class History:
         self.files.add(inode)
 
     def closed(self, inode: Inode) -> None:
+        """The last handle for writing is closed."""
         self.files.remove(inode)
 
     def moved(self) -> list[bytes]:

@@ -36,7 +36,8 @@ class Recorder(Protocol):
     def opened(self, inode: tuple[int, int]) -> None:
         """A file (device, inode) is open now; until `closed` it is not sealed."""
 
-    def closed(self, inode: tuple[int, int]) -> None: ...
+    def closed(self, inode: tuple[int, int]) -> None:
+        """The last handle for writing is closed."""
 
 
 class NoRecord:

@@ -22,6 +22,7 @@ class Scores:
         self._lock = threading.Lock()
 
     def keep(self, found: Found, asked: str) -> None:
+        """Note what a file scored in a search, for who looks at its attributes."""
         with self._lock:
             self._kept[found.path] = f"{found.score:.4f} {asked}"
             self._kept.move_to_end(found.path)

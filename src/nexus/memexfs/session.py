@@ -58,6 +58,7 @@ class Negotiated(NamedTuple):
 
     @property
     def passthrough(self) -> bool:
+        """Whether the kernel reads and writes files in our stead."""
         return bool(self.flags & Init.PASSTHROUGH)
 
     @property

@@ -44,6 +44,7 @@ class SetId:
             self.clear(node, handle, caller)
 
     def clear(self, node: int, handle: int, caller: Caller) -> None:
+        """Take the bits away, as a write does."""
         self._fs.setattr(node, _KILL, handle, caller)
         self._nodes.discard(node)
 

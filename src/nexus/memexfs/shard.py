@@ -53,7 +53,8 @@ class FileVectors(Protocol):
     def held(self) -> Iterator[tuple[int, str]]:
         """Id and stamp of all that is there, in no order."""
 
-    def count(self) -> int: ...
+    def count(self) -> int:
+        """How many files have a vector."""
 
     def release(self) -> None:
         """Give back memory that only mirrors files; the next search maps it again, in milliseconds.

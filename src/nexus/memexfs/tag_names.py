@@ -50,6 +50,7 @@ def make_tag(scene: Scene, name: bytes) -> str:
 
 
 def drop_tag(scene: Scene, tag: str) -> None:
+    """Take a tag from every file, and its folder away."""
     with answering():
         scene.store.drop_tag(tag)
     scene.listings.drop()

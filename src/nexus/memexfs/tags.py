@@ -61,6 +61,7 @@ class Tagged(Results):
     @property
     def name_seconds(self) -> float:  # type: ignore[override]
         # A file that was just put here may turn out to be one that lies under files/ already.
+        """How long the kernel may believe a name in it."""
         return 0.0 if self.scene.drops.busy(self.key) else 1.0
 
     def ask(self) -> Sequence[bytes]:

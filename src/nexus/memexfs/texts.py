@@ -19,6 +19,8 @@ TITLE = 200
 
 
 class Decoded(NamedTuple):
+    """A text, and what was wrong with its bytes."""
+
     text: str
     problem: str = ""
 

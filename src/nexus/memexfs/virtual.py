@@ -36,7 +36,8 @@ class RealFiles(Protocol):
     """The tree of real files, as far as views look at it (`nexus.memexfs.real.Files`). Paths are bytes."""
 
     @property
-    def root(self) -> Node: ...
+    def root(self) -> Node:
+        """The folder that is shown as files/."""
 
     def resolve(self, path: bytes) -> Node:
         """The file or folder at this path; ENOENT where there is none."""
@@ -130,6 +131,7 @@ class Made(Node):
         )
 
     def below(self, name: bytes) -> bytes:
+        """The path of a name in it."""
         return self.path + b"/" + name if self.path else name
 
 

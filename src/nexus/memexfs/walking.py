@@ -28,6 +28,7 @@ class Found(NamedTuple):
 
     @property
     def is_file(self) -> bool:
+        """A regular file, no link to one."""
         return stat.S_ISREG(self.status.st_mode)
 
 

@@ -20,12 +20,16 @@ _PASSAGE_CHARS = 400
 
 
 class FindFiles(Arguments):
+    """Arguments of the tool `find_files`."""
+
     about: str = Field(default="", max_length=10_000)
     like: str = Field(default="", max_length=100_000)
     limit: int = Field(default=8, ge=1, le=25)
 
 
 class TagFile(Arguments):
+    """Arguments of the tool `tag_file`."""
+
     path: str = Field(min_length=1, max_length=100_000)
     add: tuple[str, ...] = Field(default=(), max_length=50)
     remove: tuple[str, ...] = Field(default=(), max_length=50)

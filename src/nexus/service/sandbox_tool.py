@@ -17,6 +17,8 @@ _TOKENS = 4000
 
 
 class RunPython(Arguments):
+    """Arguments of the tool `run_python`."""
+
     code: str = Field(min_length=1, max_length=200_000)
     files: tuple[str, ...] = Field(default=(), max_length=20)
     stdin: str = Field(default="", max_length=200_000)

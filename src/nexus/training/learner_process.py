@@ -283,6 +283,7 @@ def _rss_bytes() -> int:
 
 
 def main() -> None:
+    """The child process: settings, then requests, on the socket whose number is its argument."""
     messages = Messages(socket.socket(fileno=int(sys.argv[1])))
     lines = messages.receive()
     first = next(lines, None)

@@ -40,10 +40,12 @@ class LearnerSettings:
     timeout_seconds: float = 120.0
 
     def to_json(self) -> str:
+        """One line for the child process."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> LearnerSettings:
+        """What `to_json` wrote."""
         return cls(**json.loads(text))
 
 

@@ -44,6 +44,7 @@ class Task:
 
     @property
     def done(self) -> bool:
+        """Whether all of it was read."""
         return self.at >= len(self.data)
 
     @property

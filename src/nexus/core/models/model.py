@@ -39,10 +39,12 @@ class ModelFile:
 
     @property
     def size(self) -> int | None:
+        """In bytes; None where nobody has pinned it."""
         return self.pins[0].size if self.pins else None
 
     @property
     def sha256(self) -> str | None:
+        """Of the content; None where nobody has pinned it."""
         return self.pins[0].sha256 if self.pins else None
 
     def accepts(self, size: int, sha256: str) -> bool:
@@ -98,4 +100,5 @@ class Model:
         return all(file.pins for file in self.fetched)
 
     def sources_of(self, file: str) -> tuple[Source, ...]:
+        """Where one of its files can be fetched, best first."""
         return tuple(source for source in self.sources if source.file == file)

@@ -31,24 +31,30 @@ class Maker:
         self.random = random.Random(seed)
 
     def letters(self, count: int, alphabet: str = _LETTERS) -> str:
+        """So many characters of an alphabet."""
         return "".join(self.random.choice(alphabet) for _ in range(count))
 
     def hex(self, count: int) -> str:
+        """So many hexadecimal digits."""
         return self.letters(count, _HEX)
 
     def base64(self, count: int) -> str:
+        """So many bytes, in base64."""
         return base64.b64encode(self.random.randbytes(count)).decode()
 
     def uuid(self) -> str:
+        """A UUID, of no version."""
         return "-".join(self.hex(n) for n in (8, 4, 4, 4, 12))
 
     def jwt(self) -> str:
+        """A JSON Web Token with a signature of 43 characters."""
         body = json.dumps({"sub": self.letters(12), "iat": 1}).encode()
         parts = [b'{"alg":"HS256","typ":"JWT"}', body]
         head = [base64.urlsafe_b64encode(p).decode().rstrip("=") for p in parts]
         return ".".join([*head, self.fill("<W43>")])
 
     def pem(self, name: str) -> str:
+        """A PEM block of six lines."""
         lines = "\n".join(self.letters(64) for _ in range(6))
         return f"-----BEGIN {name}-----\n{lines}\n-----END {name}-----"
 

@@ -51,10 +51,12 @@ class StoredTensor:
 
     @property
     def columns(self) -> int:
+        """Length of the last dimension."""
         return self.shape[-1]
 
     @property
     def rows(self) -> int:
+        """Product of the others."""
         return math.prod(self.shape[:-1])
 
 

@@ -65,6 +65,7 @@ class GgufWriter:
             self.integer("general.alignment", alignment)
 
     def text(self, key: str, value: str) -> None:
+        """A string."""
         self.raw(key, struct.pack("<I", ValueType.TEXT) + _text(value))
 
     def integer(self, key: str, value: int) -> None:
@@ -75,20 +76,25 @@ class GgufWriter:
             raise InvalidInputError(f"{key} is {value}, which does not fit 32 bits") from error
 
     def real(self, key: str, value: float) -> None:
+        """A float32."""
         self.raw(key, struct.pack("<If", ValueType.F32, value))
 
     def boolean(self, key: str, value: bool) -> None:
+        """A boolean."""
         self.raw(key, struct.pack("<IB", ValueType.BOOL, value))
 
     def texts(self, key: str, values: Sequence[str]) -> None:
+        """An array of strings."""
         head = struct.pack("<IIQ", ValueType.ARRAY, ValueType.TEXT, len(values))
         self.raw(key, head + b"".join(_text(value) for value in values))
 
     def integers(self, key: str, values: Sequence[int]) -> None:
+        """An array of int32."""
         head = struct.pack("<IIQ", ValueType.ARRAY, ValueType.I32, len(values))
         self.raw(key, head + struct.pack(f"<{len(values)}i", *values))
 
     def reals(self, key: str, values: Sequence[float]) -> None:
+        """An array of float32."""
         head = struct.pack("<IIQ", ValueType.ARRAY, ValueType.F32, len(values))
         self.raw(key, head + struct.pack(f"<{len(values)}f", *values))
 

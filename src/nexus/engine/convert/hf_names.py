@@ -30,10 +30,12 @@ class Wanted:
 
     @property
     def source_name(self) -> str:
+        """In the checkpoint."""
         return f"{self.source}.{self.part}"
 
     @property
     def gguf_name(self) -> str:
+        """In the GGUF file."""
         return f"{self.name}.{self.part}"
 
 

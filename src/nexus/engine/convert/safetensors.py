@@ -66,6 +66,7 @@ class SafetensorsFile:
         self.close()
 
     def close(self) -> None:
+        """Let go of the file."""
         self._file.close()
 
     def entry(self, name: str) -> Entry:

@@ -46,6 +46,7 @@ class Ternarised:
 
     @property
     def error(self) -> float:
+        """Root mean square of what three values could not say, relative to the weights."""
         return (self.squared_error / self.squared) ** 0.5 if self.squared else 0.0
 
 

@@ -190,6 +190,7 @@ def _say(line: str) -> None:
 
 
 def main() -> None:
+    """The command line: MODEL FOLDER RAM SIZE..., `--book FILE`."""
     arguments = sys.argv[1:]
     book = None
     if "--book" in arguments:

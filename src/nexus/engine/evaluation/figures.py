@@ -29,6 +29,7 @@ def load() -> float:
 
 
 def free_bytes(folder: Path) -> int:
+    """Of the disk that a folder lies on."""
     return shutil.disk_usage(folder).free
 
 

@@ -54,6 +54,7 @@ class Peer:
         return count / self._call(do="generate", tokens=list(tokens), count=count)
 
     def close(self) -> None:
+        """End the child process."""
         self._child.kill()
         self._child.communicate()
 
@@ -166,6 +167,7 @@ class _LlamaCpp:
 
 
 def main() -> None:
+    """The child process: requests as lines of JSON in, answers out."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what native code prints must not mix with the answers
     kind, model, threads = sys.argv[1:]

@@ -68,6 +68,7 @@ class Meter:
         return value
 
     def limit(self, weight: int) -> None:
+        """Refuse what would grow beyond the bound. Raises `StoppedError`."""
         if weight > self._largest:
             raise StoppedError(f"something in it grows beyond {self._largest} characters")
 

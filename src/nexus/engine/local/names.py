@@ -100,6 +100,7 @@ class Names:
             ) from error
 
     def close(self) -> None:
+        """Let go of the database."""
         self._db.close()
 
     def slots(self) -> list[int]:

@@ -48,10 +48,12 @@ class Running:
 
     @property
     def missing(self) -> int:
+        """How many tokens are known and not yet read."""
         return len(self.answer.prompt) + len(self.answer.chosen) - len(self.stream.tokens)
 
     @property
     def reading(self) -> bool:
+        """Whether more than the token that was just chosen is still to be read."""
         return self.missing > 1 or not self.answer.chosen
 
     def piece(self, size: int) -> list[int]:

@@ -36,14 +36,17 @@ class Row:
 
     @property
     def exact(self) -> Figure:
+        """How many needles of a stream were told word for word."""
         return Figure.of(float(stream.exact) for stream in self.score.streams)
 
     @property
     def held(self) -> Figure:
+        """How many needles of a stream its memory still held when they were asked for."""
         return Figure.of(float(stream.held) for stream in self.score.streams)
 
     @property
     def entries(self) -> Figure:
+        """How many entries of a stream's memory are in use at its end."""
         return Figure.of(float(stream.entries) for stream in self.score.streams)
 
     def by_distance(self) -> list[tuple[int, bool]]:

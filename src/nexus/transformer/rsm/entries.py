@@ -78,6 +78,7 @@ class Entries:
 
     @property
     def device(self) -> torch.device:
+        """Where the tensors are."""
         return self.tag.device
 
     @property

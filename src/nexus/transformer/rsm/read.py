@@ -20,9 +20,11 @@ class Source(Protocol):
     """What can be read: `Entries`, or a `Tape` on them."""
 
     @property
-    def entries(self) -> Entries: ...
+    def entries(self) -> Entries:
+        """The entries that are read, without what a tape adds."""
 
-    def at(self, slot: Tensor) -> tuple[Tensor, Tensor]: ...
+    def at(self, slot: Tensor) -> tuple[Tensor, Tensor]:
+        """Tag and payload of slots."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
