@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -187,3 +188,16 @@ def test_what_is_allowed_passes(tmp_path: Path, place: str, line: str) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(line + "\n")
     assert violations(tmp_path) == []
+
+
+def drawn() -> set[tuple[str, str]]:
+    """The arrows of the drawing in docs/map.md."""
+    text = (SOURCE.parents[1] / "docs" / "map.md").read_text(encoding="utf-8")
+    return set(re.findall(r"^    (\w+) --> (\w+)$", text, re.MULTILINE))
+
+
+def test_the_map_draws_who_may_import_whom() -> None:
+    rooms = {room: others for room, others in ROOMS.items() if not room.startswith("__")}
+    # An arrow that others make up for is left out.
+    between = {(room, far) for room in rooms for near in rooms[room] for far in rooms[near]}
+    assert drawn() == {(room, other) for room in rooms for other in rooms[room]} - between
