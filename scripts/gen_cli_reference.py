@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 _TERMINAL = {"COLUMNS": "96", "TERMINAL_WIDTH": "96", "NO_COLOR": "1", "TERM": "dumb"}
@@ -27,17 +29,16 @@ def page() -> str:
         os.environ.pop(name, None)
     os.environ["_TYPER_FORCE_DISABLE_TERMINAL"] = "1"
 
-    from typer.testing import CliRunner
+    import typer.main
 
     from nexus.cli.command_tree import commands
     from nexus.cli.main import app
 
-    parts = [_HEAD]
+    parts, root = [_HEAD], typer.main.get_command(app)  # once: making it takes longer than what it prints
     for path in (command.path for command in commands()):
-        result = CliRunner().invoke(app, [*path, "--help"], prog_name="nexus")
-        if result.exit_code != 0:
-            raise SystemExit(f"nexus {' '.join(path)} --help ended with {result.exit_code}")
-        text = re.sub(r"\x1b\[[0-9;]*m", "", result.output)
+        with redirect_stdout(StringIO()) as output:
+            root.main([*path, "--help"], prog_name="nexus", standalone_mode=False)
+        text = re.sub(r"\x1b\[[0-9;]*m", "", output.getvalue())
         lines = "\n".join(line.rstrip() for line in text.strip("\n").splitlines()).strip("\n")
         title = " ".join(("nexus", *path))
         parts.append(f"{'#' * min(len(path) + 2, 4)} {title}\n\n```text\n{lines}\n```\n")
