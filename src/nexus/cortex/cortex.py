@@ -394,5 +394,6 @@ class Cortex:
         return self._embedders.unload_if_idle(math.inf)
 
     def give_back(self) -> None:
-        """Give back what the index mirrors of its files. Raises `MissingPartError` where that cannot be."""
+        """Give back what memory holds of files. Raises `MissingPartError` where that cannot be."""
+        self._remembering.files.clear()
         self._index.release()

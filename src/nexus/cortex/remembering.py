@@ -25,6 +25,7 @@ from nexus.cortex.filters import Filter
 from nexus.cortex.gate import refuse_file, refuse_secrets
 from nexus.cortex.ledger import Ledger
 from nexus.cortex.memory import Memory, MemoryStore, moment, parse
+from nexus.cortex.memory_reader import MemoryReader
 from nexus.cortex.project_memories import SOURCE, ProjectMemory, ProjectScan
 from nexus.cortex.projects import Projects
 from nexus.cortex.proposal import ProposedMemory, bare, in_order, key, normal
@@ -63,7 +64,7 @@ class Remembering:
         self._index, self._drop, self._similar, self._settings = index, drop, similar, settings
         self._recalled = Recalled(approvals)
         self._projects = Projects(ledger, approvals, index, drop, store.folder)
-        self._lock = threading.RLock()
+        self._lock, self.files = threading.RLock(), MemoryReader()
 
     # memories
 
@@ -128,7 +129,7 @@ class Remembering:
     def read(self, path: Path) -> Memory:
         """What this file says, one's own or a project's. Raises as `memory` does, and `InvalidInputError`."""
         own = path.parent == self._store.folder
-        return refuse_file(parse(path), path) if own else self._projects.read(path).memory
+        return self.files.read(path) if own else self._projects.read(path).memory
 
     def memories(self, where: Filter | None = None) -> list[Memory]:
         """Readable memories that `where` lets pass (default: what is valid now), newest first."""
