@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 set_name=${1:-run}
 
 stamp=.venv/nexus-$set_name.stamp
-inputs="requirements.lock requirements-dev.lock requirements-torch.txt pyproject.toml CMakeLists.txt $(find native -name CMakeLists.txt | sort) scripts/setup.sh scripts/torch.sh"
+inputs="requirements.lock requirements-dev.lock requirements-torch.txt pyproject.toml CMakeLists.txt $(find native -type f | sort) scripts/setup.sh scripts/torch.sh"
 # The folder is part of it: an environment does not survive being moved. So are the names of the
 # modules: an editable install knows each by its place.
 # shellcheck disable=SC2086
@@ -54,10 +54,7 @@ for old in .venv/lib/python*/site-packages/nexus-*.dist-info; do
     [ ! -d "$old" ] || .venv/bin/python -m pip uninstall --quiet --yes nexus
 done
 echo "Building nexus" >&2
-# Only a developer's install builds itself again on import: that needs cmake in PATH at run time.
-rebuild=true
-[ "$set_name" != run ] || rebuild=false
-$install --no-deps --no-build-isolation --config-settings editable.rebuild=$rebuild --editable .
+$install --no-deps --no-build-isolation --editable .
 if ! .venv/bin/python -c 'import nexus._native' 2>/dev/null; then
     echo "The native part was left out (no compiler or no Python headers); nexus doctor has more." >&2
     exit 0 # no stamp: the next run tries again

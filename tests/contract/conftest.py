@@ -1,4 +1,4 @@
-"""What several files of contract tests ask: one service as a newcomer has it."""
+"""What several files of contract tests ask: one service as a newcomer has it. Homes are in RAM."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.in_ram import tmp_path, tmp_path_factory
 from tests.running import Service, running
+
+__all__ = ["plain_service", "tmp_path", "tmp_path_factory"]
 
 
 @pytest.fixture(scope="session")

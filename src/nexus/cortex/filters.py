@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import get_args
 
 from nexus.core import clock
 from nexus.core.errors import InvalidInputError
 from nexus.cortex.indexer import Scope
 from nexus.cortex.ledger import FOREVER, ObjectKind
-from nexus.cortex.memory import Domain
+from nexus.cortex.memory import Domain, Memory, moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Filter:
 
     def scope(self, kind: ObjectKind) -> Scope:
         """The same for an index. Only memories can be superseded; all else is valid while it is there."""
-        moment = self.valid_at or clock.now()
+        then = self.valid_at or clock.now()
         ends = kind == "memory" and not self.include_expired
         return Scope(
             kind=kind,
@@ -56,5 +57,20 @@ class Filter:
             path=self.path.rstrip("/") or self.path,
             after=int(self.after.timestamp()) if self.after else 0,
             before=int(self.before.timestamp()) if self.before else FOREVER,
-            at=int(moment.timestamp()) if ends else -1,
+            at=int(then.timestamp()) if ends else -1,
         )
+
+    def passes(self, memory: Memory, path: Path) -> bool:
+        """Whether a memory that lies at `path` is let pass."""
+        folder = self.path.rstrip("/")
+        if folder and str(path) != folder and folder not in map(str, path.parents):
+            return False
+        if self.project and memory.project not in ("", self.project):
+            return False
+        if self.domain and memory.domain != self.domain:
+            return False
+        if (self.after or self.before) and memory.updated:
+            changed = moment(memory.updated)
+            if (self.after and changed < self.after) or (self.before and changed >= self.before):
+                return False
+        return self.include_expired or memory.valid_at(self.valid_at or clock.now())

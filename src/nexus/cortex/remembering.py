@@ -134,7 +134,7 @@ class Remembering:
     def memories(self, where: Filter | None = None) -> list[Memory]:
         """Readable memories that `where` lets pass (default: what is valid now), newest first."""
         where = where or Filter()
-        found = [memory for memory, path in self._all() if _passes(memory, path, where)]
+        found = [memory for memory, path in self._all() if where.passes(memory, path)]
         return sorted(found, key=lambda m: (m.created, m.id), reverse=True)
 
     # proposals
@@ -384,18 +384,3 @@ class Remembering:
             self._approvals.close_proposal(proposed.id, rejected=False)
             return replace(proposed, memory=memory.id)
         return proposed
-
-
-def _passes(memory: Memory, path: Path, where: Filter) -> bool:
-    folder = where.path.rstrip("/")
-    if folder and str(path) != folder and folder not in map(str, path.parents):
-        return False
-    if where.project and memory.project not in ("", where.project):
-        return False
-    if where.domain and memory.domain != where.domain:
-        return False
-    if (where.after or where.before) and memory.updated:
-        changed = moment(memory.updated)
-        if (where.after and changed < where.after) or (where.before and changed >= where.before):
-            return False
-    return where.include_expired or memory.valid_at(where.valid_at or clock.now())

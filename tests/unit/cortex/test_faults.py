@@ -12,6 +12,7 @@ import pytest
 
 from nexus.core import clock
 from nexus.core.errors import AlreadyRunningError, NotFoundError, StorageError
+from nexus.core.paths import Home
 from nexus.core.settings import CortexSettings
 from nexus.cortex.cortex import Cortex
 from nexus.cortex.embedder import OnnxEmbedder
@@ -30,11 +31,13 @@ def embedder(embedder_folder):
     return OnnxEmbedder("all-minilm-l6-v2", embedder_folder)
 
 
-@pytest.fixture
-def filled(home, embedder, tmp_path):
-    """A home with forty documents and five memories, closed; and its documents."""
-    docs = tmp_path / "docs"
-    docs.mkdir()
+@pytest.fixture(scope="module")
+def prepared(embedder, tmp_path_factory):
+    """A folder with a home of forty documents and five memories, closed, and the documents; a copy of it."""
+    folder = tmp_path_factory.mktemp("faults") / "used"
+    docs, home = folder / "docs", Home(folder / "home")
+    docs.mkdir(parents=True)
+    home.create()
     for n in range(40):
         text = f"# Part {n}\n\nzebra{n} lives in room {n}; its parameters are declared in block {n * 7}.\n"
         (docs / f"part{n}.md").write_text(text)
@@ -42,7 +45,18 @@ def filled(home, embedder, tmp_path):
         cortex.add([docs])
         for n in range(5):
             cortex.remember(f"the queue of stage {n} listens on port {7000 + n}")
-    return home, docs
+    copy = folder.with_name("copy")
+    shutil.copytree(folder, copy)
+    return folder, copy
+
+
+@pytest.fixture
+def filled(prepared):
+    """The home and its documents as they were made, for each test at the same place: paths are absolute."""
+    folder, copy = prepared
+    shutil.rmtree(folder)
+    shutil.copytree(copy, folder)
+    return Home(folder / "home"), folder / "docs"
 
 
 def answers(cortex):
