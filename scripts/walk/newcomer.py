@@ -21,6 +21,7 @@ from scripts.walk.compare import Places
 from scripts.walk.shell import Ran, Shell
 
 ROOT = Path(__file__).resolve().parents[2]
+READERS = Path(__file__).parent / "home"  # folders that a reader of the guides has
 _SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # How this machine reaches package indexes is its own affair, and no part of what a newcomer does.
 _MACHINES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
@@ -53,7 +54,7 @@ class Newcomer:
         """A new, empty home, and a shell in the clone."""
         self._home = self.folder / f"home-{page}"
         self.leave()
-        self._home.mkdir()
+        shutil.copytree(READERS, self._home)
         self._port = _free_port()
         cache = self._first / "cache"
         if cache.is_dir():
@@ -108,6 +109,7 @@ class Newcomer:
             "PATH": _SYSTEM,
             "LANG": "C.UTF-8",
             "TERM": "dumb",
+            "VIRTUAL_ENV_DISABLE_PROMPT": "1",
             "NEXUS_SERVICE_PORT": str(self._port),
         }
 
