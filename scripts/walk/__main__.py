@@ -23,10 +23,11 @@ from pathlib import Path
 from scripts.walk.compare import malformed, missing, seen
 from scripts.walk.newcomer import ROOT, Newcomer
 from scripts.walk.page import Block, Command, blocks
-from scripts.walk.shell import StuckError
+from scripts.walk.shell import Ran, StuckError
 
 _SECONDS = 900
 _LONG_SECONDS = 3600
+_REPEAT_SECONDS = 120
 _MODEL_WRITES = re.compile(r"(?:\S*/)?nexus (?:ask|chat)\b")
 _ID = re.compile(r"MEM-\d{4}-\d\d-\d\d-\d{3}-[0-9a-f]{8}|NEW-[0-9a-f]{10}\b")
 
@@ -49,7 +50,9 @@ class Walk:
         self._ids, self._came = {}, []
         self.newcomer.arrive(path.stem)
         try:
-            if not any(command.text.startswith("make up") for block in todo[:1] for command in block.commands):
+            if not any(
+                command.text.startswith("make up") for block in todo[:1] for command in block.commands
+            ):
                 self._prepare("make up", name)
             self._prepare("source .venv/bin/activate", name)
             for block in todo:
@@ -72,24 +75,41 @@ class Walk:
 
     def _reason(self, command: Command) -> str:
         """Why it is not typed; empty when it is."""
-        return command.needs and f"needs {command.needs}" or ("" if self._long else command.long)
+        return (command.needs and f"needs {command.needs}") or ("" if self._long else command.long)
 
     def _prepare(self, line: str, place: str) -> None:
         """What the page takes for granted."""
         ran = self.newcomer.run(line, _SECONDS)
         self._came.append(ran.output)
         if ran.status and not line.startswith("source "):
-            self.stumbles.append(f"{place}: given {line}\n    ended with {ran.status}:\n{_indented(ran.output)}")
+            self.stumbles.append(
+                f"{place}: given {line}\n    ended with {ran.status}:\n{_indented(ran.output)}"
+            )
 
     def _type(self, command: Command) -> None:
         text = _ID.sub(lambda match: self._id(match[0]), command.text)
-        ran = self.newcomer.run(
-            text, _LONG_SECONDS if command.long else _SECONDS, command.answer, command.endless
-        )
+        until = time.monotonic() + (_REPEAT_SECONDS if command.repeated else 0)
+        while True:
+            ran = self.newcomer.run(
+                text, _LONG_SECONDS if command.long else _SECONDS, command.answer, command.endless
+            )
+            wrong = self._wrong(command, ran)
+            if not wrong or time.monotonic() >= until:
+                break
+            time.sleep(1)
         self.typed += 1
         self._came.append(ran.output)
         if self._verbose:
             print(f"  {command.place} $ {text}  [{ran.seconds:.1f} s]\n{_indented(ran.output)}", flush=True)
+        if wrong:
+            lines = "".join(f"    {reason}\n" for reason in wrong)
+            self.stumbles.append(f"{command.place}: $ {text}\n{lines}{_indented(ran.output)}")
+            print(f"  stumbled at {command.place}", flush=True)
+        for shown, came in zip(_ID.findall("\n".join(command.shown)), _ID.findall(ran.output), strict=False):
+            self._ids.setdefault(shown, came)
+
+    def _wrong(self, command: Command, ran: Ran) -> list[str]:
+        """Where what came is not what the page says."""
         wrong = []
         if ran.status != command.status and not (command.endless and ran.status == 130):
             wrong.append(f"ended with {ran.status}, not {command.status}")
@@ -99,20 +119,15 @@ class Walk:
             wrong.append(malformed(command.shown, ran.output, self.newcomer.places))
         else:
             wrong += [
-                f"did not come: {line}"
-                for line in missing(command.shown, ran.output, self.newcomer.places)
+                f"did not come: {line}" for line in missing(command.shown, ran.output, self.newcomer.places)
             ]
-        if wrong := [reason for reason in wrong if reason]:
-            lines = "".join(f"    {reason}\n" for reason in wrong)
-            self.stumbles.append(f"{command.place}: $ {text}\n{lines}{_indented(ran.output)}")
-            print(f"  stumbled at {command.place}", flush=True)
-        for shown, came in zip(_ID.findall("\n".join(command.shown)), _ID.findall(ran.output), strict=False):
-            self._ids.setdefault(shown, came)
+        return [reason for reason in wrong if reason]
 
     def _id(self, shown: str) -> str:
-        """The id of this walk for one that the page shows: the newest of its kind, unless it was shown before."""
+        """The id of this walk for one that the page shows: the newest of its kind that is free."""
         if shown not in self._ids:
             known = [found for found in _ID.findall("\n".join(self._came)) if found[:3] == shown[:3]]
+            known = [found for found in known if found not in self._ids.values()]
             if not known:
                 return shown
             self._ids[shown] = known[-1]
@@ -143,13 +158,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="walk", description="type what the guides say, in a clean clone")
     parser.add_argument("pages", nargs="*", metavar="PAGE", help="README.md or a guide; all without")
     parser.add_argument("--models", default="", metavar="FOLDERS", help="with weights of the default models")
+    parser.add_argument("--model", default="", metavar="NAME", help="answers, in place of the default one")
     parser.add_argument("--at", type=Path, metavar="FOLDER", help="where clone and models stay")
     parser.add_argument("--long", action="store_true", help="what takes longer than a few minutes, too")
     parser.add_argument("--verbose", action="store_true", help="show what comes")
     options = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="walk-") as temporary:
-        newcomer = Newcomer((options.at or Path(temporary)).resolve(), options.models)
+        newcomer = Newcomer((options.at or Path(temporary)).resolve(), options.models, options.model)
         walk = Walk(newcomer, options.long, options.verbose)
         print(f"walk: a clone of {newcomer.clone_it()}", flush=True)
         for path, name in pages(options.pages):

@@ -1,9 +1,9 @@
-"""Whether what a page shows is what came: line by line, but for what differs between two machines or two runs.
+"""Whether what a page shows is what came: line by line, but for what differs from run to run.
 
-Each shown line has to come, in the order shown; a page may leave lines out. What varies is made equal on both
-sides: colours and bars, ids, dates, times of day, ports of ours, where the home and the clone lie, and numbers
-that count or measure something (a number with a unit or a noun behind it). All other numbers have to come back
-as they are shown. Of what a model writes only the form is compared: some words, and sources of the same kind.
+Each shown line has to come, in the order shown; a page may leave lines out. What varies is made equal on
+both sides: colours and bars, ids, dates, times of day, ports of ours, where the home and the clone lie, and
+numbers that count or measure something (a number with a unit or a noun behind it). All other numbers have to
+come as they are shown. Of what a model writes only the form is compared: some words, sources of a kind.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Who walks: a clone of one's own, and for each page a home of one's own in which nothing was ever set up.
+"""Who walks: a clone of one's own, and for each page a home in which nothing was ever set up.
 
-Knows nothing of pages. What the first `make up` of a walk fetched and made (models, the caches of vectors and of
-the sandbox's image) is given to the later homes, which does not change what they print but the time it takes.
+Knows nothing of pages. What the first `make up` of a walk fetched and made (models, the caches of vectors and
+of the sandbox's image) is given to the later homes: that changes the time they take, not what they print.
 Invariant: nothing outside `folder` is written, and when a `Newcomer` is closed no process of it is left.
 """
 
@@ -29,12 +29,12 @@ _STOP_SECONDS = 10
 
 
 class Newcomer:
-    """One walk's folder: `nexusos` is the clone, `home-PAGE` the homes, `first` what the first `make up` made."""
+    """One walk's folder: `nexusos` is the clone, `home-PAGE` a home, `first` what `make up` made first."""
 
-    def __init__(self, folder: Path, models: str) -> None:
+    def __init__(self, folder: Path, models: str, model: str = "") -> None:
         self.folder = folder
         self.clone = folder / "nexusos"
-        self._models = models
+        self._models, self._model = models, model
         self._first = folder / "first"
         self._home: Path | None = None
         self._port = 0
@@ -102,6 +102,8 @@ class Newcomer:
         given = {name: os.environ[name] for name in _MACHINES if name in os.environ}
         if self._models:
             given["NEXUS_MODELS_SEARCH_PATH"] = self._models
+        if self._model:
+            given["NEXUS_ENGINE_MODEL"] = self._model
         if self.knows_models:
             given["NEXUS_MODELS_FOLDER"] = str(self._first / "models")
         return given | {

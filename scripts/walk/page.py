@@ -9,6 +9,7 @@ What a walk has to know and a reader must not see stands in HTML comments above 
     <!-- walk: `FOLDER` stands for `~/notes` -->                    in the commands of the block
     <!-- walk: `nexus connect` is answered `y` -->
     <!-- walk: `nexus mcp` runs until Ctrl-C -->
+    <!-- walk: `ls` is repeated until it shows this -->            for what comes after some seconds
     <!-- walk: `nexus doctor` exits 1 -->
 
 A line that begins with `# ` is root's: it is never typed, and needs no comment. Knows nothing of shells.
@@ -43,6 +44,7 @@ class Command:
     long: str = ""
     answer: str = ""
     endless: bool = False
+    repeated: bool = False
     status: int = 0
 
 
@@ -156,6 +158,8 @@ def _mark(command: Command, comment: str, words: str, quoted: list[str]) -> None
         command.answer = quoted[1]
     elif words == "` runs until Ctrl-C":
         command.endless = True
+    elif words == "` is repeated until it shows this":
+        command.repeated = True
     elif exits := re.fullmatch(r"` exits (\d+)", words):
         command.status = int(exits[1])
     else:

@@ -61,7 +61,6 @@ def optional_parts() -> list[Part]:
         package("qdrant-client", "qdrant_client", "index on a Qdrant server", "pip install qdrant-client"),
         package("torch", "torch", "nexus train, eval and stream", "scripts/torch.sh"),
         package("llama.cpp", "xllamacpp", "local chat model", "pip install xllamacpp"),
-        program("agentmem", ("nexus-agentmemd",), "one copy of what agents hold", "make up; Linux only"),
         *pausing_parts(),
         package(
             "agentmem",
