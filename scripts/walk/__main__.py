@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -164,6 +165,7 @@ def main() -> int:
     parser.add_argument("--verbose", action="store_true", help="show what comes")
     options = parser.parse_args()
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing of the walk is left
     with tempfile.TemporaryDirectory(prefix="walk-") as temporary:
         newcomer = Newcomer((options.at or Path(temporary)).resolve(), options.models, options.model)
         walk = Walk(newcomer, options.long, options.verbose)

@@ -55,6 +55,8 @@ class Newcomer:
         self._home = self.folder / f"home-{page}"
         self.leave()
         shutil.copytree(READERS, self._home)
+        # What the commands of an earlier page made in the clone; what `make up` made stays.
+        _git("-C", str(self.clone), "clean", "-ffdxq", "-e", "/.venv", "-e", "/build")
         self._port = _free_port()
         cache = self._first / "cache"
         if cache.is_dir():
