@@ -80,7 +80,8 @@ class Shell:
             now = time.monotonic()
             if now - began > timeout:
                 raise StuckError(f"no end after {timeout:.0f} s; it had said:\n{_text(output)}")
-            if answer and output and now - heard > 1:
+            # A question waits at the end of its line; a command that does not ask is not answered.
+            if answer and output and not output.endswith(b"\n") and now - heard > 1:
                 os.write(self._terminal, answer.encode() + b"\n")
                 answer = ""
             if endless and now - heard > (_QUIET_SECONDS if output else _SILENT_SECONDS):

@@ -28,6 +28,11 @@ def test_a_question_is_answered(shell: Shell) -> None:
     assert "got y" in shell.run("read -p 'Do it? ' said; echo got $said", 20, answer="y").output
 
 
+def test_what_asks_nothing_is_not_answered(shell: Shell) -> None:
+    assert shell.run("echo nothing to ask; sleep 2", 20, answer="exit 3").status == 0
+    assert shell.run("echo on", 10).output.strip() == "on"
+
+
 def test_what_does_not_end_gets_ctrl_c_and_the_shell_goes_on(shell: Shell) -> None:
     ran = shell.run(
         "echo up; exec 5<&0; (trap 'echo bye; exit 7' INT; while :; do sleep .1; done)", 30, endless=True
