@@ -35,6 +35,8 @@ fi
 
 lock=requirements.lock
 [ "$set_name" = run ] || lock=requirements-$set_name.lock
+# As pip does: a company's own authority, which the system trusts, is trusted here too.
+[ ! -e /etc/ssl/certs/ca-certificates.crt ] || export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
 # uv, at the lock's own version and hashes; where it cannot be had, pip does the same, slower.
 part() { awk -v uv="$1" '/^[a-z]/ { on = /^uv==/ == uv } on' "$lock" >".venv/$2"; }
 part 1 uv.lock

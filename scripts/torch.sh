@@ -16,6 +16,8 @@ END
 ! new_enough || exit 0
 
 found=
+# As pip does: what the system trusts is trusted.
+[ ! -e /etc/ssl/certs/ca-certificates.crt ] || export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
 if $python -m uv --version >/dev/null 2>&1; then
     # uv does not read pip's settings.
     if [ -z "${UV_FIND_LINKS:-}" ]; then

@@ -85,6 +85,8 @@ def test_chat_keeps_the_conversation_and_ends_at_end_of_input(service):
 
 def test_status_and_token_and_a_second_up(service):
     shown = service.cli("status")
+    assert f"process {service.process.pid}," in shown.stdout
+    assert service.cli("status", "--pid").stdout == f"{service.process.pid}\n"
     assert service.url in shown.stdout
     assert json.loads(service.cli("status", "--json").stdout)["daemon"]["state"] == "ready"
     assert service.cli("token").stdout.strip() == service.token
@@ -113,6 +115,7 @@ def test_up_detached_and_down(stopped):
     assert stopped.cli("status").returncode == 0
     assert stopped.cli("down").returncode == 0
     assert stopped.cli("status").returncode == 3
+    assert stopped.cli("status", "--pid").returncode == 3
 
 
 def test_a_taken_port_names_us_when_it_is_us(service, stopped):

@@ -479,6 +479,7 @@ complete -c nexus -n '__nexus_in sessions list' -l limit -s n -r -d 'How many of
 complete -c nexus -n '__nexus_in sessions list' -l json -d 'Print JSON.'
 complete -c nexus -n '__nexus_in sessions list' -s h -l help -d 'Show this message and exit.'
 complete -c nexus -n '__nexus_in status' -l json -d 'Print JSON.'
+complete -c nexus -n '__nexus_in status' -l pid -d 'Print the number of its process and no more.'
 complete -c nexus -n '__nexus_in status' -s h -l help -d 'Show this message and exit.'
 complete -c nexus -n '__nexus_in stream' -l ask -r -d 'Words to be continued; may be given again.'
 complete -c nexus -n '__nexus_in stream' -l questions -r -d 'Questions where none is asked.'

@@ -74,10 +74,22 @@ def down(
     output.talk(f"stopped (process {service.pid})")
 
 
-def status(as_json: output.JsonFlag = False) -> None:
+def status(
+    as_json: output.JsonFlag = False,
+    pid: Annotated[bool, typer.Option("--pid", help="Print the number of its process and no more.")] = False,
+) -> None:
     """Show the state of the service."""
     from nexus.cli.client import Client
+    from nexus.core.errors import NotRunningError
+    from nexus.core.paths import Home
+    from nexus.service.instance import running
 
+    service = running(Home.from_env())
+    if pid:
+        if service is None or not service.pid:
+            raise NotRunningError("NexusOS is not running", hint="nexus up --detach")
+        output.data(str(service.pid))
+        return
     client = Client()
     state: dict[str, Any] = client.call("GET", "/api/status")
     if as_json:
@@ -86,7 +98,8 @@ def status(as_json: output.JsonFlag = False) -> None:
     daemon, model, known = state["daemon"], state["model"], state["knowledge"]
     memory = state["memory"]["process"]
     rows = {
-        "service": f"{daemon['state']} at {client.url}, up {daemon['uptime_seconds']} s",
+        "service": f"{daemon['state']} at {client.url}, {f'process {service.pid}, ' if service else ''}"
+        f"up {daemon['uptime_seconds']} s",
         "model": f"{model['name']}: {model['state']}, window {model['context']} tokens,"
         f" {model['threads'] or 'no'} threads",
         "known": f"{known.get('documents', 0)} documents, {known.get('chunks', 0)} chunks,"

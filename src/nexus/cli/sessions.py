@@ -39,6 +39,9 @@ def import_sessions(
         raise InvalidInputError(
             f"{paths[0]} is named and --{agents[0]} too", hint="name files, or say whose sessions, not both"
         )
+    for path in paths or ():
+        if not path.expanduser().exists():
+            raise NotFoundError(f"{path} does not exist", hint="name a file or a folder of sessions")
     client = Client()
     found = [path.expanduser() for path in paths] if paths else _kept(agents or ["claude-code", "codex"])
     body = {"paths": [absolute(path) for path in found]}

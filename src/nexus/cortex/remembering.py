@@ -179,7 +179,7 @@ class Remembering:
         with self._lock:
             proposal = next((p for p in self.proposals() if p.id == proposal_id), None)
             if proposal is None:
-                raise NotFoundError(f"no proposal {proposal_id}", hint="see `nexus memories list`")
+                raise NotFoundError(f"no proposal {proposal_id}", hint="see `nexus memories proposals`")
             # Looked up again: the store may have changed since it was queued.
             known = self._same(proposal.learning, proposal.project)
             against, _ = self._neighbours(proposal.learning, proposal.project)
@@ -196,7 +196,7 @@ class Remembering:
     def reject(self, proposal_id: str) -> None:
         """Drop a proposal; the same words are not proposed again. Raises `NotFoundError`."""
         if not self._approvals.close_proposal(proposal_id, rejected=True):
-            raise NotFoundError(f"no proposal {proposal_id}", hint="see `nexus memories list`")
+            raise NotFoundError(f"no proposal {proposal_id}", hint="see `nexus memories proposals`")
 
     # out and in
 

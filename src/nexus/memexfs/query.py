@@ -150,10 +150,12 @@ class Search:
     def similar(self, path: bytes, limit: int = 50) -> list[Found]:
         """See `Finder.similar`."""
         row = self._store.file(path)
-        near = self._space.like(self._vectors, row.id, limit) if row else {}
-        if row is None or (not near and self._vectors.get(row.id) is None):
-            shown = path.decode("utf-8", "backslashreplace")
-            raise NotFoundError(f"{shown} is not indexed", hint="see its state in user.memex.state")
+        shown = path.decode("utf-8", "backslashreplace")
+        if row is None:
+            raise NotFoundError(f"no file files/{shown} is known", hint="`nexus memex files` lists what is")
+        near = self._space.like(self._vectors, row.id, limit)
+        if not near and self._vectors.get(row.id) is None:
+            raise NotFoundError(f"files/{shown} is not indexed", hint="`nexus memex files` says why")
         rows = {other.id: other.path for other in self._store.by_ids(list(near))}
         return [
             Found(rows[file], min(1.0, max(0.0, parts["total"])), _rounded(parts))

@@ -43,3 +43,8 @@ def test_many_who_ask_at_once_have_it_looked_for_once() -> None:
 
 def test_it_says_what_looking_says() -> None:
     assert [part["name"] for part in recent_parts()] == [part.name for part in optional_parts()]
+
+
+def test_no_part_is_told_twice() -> None:
+    names = [part.name for part in optional_parts()]
+    assert sorted(set(names)) == sorted(names)

@@ -156,6 +156,27 @@ def test_an_absolute_path_in_an_archive_stays_inside(home: Home, mirror: Path) -
     assert (made / "etc/odd").read_bytes() == b"x"
 
 
+def test_unpacking_asks_no_newer_python_than_debian_12_has(
+    home: Home, toy: Source, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its Python is 3.11.2; tarfile's filters, and the copy of an entry with another name, came with 3.11.4.
+    monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    monkeypatch.delattr(tarfile.TarInfo, "replace", raising=False)
+    folder = mirror / "pool/main/t/toy"
+    made = unpacked("toy", home, sources={"toy": toy}, environment=given(folder))
+    assert (made / "src/b.c").read_bytes() == b"int b;\n"
+
+
+def test_a_program_in_an_archive_can_be_run(home: Home, mirror: Path) -> None:
+    folder = mirror / "pool/main/t/toy"
+    program = tarfile.TarInfo("toy-1/configure")
+    program.mode = 0o755
+    digest = pack(folder / "programs.tar.xz", [("toy-1/a.c", b"int a;\n"), program])
+    source = Source("toy", "t/toy/programs.tar.xz", digest)
+    made = unpacked("toy", home, sources={"toy": source}, environment=given(folder))
+    assert [(made / name).stat().st_mode & 0o777 for name in ("a.c", "configure")] == [0o644, 0o755]
+
+
 def test_a_cut_archive_is_refused_even_where_its_hash_is_pinned(
     home: Home, toy: Source, mirror: Path
 ) -> None:
