@@ -5,8 +5,6 @@ The disk is a small tmpfs of our own, which takes root; without it the tests say
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,46 +24,18 @@ from nexus.training.learner_client import Learner
 from nexus.training.learner_settings import LearnerSettings
 from tests.contract.local_engine import LONG, answer, local_engine, wait_until_idle
 from tests.running import Service, running
+from tests.small_disk import Disk, NoDiskError, mounted_disk
 
 pytestmark = pytest.mark.slow
 
 
-class Disk:
-    """A file system of its own that can be filled to the last byte."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._ballast = folder / "ballast"
-
-    def fill(self) -> None:
-        """Leave no room."""
-        with open(self._ballast, "ab", buffering=0) as file:
-            for size in (1 << 20, 1 << 12, 1):
-                try:
-                    while file.write(b"\1" * size):
-                        pass
-                except OSError:
-                    continue
-
-    def free(self) -> None:
-        """Give it back."""
-        self._ballast.unlink()
-
-
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.getuid() != 0:
-        pytest.skip("only root can mount a small file system to fill")
-    command = ["mount", "-t", "tmpfs", "-o", "size=400m,mode=0700", "tmpfs", str(folder)]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)
-    if made.returncode:
-        pytest.skip(f"no file system can be mounted here: {made.stderr.strip()}")
     try:
-        yield Disk(folder)
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        with mounted_disk(tmp_path / "disk") as disk:
+            yield disk
+    except NoDiskError as error:
+        pytest.skip(str(error))
 
 
 def until(true: Callable[[], Any], seconds: float = 120) -> Any:
