@@ -93,6 +93,9 @@ class Soak:
         plan = list(WHOLE_DAY)
         if hours < 12:
             plan = [(share * hours, name, length * hours) for share, name, length in SHORT_DAY]
+        plan = [
+            row for row in plan if row[0] < hours and (not self._options.only or row[1] in self._options.only)
+        ]
         self.day = figures.Day(time.monotonic(), self._seconds)
         self._sampler.start()
         for agent in self._agents:
@@ -171,6 +174,7 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=24)
     parser.add_argument("--minutes-an-hour", type=float, default=1)
     parser.add_argument("--pause", type=float, default=0.5, help="mean seconds between two acts of an agent")
+    parser.add_argument("--only", nargs="*", default=(), help="of the episodes, by name")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
@@ -189,13 +193,12 @@ def main() -> int:
 def day(options: argparse.Namespace, folder: Path, stack: ExitStack) -> dict[str, Any]:
     """The figures of a day in a fresh home."""
     left_out: dict[str, str] = {}
-    disk = None
+    # The whole file system is the home: what the service says is written elsewhere.
+    home, disk = folder / "home", None
     try:
-        disk = stack.enter_context(mounted_disk(folder / "disk", DISK_MIB))
+        disk = stack.enter_context(mounted_disk(home, DISK_MIB))
     except NoDiskError as error:
         left_out["full disk"] = str(error)
-    home = (disk.folder if disk else folder) / "home"
-    home.mkdir()
     point = folder / "memex" if os.geteuid() == 0 and Path("/dev/fuse").exists() else None
     if point is None:
         left_out["mount"] = "needs root and /dev/fuse"
@@ -206,6 +209,7 @@ def day(options: argparse.Namespace, folder: Path, stack: ExitStack) -> dict[str
     env = {
         **SETTINGS,
         "TMPDIR": str(folder / "tmp"),
+        "PYTHONFAULTHANDLER": "1",
         "CLAUDE_CONFIG_DIR": str(folder / "claude"),
         **(clock.env if clock else {}),
         **({"NEXUS_MEMEX_MOUNT": str(point)} if point else {}),
@@ -214,7 +218,7 @@ def day(options: argparse.Namespace, folder: Path, stack: ExitStack) -> dict[str
     world = World(service, Ledger(), folder, point, options.pause)
     with _served(service, point):
         _follow(world)
-        ballast = (disk.folder / "ballast") if disk else home / "none"
+        ballast = home / "ballast"
         sampler = Sampler(home, SAMPLE_SECONDS, lambda: _used(ballast))
         what = Episodes(world, sampler, clock, disk, SEED)
         soak = Soak(options, world, sampler, what)
@@ -277,6 +281,10 @@ def _served(service: Service, point: Path | None) -> Iterator[None]:
     try:
         service.start(180)
         yield
+    except AssertionError:
+        # All of it: where a process died is told at length.
+        print((service.root.parent / f"{service.root.name}.log").read_text(errors="replace")[-50_000:])
+        raise
     finally:
         if service.process:
             service.stop()

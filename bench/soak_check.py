@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import httpx
 from soak_agents import World
@@ -58,34 +56,35 @@ def check(world: World) -> Check:
 
 
 def reachable(world: World, http: httpx.Client, seconds: float = _PATIENCE) -> None:
-    """Wait until all parts that hold something answer. Raises `AssertionError`."""
-
-    def there() -> bool:
-        with suppress(httpx.HTTPError):
-            status = http.get("/api/status")
-            if status.status_code != 200 or status.json()["daemon"]["state"] != "ready":
-                return False
-            if world.point and http.get("/api/memex/status").json().get("state") != "ready":
-                return False
-            if status.json()["agent_memory"]["state"] != "ready":
-                return False
-            if world.point:
-                with suppress(OSError):
-                    list((world.point / "files").iterdir())
-                    return True
-                return False
-            return True
-        return False
-
-    until(there, "the service is not whole again", seconds)
-
-
-def until(true: Callable[[], Any], what: str, seconds: float) -> Any:
+    """Wait until all parts that hold something answer. Raises `AssertionError` with what does not."""
     deadline = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < deadline, what
+    process = world.service.process
+    while missing := _missing(world, http):
+        ended = process.poll() if process else None
+        assert ended is None, f"the service has ended with {ended}"
+        assert time.monotonic() < deadline, f"not whole again after {seconds:.0f} s: {missing}"
         time.sleep(0.2)
-    return found
+
+
+def _missing(world: World, http: httpx.Client) -> str:
+    """What does not answer; empty where everything does."""
+    try:
+        said = http.get("/api/status")
+        if said.status_code != 200:
+            return f"the service says {said.status_code} {said.text[:300]}"
+        status = said.json()
+        if status["daemon"]["state"] != "ready":
+            return f"the service is {status['daemon']}"
+        if status["agent_memory"]["state"] != "ready":
+            return f"agent memory is {status['agent_memory']}"
+        if world.point:
+            files = http.get("/api/memex/status").json()
+            if files.get("state") != "ready":
+                return f"files are {files}"
+            list((world.point / "files").iterdir())
+    except (httpx.HTTPError, OSError) as error:
+        return repr(error)
+    return ""
 
 
 def _memories(world: World, http: httpx.Client, done: Check) -> None:
