@@ -109,6 +109,43 @@ def test_a_full_disk_costs_what_is_new_and_nothing_else(disk, tmp_path, models_f
         assert "okapi2" in cortex.recall("okapi2", 1)[0].chunk.text
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_what_changes_while_the_disk_is_full_is_refused_or_read_later(disk, tmp_path, models_folder):
+    folder = tmp_path / "followed"
+    folder.mkdir()
+    (folder / "first.md").write_text("# Rooms\n\nzebra1 lives in room seven.\n")
+    absent = {"NEXUS_ENGINE_MODEL": str(tmp_path / "none.gguf"), "NEXUS_TRAINING_ENABLED": "false"}
+    with running(disk.folder / "home", models_folder, **absent) as service, service.client() as http:
+        assert '"added": 1' in added(service, folder)
+        assert service.process
+        # The shards of the index are mapped files with holes: a write to one would end the process here.
+        for turn in range(20):
+            disk.fill()
+            (folder / f"new{turn}.md").write_text(f"# Part {turn}\n\nokapi{turn} lives in room {turn}.\n")
+            refused = http.post("/api/memories", json={"learning": f"the gate of yard {turn} is open"})
+            assert (refused.status_code, "no space left" in error_of(refused)) == (507, True)
+            told = added(service, folder / "first.md")
+            assert "event: done" in told or "no space left" in told, told
+            time.sleep(0.3)
+        until(lambda: "is not up to date" in service.log())
+        assert service.process.poll() is None, service.log()
+        assert http.get("/api/memories").json()["memories"] == []
+        disk.free()
+
+        def found(turn: int) -> bool:
+            body = {"query": f"okapi{turn}", "limit": 20, "kinds": ["document"]}
+            results = http.post("/api/recall", json=body).raise_for_status().json()["results"]
+            return any(f"okapi{turn} lives" in result["text"] for result in results)
+
+        # Nobody touches the folder again.
+        until(lambda: all(found(turn) for turn in range(20)))
+        assert "Traceback" not in service.log()
+        service.kill()
+        service.start()
+        until(lambda: found(3))
+
+
 @pytest.mark.timeout(600)
 def test_a_checkpoint_that_does_not_fit_is_told_and_the_last_one_stays(disk):
     told: list[str] = []
