@@ -144,13 +144,11 @@ class Soak:
     def _check(self, after: str, *, go_on: bool = True) -> None:
         """While all agents rest."""
         self._world.working.clear()
-        for _ in range(1200):
-            if not any(agent.busy for agent in self._agents):
-                break
-            time.sleep(0.1)
-        time.sleep(0.3)
-        began = time.monotonic()
-        done = check(self._world)
+        with ExitStack() as stack:
+            for agent in self._agents:
+                stack.enter_context(agent.turn)
+            began = time.monotonic()
+            done = check(self._world)
         self.told += done.told
         row = {
             "hour": round(self.day.hour(began), 2),

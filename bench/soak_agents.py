@@ -71,7 +71,8 @@ class Agent(threading.Thread):
         super().__init__(name=name)
         self.world = world
         self.draw = random.Random(seed)
-        self.busy = False
+        # Held while it does something: who takes it knows that this agent rests.
+        self.turn = threading.Lock()
         self.number = 0
         self._http: httpx.Client | None = None
 
@@ -88,11 +89,10 @@ class Agent(threading.Thread):
         while not self.world.ended.is_set():
             if not self.world.working.wait(0.2):
                 continue
-            self.busy = True
-            kind = self.draw.choices(kinds, weights)[0]
-            self.number += 1
-            self.attempt(kind, actions[kind][1])
-            self.busy = False
+            with self.turn:
+                kind = self.draw.choices(kinds, weights)[0]
+                self.number += 1
+                self.attempt(kind, actions[kind][1])
             self.world.ended.wait(self.draw.uniform(0.5, 1.5) * self.world.pause)
         self.close()
         if self._http:

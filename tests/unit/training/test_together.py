@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,7 +13,7 @@ pytest.importorskip("torch", reason="torch is not installed: scripts/torch.sh")
 import torch
 
 from tests.running import free_port
-from tests.transformer_commands import TINY, story
+from tests.transformer_commands import story
 
 ROOT = Path(__file__).resolve().parents[3]
 RANK = ROOT / "tests" / "training_rank.py"
@@ -54,4 +53,6 @@ def test_two_processes_give_the_weights_of_one_with_all_rows(tmp_path: Path, par
         print(name, float((value - whole[name]).abs().max()), float(value.abs().max()))
     # Float32 sums in another order, through three steps.
     for name, value in first.items():
-        torch.testing.assert_close(value, whole[name], rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(
+            value, whole[name], rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}"
+        )
