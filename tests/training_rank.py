@@ -1,6 +1,6 @@
 """One process of a training under torchrun: takes its part of the rows of each step, and saves its weights.
 
-    torchrun --nproc-per-node 2 tests/training_rank.py FILE-OF-TEXT FOLDER [--alone]
+    torchrun --nproc-per-node 2 tests/training_rank.py FILE-OF-TEXT FOLDER
 
 Run by itself it takes all rows, so the weights of both ways can be compared.
 """
@@ -49,7 +49,6 @@ def main() -> None:
         3,
         tokens=ROWS * 8 * TINY.chunk // world,
         chunks=((0.0, 8),),
-        alone=1.0 if "--alone" in sys.argv else 0.0,
         explore=0.0,
     )
     kind = _Follower if rank() else Training
