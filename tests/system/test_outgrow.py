@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from nexus.agentmem import Store, UnitType
@@ -58,8 +59,17 @@ def until(true: Callable[[], Any], what: Callable[[], object]) -> Any:
     deadline = time.monotonic() + PATIENCE
     while not (found := true()):
         assert time.monotonic() < deadline, what()
-        time.sleep(0.2)
+        time.sleep(0.02)
     return found
+
+
+def thinking(service: Service) -> psutil.Process:
+    """Its model, held in the middle of what it does."""
+    assert service.process
+    children = psutil.Process(service.process.pid).children(recursive=True)
+    (model,) = [child for child in children if "nexus.engine.worker" in " ".join(child.cmdline())]
+    model.suspend()
+    return model
 
 
 class House:
@@ -138,10 +148,13 @@ def test_the_cable_to_the_rack_with_the_model_is_pulled(hosts, folder, models_fo
         assert made.status_code == 201
         # In the middle of an answer: what came stays, and how it ended is said.
         answer = here.begin(house.long_answer)
-        until(lambda: house.heard > 3, lambda: "the answer does not begin")
+        until(lambda: house.heard or answer.done(), lambda: "the answer does not begin")
+        model = thinking(rack)
         there.link(up=False)
         lines = answer.result(PATIENCE)
-        assert lines[-1] != "data: [DONE]"
+        model.resume()
+        assert len(lines) > 1
+        assert lines[-1] != "data: [DONE]", lines
         error = json.loads(lines[-1].removeprefix("data: "))["error"]
         assert f"the model server at {url}" in error["message"]
         # The model is away and says so; everything of the house's own goes on.
