@@ -10,7 +10,6 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from nexus.agentmem import Launcher
 from nexus.agentmem.remote import Secret
 from tests.agentmem_store import running
 from tests.agentmem_valkey import Server
+from tests.two_hosts import NoHostsError, ip, two_hosts
 
 PATIENCE = 240
 HOST = """
@@ -67,43 +67,13 @@ DENIED = """
 """
 
 
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, text=True, timeout=PATIENCE)
-
-
 @pytest.fixture
 def hosts() -> Iterator[list[str]]:
-    """Two network namespaces with one cable between them: 10.213.7.1 and 10.213.7.2."""
-    if os.geteuid() != 0 or shutil.which("ip") is None:
-        pytest.skip("network namespaces need root and the program ip (apt-get install iproute2)")
-    names = [f"nx{os.getpid()}a", f"nx{os.getpid()}b"]
-    with ExitStack() as stack:
-        try:
-            for name in names:
-                ip("netns", "add", name)
-                stack.callback(ip, "netns", "del", name)
-            cable = [f"v{name}"[:15] for name in names]
-            ip(
-                "link",
-                "add",
-                cable[0],
-                "netns",
-                names[0],
-                "type",
-                "veth",
-                "peer",
-                "name",
-                cable[1],
-                "netns",
-                names[1],
-            )
-            for number, (name, end) in enumerate(zip(names, cable, strict=True), 1):
-                ip("-n", name, "addr", "add", f"10.213.7.{number}/24", "dev", end)
-                ip("-n", name, "link", "set", end, "up")
-                ip("-n", name, "link", "set", "lo", "up")
-        except subprocess.CalledProcessError as error:
-            pytest.skip(f"no network namespace can be made here: {error.stderr.strip()}")
-        yield names
+    try:
+        with two_hosts() as made:
+            yield [host.name for host in made]
+    except NoHostsError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

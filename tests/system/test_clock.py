@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.moved_clock import MISSING, Clock, made_clock
 from tests.running import Service, running
 from tests.system.mixed_load import Load
 from tests.system.supervisor_socket import Heard, supervisor
@@ -36,32 +35,10 @@ ALIVE_SECONDS = 3.0
 STOPPED_SECONDS = 12.0
 
 
-class Clock:
-    """The time of day that some processes see: the real one, moved."""
-
-    def __init__(self, file: Path, library: Path) -> None:
-        self._file = file
-        self.env = {"LD_PRELOAD": str(library), "MOVED_CLOCK": str(file)}
-        self.move(timedelta())
-
-    def move(self, by: timedelta) -> None:
-        """From now on it is so much later, or earlier, than it is."""
-        with open(self._file, "r+b" if self._file.exists() else "wb", buffering=0) as file:
-            file.write(int(by.total_seconds()).to_bytes(8, "little", signed=True))
-        self.moved = by
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.moved
-
-
 @pytest.fixture
 def clock() -> Iterator[Clock]:
-    compiler = shutil.which("cc") or pytest.skip("no C compiler to make a clock with: apt-get install gcc")
-    source = Path(__file__).parent / "data" / "clock.c"
-    with tempfile.TemporaryDirectory(prefix="clock-") as folder:
-        library = Path(folder) / "clock.so"
-        subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", library, source], check=True)
-        yield Clock(Path(folder) / "time", library)
+    with made_clock() as clock:
+        yield clock or pytest.skip(MISSING)
 
 
 @contextmanager

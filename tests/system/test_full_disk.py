@@ -5,8 +5,6 @@ The disk is a small tmpfs of our own, which takes root; without it the tests say
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,46 +24,18 @@ from nexus.training.learner_client import Learner
 from nexus.training.learner_settings import LearnerSettings
 from tests.contract.local_engine import LONG, answer, local_engine, wait_until_idle
 from tests.running import Service, running
+from tests.small_disk import Disk, NoDiskError, mounted_disk
 
 pytestmark = pytest.mark.slow
 
 
-class Disk:
-    """A file system of its own that can be filled to the last byte."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._ballast = folder / "ballast"
-
-    def fill(self) -> None:
-        """Leave no room."""
-        with open(self._ballast, "ab", buffering=0) as file:
-            for size in (1 << 20, 1 << 12, 1):
-                try:
-                    while file.write(b"\1" * size):
-                        pass
-                except OSError:
-                    continue
-
-    def free(self) -> None:
-        """Give it back."""
-        self._ballast.unlink()
-
-
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.getuid() != 0:
-        pytest.skip("only root can mount a small file system to fill")
-    command = ["mount", "-t", "tmpfs", "-o", "size=400m,mode=0700", "tmpfs", str(folder)]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)
-    if made.returncode:
-        pytest.skip(f"no file system can be mounted here: {made.stderr.strip()}")
     try:
-        yield Disk(folder)
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        with mounted_disk(tmp_path / "disk") as disk:
+            yield disk
+    except NoDiskError as error:
+        pytest.skip(str(error))
 
 
 def until(true: Callable[[], Any], seconds: float = 120) -> Any:
@@ -137,6 +107,43 @@ def test_a_full_disk_costs_what_is_new_and_nothing_else(disk, tmp_path, models_f
         assert cortex.verify().sound
         assert len(cortex.memories()) == 2
         assert "okapi2" in cortex.recall("okapi2", 1)[0].chunk.text
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_what_changes_while_the_disk_is_full_is_refused_or_read_later(disk, tmp_path, models_folder):
+    folder = tmp_path / "followed"
+    folder.mkdir()
+    (folder / "first.md").write_text("# Rooms\n\nzebra1 lives in room seven.\n")
+    absent = {"NEXUS_ENGINE_MODEL": str(tmp_path / "none.gguf"), "NEXUS_TRAINING_ENABLED": "false"}
+    with running(disk.folder / "home", models_folder, **absent) as service, service.client() as http:
+        assert '"added": 1' in added(service, folder)
+        assert service.process
+        # The shards of the index are mapped files with holes: a write to one would end the process here.
+        for turn in range(20):
+            disk.fill()
+            (folder / f"new{turn}.md").write_text(f"# Part {turn}\n\nokapi{turn} lives in room {turn}.\n")
+            refused = http.post("/api/memories", json={"learning": f"the gate of yard {turn} is open"})
+            assert (refused.status_code, "no space left" in error_of(refused)) == (507, True)
+            told = added(service, folder / "first.md")
+            assert "event: done" in told or "no space left" in told, told
+            time.sleep(0.3)
+        until(lambda: "is not up to date" in service.log())
+        assert service.process.poll() is None, service.log()
+        assert http.get("/api/memories").json()["memories"] == []
+        disk.free()
+
+        def found(turn: int) -> bool:
+            body = {"query": f"okapi{turn}", "limit": 20, "kinds": ["document"]}
+            results = http.post("/api/recall", json=body).raise_for_status().json()["results"]
+            return any(f"okapi{turn} lives" in result["text"] for result in results)
+
+        # Nobody touches the folder again.
+        until(lambda: all(found(turn) for turn in range(20)))
+        assert "Traceback" not in service.log()
+        service.kill()
+        service.start()
+        until(lambda: found(3))
 
 
 @pytest.mark.timeout(600)

@@ -7,7 +7,13 @@ import typer
 from nexus.cli import output
 
 app = typer.Typer(no_args_is_help=True)
-_HIDDEN = {"engine.api_key", "memex.embed_key", "service.token"}
+_HIDDEN = {
+    "cortex.qdrant_api_key",
+    "engine.api_key",
+    "memex.embed_key",
+    "service.token",
+    "training.api_key",
+}
 
 
 def register(parent: typer.Typer) -> None:

@@ -65,6 +65,9 @@ class ExactIndex:
         with self._lock:
             return sum(map(len, self._tables.values()))
 
+    def require_room(self) -> None:
+        """Nothing: no file is mapped."""
+
     def release(self) -> None:
         """Nothing: no file is mapped."""
 

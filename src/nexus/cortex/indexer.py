@@ -98,6 +98,9 @@ class VectorIndex(Protocol):
     def count(self) -> int:
         """How many points are held."""
 
+    def require_room(self) -> None:
+        """Raise `StorageError` where a change would be refused because the disk is full."""
+
     def release(self) -> None:
         """Give back memory that only mirrors files; the next search maps it again, in milliseconds.
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from nexus.core import atomic, clock, ids
 from nexus.core.errors import BusyError, InvalidInputError, NotFoundError, StorageError
+from nexus.core.room import require_room
 from nexus.cortex import memory_file
 from nexus.cortex.memory_file import (
     ID,
@@ -154,7 +155,11 @@ class MemoryStore:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Nobody else, thread or process, writes in this folder meanwhile. Raises `BusyError`."""
+        """Nobody else, thread or process, writes in this folder meanwhile.
+
+        Raises `BusyError`, and `StorageError` where there is no room for what the index takes besides.
+        """
+        require_room(self.folder)
         try:
             descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:

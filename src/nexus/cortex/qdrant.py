@@ -6,6 +6,9 @@ write-ahead log is locked), so the service owns them. Shards that cannot be open
 for another model, are deleted and filled again by `synchronise`: Qdrant truncates a damaged log
 without a word, which the comparison with the ledger finds.
 
+A shard maps files that have no blocks on the disk yet, and on a full disk the process would end where it
+writes to one: nothing is changed, made or opened without room (`nexus.core.room`).
+
 The shard keeps and filters. A search by meaning without a condition is answered from a copy of its
 vectors (`nexus.cortex.dense`), which `points` brings in line with the shard; before that, by the shard.
 """
@@ -26,6 +29,7 @@ import qdrant_edge as qdrant
 
 from nexus.core import atomic, platform
 from nexus.core.errors import StorageError
+from nexus.core.room import require_room
 from nexus.cortex import edge_files
 from nexus.cortex.dense import Dense
 from nexus.cortex.indexer import Entry, Hit, Matrix, Scope, Sparse, WordField
@@ -107,6 +111,9 @@ class QdrantIndex:
         request = qdrant.CountRequest(exact=True)
         return sum(int(shard.count(request)) for shard in self._shards.values())
 
+    def require_room(self) -> None:
+        require_room(self._folder)
+
     def release(self) -> None:
         # A shard maps all its files, empty room in them too: 200 MB for 10,000 points. A thread of the
         # library makes pieces of the log ahead of need, and unmaps them while they have this name.
@@ -135,6 +142,7 @@ class QdrantIndex:
             raise StorageError(f"index {self._folder}: {error}") from error
 
     def _update(self, kind: ObjectKind, operation: qdrant.UpdateOperation) -> None:
+        require_room(self._folder)
         try:
             with self._mapping:
                 self._shards[kind].update(operation)
@@ -163,6 +171,8 @@ class QdrantIndex:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError.from_os(error, self._folder) from error
+        # Opening writes what the log has and the files have not.
+        require_room(self._folder)
         for kind in KINDS:
             self._shards[kind] = edge_files.load(self._folder / kind, self._config()) or self._create(
                 self._folder / kind

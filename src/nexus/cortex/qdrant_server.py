@@ -113,6 +113,9 @@ class QdrantServerIndex:
     def count(self) -> int:
         return self._ask(self._client.count, self.collection, exact=True).count
 
+    def require_room(self) -> None:
+        """Nothing: no file is mapped."""
+
     def release(self) -> None:
         """Nothing: no file is mapped."""
 

@@ -288,7 +288,7 @@ class Remembering:
             try:
                 memory = self.read(path)
             except (InvalidInputError, NotFoundError) as error:
-                _log.warning("%s", error)
+                _log.log(logging.WARNING if path.exists() else logging.DEBUG, "%s", error)  # forgotten now
                 continue
             yield replace(memory, retrieval_count=hits.get(str(path), 0)), path
 

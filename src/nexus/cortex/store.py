@@ -46,7 +46,11 @@ class Store:
         self._ledger, self._index, self._vectors = ledger, index, vectors
 
     def put(self, objects: Sequence[NewObject]) -> list[str]:
-        """Store objects; their words are found on return. Returns the points that need vectors."""
+        """Store objects; their words are found on return. Returns the points that need vectors.
+
+        Raises `StorageError`, on a full disk before anything was changed.
+        """
+        self._index.require_room()
         fresh: list[str] = []
         stale: list[str] = []
         for new in objects:
@@ -93,7 +97,8 @@ class Store:
         return made
 
     def drop(self, path: str) -> int:
-        """Take an object out. Returns how many chunks it had."""
+        """Take an object out. Returns how many chunks it had. Raises as `put`."""
+        self._index.require_room()
         stale = self._ledger.drop(path)
         if stale:
             self._index.delete(stale)

@@ -2,13 +2,16 @@
 
 Knows nothing of chat. Every failure becomes an `EngineError` that names the server and the
 remedy. Connections are not kept open: llama.cpp closes them after a stream without saying so,
-and the next request on one would fail for no reason.
+and the next request on one would fail for no reason. A machine that vanishes without a word is
+noticed by the kernel's own questions (keep-alive) long before `read_seconds`.
 """
 
 from __future__ import annotations
 
 import json
+import socket
 import ssl
+import urllib.request
 from collections.abc import Generator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +27,8 @@ from nexus.engine.sse import EventStream
 
 CONNECT_SECONDS = 5.0
 CONNECT_WAITS = (0.0, 0.2, 0.6)
+# A pulled cable ends an answer after so many seconds; a server that thinks for longer answers the kernel.
+GONE_SECONDS = 25
 MAX_REPLY_BYTES = 64 << 20
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -64,15 +69,20 @@ class Wire:
         self._url = url
         tls = ssl.create_default_context() if parts.scheme == "https" else _no_trust()
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        transport = None if uds is None else httpx.HTTPTransport(uds=str(uds), limits=limits)
+        # A proxy set for the internet must not be asked for a server on this machine.
+        proxies = uds is None and parts.hostname not in _LOOPBACK and bool(urllib.request.getproxies())
+        transport = None
+        if uds is not None:
+            transport = httpx.HTTPTransport(uds=str(uds), limits=limits)
+        elif not proxies:  # with a transport of ours httpx asks none
+            transport = httpx.HTTPTransport(verify=tls, limits=limits, socket_options=_kept_alive())
         self._http = httpx.Client(
             transport=transport,
             verify=tls,
             limits=limits,
             headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
             timeout=httpx.Timeout(CONNECT_SECONDS, read=read_seconds, write=60.0),
-            # A proxy set for the internet must not be asked for a server on this machine.
-            trust_env=uds is None and parts.hostname not in _LOOPBACK,
+            trust_env=proxies,
         )
 
     def close(self) -> None:
@@ -211,6 +221,21 @@ def _read(response: httpx.Response) -> str:
         if len(data) > MAX_REPLY_BYTES:
             raise EngineError(f"{response.url} answered with over {MAX_REPLY_BYTES} bytes")
     return data.decode("utf-8", "replace")
+
+
+def _kept_alive() -> list[tuple[int, int, int]]:
+    """Options of a socket with which the kernel asks a silent peer whether it is there."""
+    wanted = {
+        "TCP_KEEPIDLE": 10,
+        "TCP_KEEPINTVL": 5,
+        "TCP_KEEPCNT": 3,
+        "TCP_USER_TIMEOUT": 1000 * GONE_SECONDS,  # of what was sent and nobody has confirmed
+    }
+    known = [(getattr(socket, name), value) for name, value in wanted.items() if hasattr(socket, name)]
+    return [
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        *((socket.IPPROTO_TCP, option, value) for option, value in known),
+    ]
 
 
 def _no_trust() -> ssl.SSLContext:

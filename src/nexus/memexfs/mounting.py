@@ -16,6 +16,7 @@ from typing import Protocol
 from nexus.core.errors import InvalidInputError
 from nexus.core.paths import Home
 from nexus.memexfs.launch import Serving, start
+from nexus.memexfs.mount_table import mounted_at
 from nexus.memexfs.worker import Keeping, Worker, command
 
 
@@ -44,8 +45,11 @@ def mount(config: _Config, point: Path) -> Serving:
     try:
         point.mkdir(mode=0o700, parents=True, exist_ok=True)
     except FileExistsError:
-        pass  # no folder, or a mount that nobody serves any more: what mounts says which
+        pass  # no folder: what mounts says so
     except OSError as error:
+        # A mount that nobody serves any more answers to no question; what mounts takes it away.
+        if mounted_at(point) is not None:
+            return start(config.home.root, point, command(_keeping(config)))
         raise InvalidInputError(
             f"cannot make {point}: {error.strerror}", hint="name a folder of yours"
         ) from error

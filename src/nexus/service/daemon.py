@@ -21,7 +21,7 @@ from nexus.agentmem.watcher import AgentWatcher
 from nexus.core import platform
 from nexus.core.breaker import Breaker
 from nexus.core.config import Config
-from nexus.core.errors import BusyError, MissingPartError, NexusError
+from nexus.core.errors import BusyError, MissingPartError, NexusError, StorageError
 from nexus.core.settings import EngineSettings
 from nexus.cortex.cortex import Cortex
 from nexus.engine.base import Engine
@@ -87,6 +87,7 @@ class Daemon:
         self._moved = time.monotonic()
         self._thread = threading.Thread(target=self._conduct, name="nexus-conductor", daemon=True)
         self.watcher = Watcher(self._followed, self._refresh)
+        self._behind: set[Path] = set()
         # Chunks whose vectors are made anew, done and in all, while the index is being repaired.
         self.repairing: tuple[int, int] | None = None
 
@@ -279,7 +280,17 @@ class Daemon:
     def _refresh(self, root: Path) -> None:
         def read(job: Job) -> None:
             self.watcher.begun(root)
-            report = self.cortex.refresh(root, job.cancel)
+            try:
+                report = self.cortex.refresh(root, job.cancel)
+            except StorageError as error:
+                # A full disk: what has changed is read when there is room, and what is half there is mended.
+                _log.warning("%s is not up to date: %s", root, error)
+                self._behind.add(root)
+                self.watcher.failed(root)
+                return
+            if root in self._behind:
+                self._behind.discard(root)
+                self.submit(Job(Lane.KNOWLEDGE, Priority.INGEST, self._repair))
             changed = {name: n for name, n in report.counts.items() if name != "unchanged"}
             if changed:
                 _log.info("%s: %s", root, ", ".join(f"{n} {name}" for name, n in sorted(changed.items())))

@@ -223,7 +223,7 @@ class Learning:
         if self._settings.teacher == "none":
             raise InvalidInputError(
                 "no teacher is configured",
-                hint="`nexus config set training.teacher ollama`, or openai with training.url",
+                hint="set training.teacher = 'ollama' in config.toml, or 'openai' with training.url",
             )
         self._topic = topic
         self._learner.train_start(topic)

@@ -64,7 +64,8 @@ class SandboxRoom:
         settings = self._settings
         if not settings.enabled:
             raise MissingPartError(
-                "the sandbox is switched off", hint="nexus config set sandbox.enabled true"
+                "the sandbox is switched off",
+                hint="set sandbox.enabled = true in config.toml",
             )
         limits = Limits(
             wall=seconds or settings.seconds,

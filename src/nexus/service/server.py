@@ -23,6 +23,7 @@ from nexus.core.errors import ConfigError
 from nexus.core.instance import Instance
 from nexus.core.models.chat import chat_model
 from nexus.core.models.store import ModelStore
+from nexus.core.settings import ServiceSettings
 from nexus.cortex.opening import configured
 from nexus.engine.base import Engine
 from nexus.engine.child_engine import ChildEngine
@@ -111,7 +112,7 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
             instance.release()
 
     guards = [
-        Middleware(LocalGuard, names=settings.names),
+        Middleware(LocalGuard, names=names_of(settings)),
         Middleware(TokenGate, token=token),
         Middleware(BodyLimit, most_bytes=settings.body_mib << 20),
     ]
@@ -130,6 +131,13 @@ def create_app(config: Config, *, guarded: bool = True) -> FastAPI:
     for module in (*house, completions, responses, embeddings, rerank, anthropic, ollama):
         app.include_router(module.router)
     return app
+
+
+def names_of(settings: ServiceSettings) -> tuple[str, ...]:
+    """Hosts that requests may name beside loopback's: those of the settings, and the address itself."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    everywhere = settings.host in ("0.0.0.0", "::", "")  # noqa: S104 - nothing is bound here
+    return settings.names if everywhere else (*settings.names, host.lower())
 
 
 def make_engine(config: Config) -> Engine:

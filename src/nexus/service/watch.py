@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from nexus.core.errors import BusyError
 _log = logging.getLogger(__name__)
 # Changes within this time are one; a file that stands alone is looked at this often.
 _DEBOUNCE_MS, _LOOK_MS = 1600, 5000
+# What could not be read is tried again after so long, and whenever it changes.
+_LATER_SECONDS = 20.0
 
 
 class Watcher:
@@ -30,6 +33,7 @@ class Watcher:
         self._lock = threading.Lock()
         self._waiting: set[Path] = set()
         self._asked: set[Path] = set()
+        self._later: dict[Path, float] = {}
         self._stop = threading.Event()
         self._again = threading.Event()
         self._problem = ""
@@ -54,6 +58,11 @@ class Watcher:
         """The reading of `root` begins now."""
         with self._lock:
             self._asked.discard(root)
+
+    def failed(self, root: Path) -> None:
+        """The reading of `root` failed for a reason that may pass: it is asked for again after a while."""
+        with self._lock:
+            self._later[root] = time.monotonic() + _LATER_SECONDS
 
     def again(self) -> None:
         """The roots are others now."""
@@ -137,7 +146,11 @@ class Watcher:
                     self._waiting.add(path)
 
     def _ask(self) -> None:
+        now = time.monotonic()
         with self._lock:
+            again = {root for root, when in self._later.items() if when <= now}
+            self._later = {root: when for root, when in self._later.items() if root not in again}
+            self._waiting |= again & self._followed
             due = self._waiting - self._asked
             self._asked |= due
             self._waiting -= due

@@ -18,3 +18,10 @@ class TrainingStateError(NexusError):
 
     code = "training_state"
     exit_status = 10
+
+
+class CompanionLostError(NexusError):
+    """Another process of the same training has ended, or cannot be reached any more."""
+
+    code = "companion_lost"
+    exit_status = 12

@@ -129,6 +129,8 @@ def run(
         if leg.begin_from is not None and training.step == 0:
             new = training.begin_from(leg.begin_from)
             notes.append(f"{len(new)} weights are not in {leg.begin_from} and begin anew")
+        if together:
+            _agreed(training)
         began(training, sum(len(file.tokens) for file in files))
         outcome = Outcome(training.step, training.step >= leg.plan.steps, notes=notes)
 
@@ -182,11 +184,38 @@ def _device(name: str) -> torch.device:
 
 
 def _joined(device: torch.device) -> bool:
-    """Whether this is one of several processes of torchrun; they know each other then."""
+    """Whether this is one of several processes of torchrun; they know each other then.
+
+    Raises `InvalidInputError` where the variables that torchrun sets are not all there.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return False
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    except (ValueError, RuntimeError) as error:
+        raise InvalidInputError(
+            f"the processes of this training do not find each other: {str(error).splitlines()[0][:300]}",
+            hint="start them with torchrun, with the same --master-addr and --master-port on all machines",
+        ) from error
     return True
+
+
+def _agreed(training: Training) -> None:
+    """All processes stand at the same step of the same plan and model.
+
+    Raises `InvalidInputError`, in all of them, where they do not: each has found a folder of its own.
+    """
+    mine = (training.step, repr(training.plan), repr(training.model.config))
+    found: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(found, mine)
+    for number, theirs in enumerate(found):
+        if theirs != found[0]:
+            what = "step" if theirs[0] != found[0][0] else "plan" if theirs[1] != found[0][1] else "model"
+            values = f"{found[0][0]} and {theirs[0]}" if what == "step" else "two"
+            raise InvalidInputError(
+                f"processes 0 and {number} of this training have not the same {what}: {values}",
+                hint="give all machines the same command and one shared folder as --out",
+            )
 
 
 def _any(mine: bool, device: torch.device, together: bool) -> bool:

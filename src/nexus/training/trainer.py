@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from nexus.core.errors import InvalidInputError
 from nexus.training.diet import TURNS, Diet
-from nexus.training.errors import TrainingStateError
+from nexus.training.errors import CompanionLostError, TrainingStateError
 from nexus.training.muon import DivergedError, optimizer_for
 from nexus.training.objective import Figures, minimise, minimise_alone
 from nexus.training.training_state import TrainingState, TrainingStates, put_back, taken
@@ -199,7 +199,13 @@ def _together(model: nn.Module) -> None:
             parameter.grad = torch.zeros_like(parameter)
     gradients: list[Tensor] = [p.grad for p in model.parameters() if p.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
-    torch.distributed.all_reduce(flat)
+    try:
+        torch.distributed.all_reduce(flat)
+    except RuntimeError as error:
+        raise CompanionLostError(
+            f"another process of this training is gone: {str(error).splitlines()[0][:200]}",
+            hint="start all of them again with the same command: it goes on from the last checkpoint",
+        ) from error
     flat /= torch.distributed.get_world_size()
     for gradient, part in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
         gradient.copy_(part.view_as(gradient))

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from nexus.core import clock
+from nexus.core import clock, room
 from nexus.core.errors import AlreadyRunningError, NotFoundError, StorageError
 from nexus.core.paths import Home
 from nexus.core.settings import CortexSettings
@@ -262,3 +262,28 @@ def test_sixteen_clients_search_while_files_come_and_go(filled, embedder):
         assert errors == []
         assert cortex.verify().sound
         assert len(cortex.memories()) == 5
+
+
+def test_a_disk_with_little_room_refuses_what_is_new_before_anything_is_changed(
+    filled, embedder, monkeypatch, tmp_path
+):
+    home, _ = filled
+    late = tmp_path / "late.md"
+    late.write_text("# Late\n\nokapi2 lives in room nine.\n")
+    with opened(home, embedder) as cortex:
+        before, memories, counts = answers(cortex), cortex.memories(), cortex.counts()
+        with monkeypatch.context() as patch:
+            patch.setattr(room, "KEPT_BYTES", 2**62)
+            for change in (
+                lambda: cortex.remember("the queue of stage 9 listens on port 7009"),
+                lambda: cortex.edit(memories[0].id, learning="the queue has moved"),
+                lambda: cortex.forget(memories[0].id),
+                lambda: cortex.add([late]),
+            ):
+                with pytest.raises(StorageError, match="no space left on the disk of"):
+                    change()
+            assert answers(cortex) == before
+        assert (cortex.memories(), cortex.counts()) == (memories, counts)
+        assert cortex.verify().sound
+        cortex.add([late])
+        assert "okapi2" in cortex.recall("okapi2", 1)[0].chunk.text

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from nexus.core import config
 from nexus.core.errors import AlreadyRunningError, NexusError
-from nexus.memexfs import launch
+from nexus.core.paths import Home
+from nexus.memexfs import launch, mounting
 from nexus.memexfs.mount import is_stale, unmount
 from nexus.memexfs.mount_table import mounted_at
-from tests.memex_mounts import names, needs_root
+from tests.memex_mounts import names, needs_root, take_away
 from tests.memex_supervised import ROOT, Mount, ended, until
 
 pytestmark = needs_root
@@ -218,3 +220,18 @@ def test_without_resend_a_fresh_mount_takes_the_place(mount: Mount) -> None:
     unmount(mount.at)
     assert supervisor.wait(30) == 0
     supervisor.stdout.close()
+
+
+def test_a_home_is_mounted_again_where_nobody_serves_its_mount_any_more(tmp_path: Path, home: Home) -> None:
+    settings, point = config.load(), tmp_path / "point"
+    try:
+        found = mounting.mount(settings, point)
+        os.kill(found.pid, signal.SIGSTOP)
+        os.kill(found.worker, signal.SIGKILL)
+        os.kill(found.pid, signal.SIGKILL)
+        until(lambda: is_stale(point))
+        mounting.mount(settings, point)
+        assert "files" in names(point)
+    finally:
+        take_away(point)
+        until(lambda: launch.serving(home.root) is None)

@@ -21,7 +21,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from nexus.core.settings import ServiceSettings
 from nexus.service.guard import LocalGuard, TokenGate, is_loopback
+from nexus.service.server import names_of
 
 TOKEN = "t" * 40
 PORT = 8000
@@ -209,3 +211,18 @@ def test_figures_are_open_on_loopback_and_nowhere_else():
 
         asyncio.run(TokenGate(echo, TOKEN)(scope, None, send))  # type: ignore[arg-type]
         assert sent[0]["status"] == 401
+
+
+@pytest.mark.parametrize(
+    ("host", "names"),
+    [
+        ("10.0.0.2", ("rack.example", "10.0.0.2")),
+        ("fd00::2", ("rack.example", "[fd00::2]")),
+        ("0.0.0.0", ("rack.example",)),
+        ("::", ("rack.example",)),
+    ],
+)
+def test_the_address_that_it_listens_on_is_a_name_of_its_own(host, names):
+    assert names_of(ServiceSettings(host=host, names=("rack.example",))) == names
+    for name in names:
+        assert call(headers=AUTH, host=f"{name}:{PORT}", names=names).status_code == 200

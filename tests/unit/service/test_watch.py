@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nexus.core.errors import BusyError
+from nexus.service import watch
 from nexus.service.watch import Watcher
 
 
@@ -131,3 +132,13 @@ def test_stopping_is_quick_and_may_be_done_twice(tmp_path, follow):
     watcher.stop()
     watcher.stop()
     assert threading.active_count() < started
+
+
+def test_what_could_not_be_read_is_asked_for_again(tmp_path, follow, monkeypatch):
+    monkeypatch.setattr(watch, "_LATER_SECONDS", 0.1)
+    reader = Reader()
+    watcher = follow([tmp_path], reader, refresh=True)
+    reader.wait_for(tmp_path)
+    watcher.begun(tmp_path)
+    watcher.failed(tmp_path)
+    reader.wait_for(tmp_path, 2)
