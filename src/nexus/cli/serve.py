@@ -82,7 +82,7 @@ def status(
     from nexus.cli.client import Client
     from nexus.core.errors import NotRunningError
     from nexus.core.paths import Home
-    from nexus.service.instance import running
+    from nexus.core.instance import running
 
     service = running(Home.from_env())
     if pid:
