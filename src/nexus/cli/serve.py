@@ -81,8 +81,8 @@ def status(
     """Show the state of the service."""
     from nexus.cli.client import Client
     from nexus.core.errors import NotRunningError
-    from nexus.core.paths import Home
     from nexus.core.instance import running
+    from nexus.core.paths import Home
 
     service = running(Home.from_env())
     if pid:
