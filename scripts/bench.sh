@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Run the benches; each prints its figures and writes them to bench/results/. Usage: bench.sh [NAME...]
 # Names: cortex answers service dreaming (those without a name), flowing governor hook, transformer_eval,
-# memexfs_tools memexfs_idle memexfs_peers and the other memexfs_* (docs/guides/benchmarks.md).
+# memexfs_tools memexfs_idle memexfs_peers and the other memexfs_* (docs/guides/benchmarks.md), peers: others beside
+# us, into docs/reference/benchmarks.md.
 # NEXUS_DATA is the folder with the public data sets (docs/fastapi, and what docs/guides/benchmarks.md names).
 set -eu
 cd "$(dirname "$0")/.."
@@ -19,6 +20,12 @@ for name in "$@"; do
     if [ "$name" = cortex ]; then
         NEXUS_MODELS_FOLDER="${NEXUS_TEST_MODELS:-build/models}" \
             nexus bench cortex --data "$NEXUS_DATA" --json bench/results/cortex.json
+        continue
+    fi
+    if [ "$name" = peers ]; then
+        # What cannot be installed here is named, and the rest goes on.
+        PYTHONPATH=bench python -m peers --models "${NEXUS_TEST_MODELS:-build/models}" --json bench/results/peers.json || true
+        PYTHONPATH=bench python -m peers.page
         continue
     fi
     if [ "$name" = answers ]; then

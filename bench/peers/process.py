@@ -1,0 +1,89 @@
+"""A peer that runs: started in its environment, called by JSON lines, ended with the block."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+# A peer is not to call home, and to find no settings of the user.
+QUIET = {
+    "ANONYMIZED_TELEMETRY": "False",
+    "BASIC_MEMORY_NO_PROMOS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "MEM0_TELEMETRY": "False",
+    "PYTHONDONTWRITEBYTECODE": "",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+class PeerError(Exception):
+    """Why a peer could not do what it was asked to."""
+
+
+class Told(NamedTuple):
+    """What a call gave, and the seconds it took."""
+
+    gave: Any
+    wall: float
+    cpu: float
+
+
+class Running:
+    """One process."""
+
+    def __init__(self, name: str, child: subprocess.Popen[str], log: Path) -> None:
+        self.name, self._child, self._log = name, child, log
+
+    def call(self, what: str, **arguments: Any) -> Told:
+        """Do it. Raises `PeerError` with the peer's own words."""
+        assert self._child.stdin
+        assert self._child.stdout
+        try:
+            self._child.stdin.write(json.dumps({"call": what, "with": arguments}) + "\n")
+            self._child.stdin.flush()
+            line = self._child.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            raise PeerError(f"{self.name} ended during {what!r}: {self._last_words()}")
+        told = json.loads(line)
+        if "error" in told:
+            raise PeerError(f"{self.name} refused {what!r}: {told['error']}")
+        return Told(told["gave"], told["wall"], told["cpu"])
+
+    def _last_words(self) -> str:
+        lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+@contextmanager
+def running(name: str, python: Path, module: str, models: Path, embedder: str = "") -> Iterator[Running]:
+    """`module` in `python`, with a home and a working folder that go with the block."""
+    with tempfile.TemporaryDirectory(prefix=f"peer-{name}-") as folder:
+        home, work, log = Path(folder) / "home", Path(folder) / "work", Path(folder) / "stderr"
+        home.mkdir()
+        work.mkdir()
+        path = os.pathsep.join([str(ROOT / "bench"), str(ROOT / "src")])
+        env = {**os.environ, **QUIET, "HOME": str(home), "PYTHONPATH": path, "PEERS_EMBEDDER": embedder}
+        with log.open("w") as stderr:
+            child = subprocess.Popen(
+                [python.absolute(), "-m", module, models.resolve(), work],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                env=env,
+                cwd=work,
+            )
+        try:
+            yield Running(name, child, log)
+        finally:
+            child.terminate()
+            child.communicate()
