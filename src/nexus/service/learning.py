@@ -223,7 +223,7 @@ class Learning:
         if self._settings.teacher == "none":
             raise InvalidInputError(
                 "no teacher is configured",
-                hint="`nexus config set training.teacher ollama`, or openai with training.url",
+                hint="training.teacher in config.toml: ollama, or openai with training.url; `nexus config path`",
             )
         self._topic = topic
         self._learner.train_start(topic)

@@ -64,7 +64,7 @@ class SandboxRoom:
         settings = self._settings
         if not settings.enabled:
             raise MissingPartError(
-                "the sandbox is switched off", hint="nexus config set sandbox.enabled true"
+                "the sandbox is switched off", hint="sandbox.enabled in config.toml; `nexus config path`"
             )
         limits = Limits(
             wall=seconds or settings.seconds,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from scripts.walk.compare import Places, malformed, missing, seen
 
-PLACES = Places("/tmp/w/home-a", "/tmp/w/nexusos", 41234)
+PLACES = Places("/srv/walk/home-a", "/srv/walk/nexusos", 41234)
 
 ANSWER = """\
 It is a ticket. [2]
 
 Sources
-  [1] /tmp/w/nexusos/docs/a.md  A > B  (lines 3-9)
+  [1] /srv/walk/nexusos/docs/a.md  A > B  (lines 3-9)
   [2] memory MEM-2027-01-31-004-0b71dbad
       a ticket is needed
 """
@@ -26,8 +26,8 @@ Sources
             "ready at http://127.0.0.1:8000, process 9, up 3 s",
             "ready at http://127.0.0.1:41234, process 77, up 0.4 s",
         ),
-        ("/home/you/nexusos/docs/a.md  (lines 1-2)", "/tmp/w/nexusos/docs/a.md (lines 30-42)"),
-        ("~/notes", "/tmp/w/home-a/notes"),
+        ("/home/you/nexusos/docs/a.md  (lines 1-2)", "/srv/walk/nexusos/docs/a.md (lines 30-42)"),
+        ("~/notes", "/srv/walk/home-a/notes"),
         ("01 a.md  02 b.md", "01 a.md   02 b.md"),
         ("done", "bar 10 %\rbar 90 %\rdone\r\n"),
         ("...", "anything"),
