@@ -223,7 +223,7 @@ class Learning:
         if self._settings.teacher == "none":
             raise InvalidInputError(
                 "no teacher is configured",
-                hint="training.teacher in config.toml: ollama, or openai with training.url; `nexus config path`",
+                hint="training.teacher in config.toml (`nexus config path`): ollama, or openai with its url",
             )
         self._topic = topic
         self._learner.train_start(topic)
