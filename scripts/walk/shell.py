@@ -111,6 +111,9 @@ class Shell:
 
 
 def _take_terminal() -> None:
+    # A walk that was started in the background ignores these, and so would all that is typed.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 
 import pytest
 
@@ -173,6 +174,17 @@ def test_a_wrong_option_is_one_line(stopped):
     shown = stopped.cli("ask", "--no-such-option")
     assert shown.returncode == 2
     assert "Traceback" not in shown.stderr
+
+
+@pytest.mark.parametrize("command", [["--version"], ["config", "show"], ["completion", "bash"]])
+def test_a_reader_who_has_seen_enough_is_told_nothing(stopped, command):
+    reads, writes = os.pipe()
+    os.close(reads)  # `nexus ... | head`, once head has ended
+    with os.fdopen(writes, "wb") as gone:
+        done = subprocess.run(
+            [sys.executable, "-m", "nexus", *command], env=stopped.env, stdout=gone, stderr=subprocess.PIPE
+        )
+    assert done.stderr == b""
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a read-only file system")

@@ -247,7 +247,7 @@ def test_a_memory_is_shared_with_its_project(service, tmp_path):
 
 def test_memories_go_out_and_come_in_again(service, tmp_path):
     made = said(service, "remember", OLD)
-    for target in (tmp_path / "out", tmp_path / "out.jsonl"):
+    for target in (tmp_path / "out", tmp_path / "new" / "out.jsonl"):
         assert "1 memories" in service.cli("memories", "export", str(target)).stderr
         assert said(service, "memories", "import", str(target))["unchanged"] == [made["id"]]
         service.cli("forget", made["id"])

@@ -64,6 +64,19 @@ def test_every_nexus_command_shown_exists(cli: Any) -> None:
     assert problems == []
 
 
+def test_every_nexus_command_that_the_program_names_exists(cli: Any) -> None:
+    # In backticks, or as the beginning of a hint; what is put in when it is said ({...}) is left out.
+    said = re.compile(r"`nexus ([a-z][^`{}\n]*)`|hint=f?\"nexus ([a-z][^\"{}\n]*)\"")
+    named = [
+        (path.relative_to(ROOT), match[1] or match[2])
+        for path in sorted((ROOT / "src" / "nexus").rglob("*.py"))
+        for match in said.finditer(path.read_text(encoding="utf-8"))
+    ]
+    assert len(named) > 50
+    problems = [f"{p}: {why}" for p, text in named if (why := wrong(re.split(r"[\s;,:|]+", text), cli))]
+    assert problems == []
+
+
 def test_every_make_target_shown_exists() -> None:
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     asked = [(place, words) for place, words in shown() if words[0] == "make"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -98,6 +99,7 @@ def main() -> None:
     try:
         # Without click's own error handling, `typer.Exit(n)` comes back as the value n.
         status = app(standalone_mode=False)
+        sys.stdout.flush()
         sys.exit(status if isinstance(status, int) else 0)
     except NexusError as error:
         hint = f" ({error.hint})" if error.hint else ""
@@ -109,7 +111,7 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         # The reader of our output has what it wanted (`nexus recall x | head`).
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at the end
         sys.exit(0)
     except Exception as error:
         usage = getattr(error, "format_message", None)

@@ -35,16 +35,17 @@ def write(memories: Sequence[tuple[Memory, Path]], target: Path) -> int:
     """Write memories, each given with its file, to the folder `target`, or to the file where it ends in
     .jsonl. Returns how many.
 
-    A folder is made where it is missing; files in it of the same name are replaced. Raises
-    `StorageError`.
+    A folder is made where it is missing, also that of a file; files in it of the same name are replaced.
+    Raises `StorageError`.
     """
+    folder = target.parent if target.suffix == _LINES else target
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError.from_os(error, folder) from error
     if target.suffix == _LINES:
         atomic.write_text(target, "".join(_line(memory) + "\n" for memory, _ in memories))
         return len(memories)
-    try:
-        target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError.from_os(error, target) from error
     for memory, path in memories:
         try:
             atomic.write_bytes(target / f"{memory.id}.md", path.read_bytes())
