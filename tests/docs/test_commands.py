@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from nexus.core.config import _OF_TESTS, _OTHER_VARIABLES, fields, variable
 from tests.docs.markdown import ROOT, Found, block_lines, pages
 
 
@@ -62,6 +63,13 @@ def test_every_nexus_command_shown_exists(cli: Any) -> None:
     assert commands
     problems = [f"{place}: {reason}" for place, words in commands if (reason := wrong(words[1:], cli))]
     assert problems == []
+
+
+def test_every_variable_shown_is_one_that_the_service_starts_with() -> None:
+    known = {*map(variable, fields()), *_OTHER_VARIABLES}
+    for page in pages():
+        for name in re.findall(r"\bNEXUS_[A-Z_]*[A-Z]\b", page.read_text(encoding="utf-8")):
+            assert name in known or name.startswith(_OF_TESTS), f"{page}: {name}"
 
 
 def test_every_make_target_shown_exists() -> None:
