@@ -201,8 +201,8 @@ def _writes(result: dict[str, Any]) -> str:
         lines += [
             "",
             f"Not counted as lost: {told} of AgentMem were as they had been up to 15 seconds before both of "
-            "its processes were killed in the same instant, which is what a power cut does. It acknowledges a "
-            "unit before it is on the disk; one of the two killed alone loses nothing ([S109 and S137]"
+            "its processes were killed in the same instant, which is what a power cut does. It says yes to "
+            "a unit before it is on the disk; one of the two killed alone loses nothing ([S109 and S137]"
             "(../../SPEC.md)).",
         ]
     return "\n".join(lines)
