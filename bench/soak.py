@@ -155,6 +155,7 @@ class Soak:
             "after": after,
             "checked": done.checked,
             "lost": done.lost,
+            "unwritten": done.recent,
             "seconds": round(time.monotonic() - began, 1),
         }
         self.checks.append(row)

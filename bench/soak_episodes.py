@@ -29,6 +29,8 @@ JUMPS = (timedelta(hours=6), timedelta(hours=-8), timedelta(days=40), timedelta(
 CLIENTS = 48
 # Long enough that the learner, the index and the mount meet the full disk, too.
 FULL_SECONDS = 45.0
+# By when AgentMem has written what it acknowledged, on a machine that has other things to do.
+UNWRITTEN_SECONDS = 15.0
 VICTIMS = ("service", "model", "learner", "grammars", "broker", "mount", "all")
 
 
@@ -98,6 +100,11 @@ class Episodes:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         service.kill()
+        if others:
+            # Both processes of the broker at once, which is what a power cut does to them: what they had not
+            # written yet is gone (SPEC S137). One of them alone loses nothing.
+            for kind in ("unit", "conversation"):
+                self._world.ledger.recent_may_be_gone(kind, UNWRITTEN_SECONDS)
         # The mount outlives the service on purpose and is nobody's child.
         _, alive = psutil.wait_procs(children, 60)
         if alive:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
 import uuid
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +23,12 @@ from soak_agents import (
     good,
     reason,
     streamed,
-    units,
 )
+from soak_keeper import Keeper, digest
 from soak_ledger import ANYTHING
 
-from nexus.agentmem import Store, UnitType
-from nexus.agentmem.errors import AgentMemError
-
 # What each keeps at most; then it forgets what is oldest, so that what is stored stays of one size.
-MEMORIES, FILES, UNITS, MESSAGES, TURNS = 120, 40, 150, 60, 5
+MEMORIES, FILES, TURNS = 120, 40, 5
 HOOK = Path(sys.executable).with_name("nexus-hook")
 
 
@@ -165,13 +160,13 @@ class Talker(Agent):
         ]
         if not lines:
             raise AwayError("cut off")
+        parts = [json.loads(line) for line in lines if line != "[DONE]"]
+        if parts and "error" in parts[-1]:
+            raise RefusedError(reason(parts[-1]["error"], str(parts[-1])))
         if lines[-1] != "[DONE]":
-            last = json.loads(lines[-1])
-            if "error" in last:
-                raise RefusedError(reason(last["error"], lines[-1]))
             raise AwayError("cut off")
-        parts = [json.loads(line)["choices"] for line in lines[:-1]]
-        text = "".join(part[0]["delta"].get("content") or "" for part in parts if part)
+        choices = [part["choices"] for part in parts]
+        text = "".join(one[0]["delta"].get("content") or "" for one in choices if one)
         self._said = [*asked, {"role": "assistant", "content": text}]
 
     def _ask(self) -> None:
@@ -303,105 +298,6 @@ class Librarian(Agent):
         self.post("/api/memex/search", {"query": self.words(4), "limit": 5})
         with files():
             list((self.world.point / "search" / self.words(3)).iterdir())
-
-
-class Keeper(Agent):
-    """Keeps units and conversations in AgentMem, as a durable agent, and runs Python by HTTP."""
-
-    def __init__(self, name: str, world: World, seed: int) -> None:
-        super().__init__(name, world, seed)
-        self._store: Store | None = None
-        self._talk, self._digest, self._messages = "", hashlib.sha256(), 0
-
-    def actions(self) -> dict[str, tuple[float, Action]]:
-        return {
-            "unit kept": (5, self._keep),
-            "unit read": (3, self._read),
-            "conversation": (4, self._say),
-            "/api/sandbox/run": (2, self._run),
-        }
-
-    def close(self) -> None:
-        if self._store:
-            with suppress(AgentMemError):
-                self._store.close()
-
-    def attempt(self, kind: str, action: Action) -> None:
-        def guarded() -> None:
-            with units():
-                try:
-                    action()
-                except AgentMemError:
-                    self.close()
-                    self._store = None
-                    raise
-
-        super().attempt(kind, guarded)
-
-    @property
-    def store(self) -> Store:
-        if self._store is None:
-            socket = self.world.service.root / "run" / "agentmem.sock"
-            self._store = keeper_store(socket)
-        return self._store
-
-    def _keep(self) -> None:
-        data = f"{self.words(20)} ".encode() * self.draw.randrange(1, 400)
-        ledger = self.world.ledger
-        # What one writes with is a reference: it goes, and the unit stays as this agent owns it.
-        with self.store.publish(UnitType.TOOL_RESULT, data) as unit:
-            key = unit.id.hex()
-        ledger.keep("unit", key, digest(data))
-        held = list(ledger.held("unit"))
-        if len(held) > UNITS:
-            ledger.leaving("unit", held[0])
-            self.store.disown(bytes.fromhex(held[0]))
-
-    def _read(self) -> None:
-        held = self.world.ledger.held("unit")
-        if held:
-            key = self.draw.choice(list(held))
-            with self.store.acquire(bytes.fromhex(key)) as unit:
-                if digest(bytes(unit)) != held[key]:
-                    raise ValueError(f"unit {key} is not what was kept")
-
-    def _say(self) -> None:
-        ledger = self.world.ledger
-        if not self._talk or self._messages >= MESSAGES:
-            if self._talk:
-                ledger.leaving("conversation", self._talk)
-                self.store.set_head(self._talk, None)
-            self._talk, self._digest, self._messages = f"talk {self.number}", hashlib.sha256(), 0
-        data = self.words(30).encode()
-        after = self._digest.copy()
-        after.update(data)
-        ledger.begin("conversation", self._talk, after.hexdigest())
-        try:
-            self.store.conversation(self._talk).append(UnitType.CONVERSATION, data)
-        except AgentMemError:
-            self._talk = ""  # whether it was appended nobody knows: both are right, and another begins
-            raise
-        self._digest, self._messages = after, self._messages + 1
-        ledger.keep("conversation", self._talk, after.hexdigest())
-
-    def _run(self) -> None:
-        number = self.number
-        reply = self.http.post("/api/sandbox/run", json={"code": f"print(7 * {number})"})
-        if reply.status_code == 404 and "image" in reply.text:
-            raise RefusedError("no image")
-        said = good(reply, 200)
-        if said["stdout"] != f"{7 * number}\n":
-            raise ValueError(f"sandbox: {said}"[:300])
-
-
-def keeper_store(socket: Path) -> Store:
-    """A connection of the agent that keeps units."""
-    return Store.connect(socket, realm="soak", agent="keeper", durable=True, timeout=30)
-
-
-def digest(data: bytes) -> str:
-    """Stands for the content."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def crew(world: World, seed: int) -> list[Agent]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 ANYTHING = "*"
 """What a file may hold after a write in place that failed."""
+NOTHING = "nothing"
 
 
 class Ended(NamedTuple):
@@ -36,6 +37,8 @@ class Ledger:
         self._kept: dict[str, dict[str, str]] = {}
         self._begun: dict[str, dict[str, set[str]]] = {}
         self._gone: dict[str, set[str]] = {}
+        self._when: dict[str, dict[str, list[tuple[float, str]]]] = {}
+        self._recent: dict[str, dict[str, set[str]]] = {}
         self.acknowledged: Counter[str] = Counter()
         self.requests: list[Ended] = []
 
@@ -49,7 +52,27 @@ class Ledger:
         with self._lock:
             self._kept.setdefault(kind, {})[key] = value
             self._begun.get(kind, {}).pop(key, None)
+            self._recent.get(kind, {}).pop(key, None)
+            self._when.setdefault(kind, {}).setdefault(key, []).append((time.monotonic(), value))
             self.acknowledged[kind] += 1
+
+    def recent_may_be_gone(self, kind: str, seconds: float) -> None:
+        """What was acknowledged within the last seconds may be gone now, or be as it was before."""
+        since = time.monotonic() - seconds
+        with self._lock:
+            for key in self._kept.get(kind, {}):
+                history = self._when[kind][key]
+                if history[-1][0] >= since:
+                    before = [value for at, value in history if at < since][-1:]
+                    late = [value for at, value in history if at >= since]
+                    absent = [] if before else [NOTHING]
+                    self._recent.setdefault(kind, {})[key] = {*before, *late, *absent}
+
+    def recent(self, kind: str) -> dict[str, set[str]]:
+        """What may be found instead of what was acknowledged last, by key."""
+        with self._lock:
+            held = self._kept.get(kind, {})
+            return {key: values for key, values in self._recent.get(kind, {}).items() if key in held}
 
     def leaving(self, kind: str, key: str) -> None:
         """From now on it may be gone."""
@@ -93,7 +116,7 @@ class Ledger:
 def lost(expected: Mapping[str, Set[str]], found: Mapping[str, str]) -> dict[str, str]:
     """Of what was acknowledged: what is not there, or is something else, by key."""
     return {
-        key: found.get(key, "nothing")
+        key: found.get(key, NOTHING)
         for key, values in expected.items()
         if ANYTHING not in values and found.get(key) not in values
     }

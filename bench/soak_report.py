@@ -22,7 +22,7 @@ WRITES = {
     "memory": "memories, by MCP and HTTP",
     "forgotten": "memories that were forgotten: none may be back",
     "document": "documents that were added",
-    "followed": "documents of a followed folder",
+    "followed": "documents changed in a followed folder, which nobody announces",
     "file": "files under the mount, written and synced",
     "tag": "tags of files",
     "unit": "units of AgentMem",
@@ -195,6 +195,16 @@ def _writes(result: dict[str, Any]) -> str:
     for kind, row in result["writes"].items():
         acknowledged = f"{row['acknowledged']:,}" if kind != "forgotten" else "(of the memories)"
         lines.append(f"| {WRITES[kind]} | {acknowledged} | {row['checked']:,} | {row['lost']} |")
+    unwritten = {kind: n for row in result["checks"] for kind, n in row["unwritten"].items()}
+    if unwritten:
+        told = " and ".join(f"{number} {kind}s" for kind, number in sorted(unwritten.items()))
+        lines += [
+            "",
+            f"Not counted as lost: {told} of AgentMem were as they had been up to 15 seconds before both of "
+            "its processes were killed in the same instant, which is what a power cut does. It says yes to "
+            "a unit before it is on the disk; one of the two killed alone loses nothing ([S109 and S137]"
+            "(../../SPEC.md)).",
+        ]
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from nexus.core.config import _OF_TESTS, _OTHER_VARIABLES, fields, variable
 from tests.docs.markdown import ROOT, Found, block_lines, pages
 
 
@@ -75,6 +76,13 @@ def test_every_nexus_command_that_the_program_names_exists(cli: Any) -> None:
     assert len(named) > 50
     problems = [f"{p}: {why}" for p, text in named if (why := wrong(re.split(r"[\s;,:|]+", text), cli))]
     assert problems == []
+
+
+def test_every_variable_shown_is_one_that_the_service_starts_with() -> None:
+    known = {*map(variable, fields()), *_OTHER_VARIABLES}
+    for page in pages():
+        for name in re.findall(r"\bNEXUS_[A-Z_]*[A-Z]\b", page.read_text(encoding="utf-8")):
+            assert name in known or name.startswith(_OF_TESTS), f"{page}: {name}"
 
 
 def test_every_make_target_shown_exists() -> None:

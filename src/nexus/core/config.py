@@ -36,14 +36,18 @@ from nexus.core.settings import (
     TrainingSettings,
 )
 
-# NEXUS_ variables that are not settings: the home itself and what tests and benches read.
+# NEXUS_ variables that are not settings: the home itself and what single commands, tests and benches read.
 _OTHER_VARIABLES = {
     "NEXUS_HOME",
     "NEXUS_DATA",
+    "NEXUS_FLAT_HOURS",
     "NEXUS_SOAK_HOURS",
     "NEXUS_STORM_KILLS",
     "NEXUS_AGENTMEM",
     "NEXUS_AGENTMEMD",
+    "NEXUS_AGENTMEM_ADDON",
+    "NEXUS_AGENTMEM_NODE",
+    "NEXUS_SHARE_URL",
     "NEXUS_UNIKERNEL_SOURCES",
 }
 _OF_TESTS = "NEXUS_TEST_"
