@@ -69,6 +69,7 @@ struct am_client {
     _Atomic uint32_t slots;   /* slots below it have been given out */
     _Atomic uint32_t retired; /* views that are still mapped for somebody */
     _Atomic uint32_t swept;
+    _Atomic uint64_t barriers; /* how many am_barrier made: each interrupts every processor */
     pthread_mutex_t wire, local;
     struct am_view *views;        /* newest first; the first is the current one */
     struct am_client *registered; /* the next client of this process */
@@ -101,7 +102,7 @@ static inline void am_order(void)
 uint32_t am_slot_pop(struct am_client *client);             /* 0: none left; its hold is AM_HOLD_BUSY */
 void am_slot_give(struct am_client *client, uint32_t slot); /* clear it in the page and make it free */
 int am_slots_more(struct am_client *client);                /* after a pop gave 0: 0, AM_EQUOTA, AM_ENOMEM */
-void am_barrier(const struct am_client *client);            /* the other half: for who unmaps or swaps */
+void am_barrier(struct am_client *client);                  /* the other half: for who unmaps or swaps */
 bool am_barrier_register(void);                             /* false: this kernel has none, use fences */
 
 /* client_view.c */

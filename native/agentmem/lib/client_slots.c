@@ -24,12 +24,11 @@ bool am_barrier_register(void)
 #endif
 }
 
-void am_barrier(const struct am_client *client)
+void am_barrier(struct am_client *client)
 {
-    static _Atomic uint64_t everybody;
     if (!client->fences)
         syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
-    atomic_fetch_add(&everybody, 1);
+    atomic_fetch_add(&client->barriers, 1);
 }
 
 /* While am_reconnect has the list: wait until it is done. */

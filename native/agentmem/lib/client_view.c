@@ -177,6 +177,21 @@ static bool drop(struct am_client *client, struct am_view *view, size_t n, bool 
     return true;
 }
 
+/* The segments of this view that a hold names now, one bit each. For am_view_map, which looks through all of
+ * them: what is seen to be held stays without the barrier that drop makes, and what a thread takes after this
+ * drop finds. */
+static void note_held(struct am_client *client, const struct am_view *view, uint64_t held[AM_SEGMENTS / 64])
+{
+    memset(held, 0, AM_SEGMENTS / 8);
+    uint32_t high = atomic_load(&client->slots);
+    for (uint32_t slot = 1; slot < high; slot++) {
+        uint64_t hold = atomic_load(&client->hold[slot]);
+        uint32_t segment = hold >> 8 & (AM_SEGMENTS - 1);
+        if (hold >> 32 == view->serial)
+            held[segment / 64] |= 1ull << segment % 64;
+    }
+}
+
 static const _Atomic uint32_t *generations(const struct am_view *view)
 {
     return (const _Atomic uint32_t *)((const uint8_t *)view->table + AM_SEGMENTS_AT);
@@ -244,8 +259,8 @@ void am_view_drop(struct am_client *client, uint64_t hold)
 
 int am_view_map(struct am_client *client, struct am_view *view, uint32_t segment, uint32_t generation, int fd)
 {
-    void *at;
-    uint64_t bytes;
+    void *at = NULL;
+    uint64_t bytes = 0;
     pthread_mutex_lock(&client->local);
     int status = 0;
     for (size_t n = 0; n < view->mapped_count; n++)
@@ -253,9 +268,16 @@ int am_view_map(struct am_client *client, struct am_view *view, uint32_t segment
             drop(client, view, n, true);
             break;
         }
-    for (size_t n = view->mapped_count; n-- > 0 && view->mapped_count >= AM_MAPPED;)
-        if (atomic_load(&view->mappings[view->mapped[n]].bytes) < AM_LARGE)
-            drop(client, view, n, false);
+    if (view->mapped_count >= AM_MAPPED) {
+        uint64_t held[AM_SEGMENTS / 64];
+        note_held(client, view, held);
+        for (size_t n = view->mapped_count; n-- > 0 && view->mapped_count >= AM_MAPPED;) {
+            uint32_t other = view->mapped[n];
+            if (atomic_load(&view->mappings[other].bytes) < AM_LARGE
+                && !(held[other / 64] >> other % 64 & 1))
+                drop(client, view, n, false);
+        }
+    }
     if (status == 0 && atomic_load(&view->mappings[segment].generation) != generation) {
         status = map_sized(fd, 0, PROT_READ, true, "segment", &at, &bytes);
         if (status == 0 && (status = am_view_note(view, segment, generation, at, bytes)) != 0)
