@@ -216,6 +216,7 @@ def test_a_caller_who_leaves_the_line_is_not_answered(smollm2_path: Path, tmp_pa
     engine.stop()
 
 
+@pytest.mark.slow
 def test_a_short_prompt_does_not_wait_for_a_long_one(engine: ChildEngine) -> None:
     engine.manage(action="clear")
     unread = [ChatMessage("user", " ".join(f"thing {number} is green;" for number in range(450)))]

@@ -36,6 +36,7 @@ def grow(curve, hours: float) -> Growth:
     return growth
 
 
+@pytest.mark.slow
 @given(leak=st.floats(15, 1000), seed=SEEDS)
 def test_a_leak_is_found_in_noise(leak: float, seed: int) -> None:
     drawn = random.Random(seed)
@@ -44,6 +45,7 @@ def test_a_leak_is_found_in_noise(leak: float, seed: int) -> None:
     assert growth.per_hour == pytest.approx(leak, rel=0.1)
 
 
+@pytest.mark.slow
 @given(at=st.floats(0, 3), step=st.floats(0, 3000), seed=SEEDS)
 def test_a_model_that_is_loaded_is_no_leak(at: float, step: float, seed: int) -> None:
     drawn = random.Random(seed)

@@ -174,6 +174,7 @@ def test_a_pack_that_is_broken_is_refused_with_the_byte(there: Launcher, realm: 
         assert store.import_(io.BytesIO(small)).heads == {"main": "new"}
 
 
+@pytest.mark.slow
 def test_an_agent_may_go_on_while_it_is_exported(
     here: Launcher, there: Launcher, realm: str, tmp_path: Path
 ) -> None:

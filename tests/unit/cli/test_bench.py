@@ -23,6 +23,7 @@ def nexus(home, models_folder, embedder_folder, granite_folder):
     return run
 
 
+@pytest.mark.slow
 def test_a_table_a_file_and_no_goal_missed_is_an_error(nexus, tmp_path):
     small_sets.claude_docs(tmp_path)
     target = tmp_path / "out" / "results.json"
@@ -47,6 +48,7 @@ def test_sets_that_are_missing_are_named_and_no_error(nexus, tmp_path):
     assert "0 of 0 goals reached" in done.stdout
 
 
+@pytest.mark.slow
 def test_what_cannot_run_says_why(nexus, tmp_path):
     unknown = nexus("--data", str(tmp_path), "--only", "colour")
     assert (unknown.returncode, "'colour'" in unknown.stderr) == (2, True)

@@ -27,6 +27,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     return evaluated
 
 
+@pytest.mark.slow
 def test_needles_are_a_table_or_json(run: Run, tmp_path: Path) -> None:
     asked = ("--length", 600, "--count", 1, "--kind", "number", "--seeds", 1)
     table = run("needle", *asked)
@@ -47,6 +48,7 @@ def test_needles_are_a_table_or_json(run: Run, tmp_path: Path) -> None:
     assert (row["haystack"], row["exact"]["runs"], row["asked"]) == ("text", [1.0], 1)
 
 
+@pytest.mark.slow
 def test_recall_and_bits_of_books(run: Run, tmp_path: Path) -> None:
     story(tmp_path / "book.txt", 60)
     found = run("recall", tmp_path / "book.txt", "--length", 500, "--streams", 2, "--seeds", 1)

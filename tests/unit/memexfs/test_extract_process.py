@@ -256,6 +256,7 @@ def test_a_process_that_is_killed_between_two_documents_is_replaced(
     assert _read(process, "pdf", made.pdf(["alive"]), tmp_path).text == "alive"
 
 
+@pytest.mark.slow
 def test_a_document_is_not_blamed_when_somebody_kills_its_reader(
     process: ExtractProcess, tmp_path: Path
 ) -> None:

@@ -179,6 +179,7 @@ def test_memory_that_runs_out_is_a_restart_with_a_warning(
     assert learner.state == "stopped"
 
 
+@pytest.mark.slow
 def test_how_new_a_text_is_is_said_once_something_was_read(learner: Learner) -> None:
     eventually(lambda: learner.state == "running")
     first = learner.surprise(SENTENCE.format(3), 120)

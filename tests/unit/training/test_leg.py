@@ -53,6 +53,7 @@ def test_it_stops_at_a_word_goes_on_and_packs_its_weights(tmp_path: Path) -> Non
     assert json.loads(json.dumps(legs.as_dict(second, leg(tmp_path))))["done"] is True
 
 
+@pytest.mark.slow
 def test_at_the_end_the_gate_alone_learns_more(tmp_path: Path) -> None:
     shown: list[tuple[int, int]] = []
     tokens = 4 * 16 * TINY.chunk
@@ -77,6 +78,7 @@ def test_too_few_tokens_for_the_gate_are_refused_before_the_training(tmp_path: P
     assert not (tmp_path / "out" / LOG).exists()
 
 
+@pytest.mark.slow
 def test_a_word_to_stop_while_the_gate_learns_leaves_that_for_the_next_time(tmp_path: Path) -> None:
     steps: list[int] = []
     made = leg(tmp_path, gate=4 * 16 * TINY.chunk)

@@ -79,6 +79,7 @@ def test_the_mixture_is_a_distribution_and_leaves_the_rest_alone() -> None:
         assert torch.allclose(mixed_at(own, at, pointed), mixed[..., target], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_attention_learns_which_word_is_meant() -> None:
     torch.manual_seed(2)
     module = Recollection(8, 6, WIDTH)

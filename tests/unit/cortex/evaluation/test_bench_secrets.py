@@ -26,6 +26,7 @@ def quiet(doing: str, done: int, total: int) -> None:
     """Progress that nobody looks at."""
 
 
+@pytest.mark.slow
 def test_shapes_texts_and_published_rules_give_their_rows(tmp_path, models_folder):
     (tmp_path / "rules.toml").write_text(RULES)
     (tmp_path / "other.toml").write_text("[tool]\nx = 1\n")
@@ -41,6 +42,7 @@ def test_shapes_texts_and_published_rules_give_their_rows(tmp_path, models_folde
     assert section.missing == []
 
 
+@pytest.mark.slow
 def test_hits_are_counted_per_megabyte(tmp_path, models_folder):
     draw = random.Random(0)
     token = "ghp_" + "".join(draw.choices(string.ascii_letters + string.digits, k=36))

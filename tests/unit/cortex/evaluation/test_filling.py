@@ -49,6 +49,7 @@ def test_vectors_are_unit_length_and_near_others_of_their_cluster(embedder_folde
     assert {len(token) for token in tokens} == {24}
 
 
+@pytest.mark.slow
 def test_a_filled_store_is_whole_and_searched_by_a_process_of_its_own(
     tmp_path, models_folder, embedder_folder, granite_folder
 ):

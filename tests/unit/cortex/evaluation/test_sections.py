@@ -29,6 +29,7 @@ def by_name(section):
     return {row.what: row for row in section.rows}
 
 
+@pytest.mark.slow
 def test_conversations_are_asked_one_by_one_and_results_are_in_their_own_ids(tmp_path, options):
     conversations = load([small_sets.locomo(tmp_path, "one", "two")])
     with temporary(default_embedders(options.models)) as (product, _):
@@ -51,6 +52,7 @@ def test_conversations_are_asked_one_by_one_and_results_are_in_their_own_ids(tmp
     assert judged.shares.sum() == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_every_part_of_a_long_turn_has_the_id_of_the_turn(tmp_path, options):
     parts = [f"On day {n} the ferry left harbour number {n} with {n} lamps." for n in range(40)]
     path = tmp_path / "locomo.json"
@@ -71,6 +73,7 @@ def test_sessions_stand_where_their_best_turn_stands():
     assert wanted_sessions(["c D3:1", "c D3:2", "c D1:1"]) == ["c D3", "c D1"]
 
 
+@pytest.mark.slow
 def test_the_locomo_section_has_goals_controls_and_what_it_was_measured_on(tmp_path, options):
     path = small_sets.locomo(tmp_path, "one", "two")
     section = bench_locomo.measure(options, quiet)
@@ -87,6 +90,7 @@ def test_the_locomo_section_has_goals_controls_and_what_it_was_measured_on(tmp_p
     assert "4 questions with evidence (2 without" in section.notes[0]
 
 
+@pytest.mark.slow
 def test_weights_cannot_be_held_out_of_one_conversation(tmp_path, options):
     small_sets.locomo(tmp_path, "one")
     row = by_name(bench_locomo.measure(options, quiet))["turns, fitted, held out: R@5"]
@@ -95,6 +99,7 @@ def test_weights_cannot_be_held_out_of_one_conversation(tmp_path, options):
     assert row.reached is None
 
 
+@pytest.mark.slow
 def test_the_document_section_ranks_the_right_document_first(tmp_path, options):
     for name, make in (("cranfield", small_sets.cranfield), ("docs", small_sets.claude_docs)):
         (tmp_path / name).mkdir()
