@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import random
 
-import pytest
-
 from nexus.cortex.evaluation.kill_trial import Promised, kill_once, losses
 
 
-@pytest.mark.slow
 def test_kills_lose_nothing_acknowledged(home, tmp_path, models_folder, embedder_folder, granite_folder):
     folder = tmp_path / "documents"
     folder.mkdir()
