@@ -23,8 +23,19 @@ from scripts.walk.shell import Ran, Shell
 ROOT = Path(__file__).resolve().parents[2]
 READERS = Path(__file__).parent / "home"  # folders that a reader of the guides has
 _SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# How this machine reaches package indexes is its own affair, and no part of what a newcomer does.
-_MACHINES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+# How this machine reaches package indexes and speeds up compilers is its own affair.
+_MACHINES = (
+    *(
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "PIP_FIND_LINKS",
+        "UV_FIND_LINKS",
+    ),
+    *("CMAKE_C_COMPILER_LAUNCHER", "CMAKE_CXX_COMPILER_LAUNCHER", "CCACHE_DIR", "CCACHE_NOHASHDIR"),
+)
 _STOP_SECONDS = 10
 
 
@@ -108,6 +119,8 @@ class Newcomer:
             given["NEXUS_ENGINE_MODEL"] = self._model
         if self.knows_models:
             given["NEXUS_MODELS_FOLDER"] = str(self._first / "models")
+        if "CCACHE_DIR" in given:
+            given["CCACHE_BASEDIR"] = str(self.clone)
         return given | {
             "HOME": str(self._home),
             "PATH": _SYSTEM,
