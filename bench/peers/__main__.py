@@ -30,6 +30,8 @@ def measured(name: str, beside: Beside, options: argparse.Namespace) -> dict[str
     try:
         if name in LIBRARIES:
             found, command = beside.compare(name, options.folder), f"python -m peers --only {name}"
+        elif options.taken:
+            return benches.taken(name)
         else:
             found = benches.run(name, options.data, options.models, options.folder)
             command = benches.shown(benches.BENCHES[name].command)
@@ -66,6 +68,9 @@ def main() -> int:
     )
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "peers", help="where environments go")
     parser.add_argument("--only", action="append", choices=NAMES, help="this comparison; may be given again")
+    parser.add_argument(
+        "--taken", action="store_true", help="benches: the results that they have kept, without a run"
+    )
     parser.add_argument("--json", type=Path, help="the file of results, added to")
     options = parser.parse_args()
     if options.data is None or not options.data.is_dir():

@@ -12,12 +12,18 @@ EMBEDDER = ("numpy", "onnxruntime==1.31.1", "tokenizers==0.23.3")
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """One peer; `adapter` is its module in `peers.adapters`, `how` what a reader must know of the row."""
+    """One peer; `adapter` is its module in `peers.adapters`, `how` what a reader must know of the row.
+
+    `forms`: a turn says little without its day and the turn before, which Cortex searches, too. So each peer
+    gets LoCoMo's turns both ways, and what counts is what it does better with.
+    """
 
     title: str
     environment: Environment
     adapter: str
     how: str
+    tasks: tuple[str, ...] = ()  # all where none is named
+    forms: tuple[str, ...] = ("text", "in context")
 
     @property
     def named(self) -> str:
@@ -48,7 +54,9 @@ LIBRARIES = {
         ),
         "basic_memory",
         "a Markdown note for each passage, its hybrid search; its bge-small lies on a model hub; it wants"
-        " Python 3.12",
+        " Python 3.12. Its writing takes minutes, so it gets LoCoMo alone, with day and turn before",
+        tasks=("locomo",),
+        forms=("in context",),
     ),
     "llama-index": Library(
         "LlamaIndex",

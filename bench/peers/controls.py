@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from peers.benches import RESULTS
+from peers.benches import RESULTS, as_typed
 from peers.rows import Row, gain
 
 _NAMES = {
@@ -27,12 +27,11 @@ def comparisons() -> Iterator[tuple[str, dict[str, Any]]]:
         found = json.loads(path.read_text(encoding="utf-8"))
         rows = list(_rows(found["results"].get("needle", ())))
         if rows:
-            words = [word for word in found["command"] if not word.endswith(".json") and word != "--json"]
             yield (
                 f"transformer: {path.stem.partition('eval-')[2]}",
                 {
                     "rows": [row.as_json() for row in rows],
-                    "command": "python bench/" + " ".join(words),
+                    "command": as_typed(found["command"]),
                     "note": "taken once, not again by this command: hours on a CPU",
                     "versions": found["versions"],
                     **{key: found[key] for key in ("when", "commit", "machine")},

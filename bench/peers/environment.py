@@ -51,7 +51,12 @@ class Environment:
             return python
         shutil.rmtree(place, ignore_errors=True)
         uv = [sys.executable, "-m", "uv"]
-        self._run([*uv, "venv", "--quiet", "--python", self.python or sys.executable, str(place)])
+        try:
+            self._run([*uv, "venv", "--quiet", "--python", self.python or sys.executable, str(place)])
+        except MissingError as error:
+            if not self.python:
+                raise
+            raise MissingError(f"{self.name} needs Python {self.python} in PATH") from error
         install = [*uv, "pip", "install", "--quiet", "--python", str(python), *self.packages]
         try:
             self._run(install)

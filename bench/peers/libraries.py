@@ -32,6 +32,8 @@ class Beside:
         rows: list[Row] = []
         figures: dict[str, Any] = {}
         for task in self.tasks.values():
+            if library.tasks and task.name not in library.tasks:
+                continue
             if task.name not in self._ours:
                 self._ours[task.name] = retrieval.ours(task, self._data, self._models, self._say)
             ours, passages = self._ours[task.name]

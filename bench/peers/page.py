@@ -24,7 +24,8 @@ Json = Mapping[str, Any]
 
 def verdict(row: Row) -> str:
     """Won, lost or even, and by how much."""
-    ratio = f"{row.ratio:.2f} times" if row.ratio < 1000 else ""
+    times = f"{row.ratio:.2f}" if row.ratio < 10 else f"{row.ratio:,.0f}"
+    ratio = f"{times} times" if row.ratio != float("inf") else ""
     said = f"**{row.verdict}**" if row.verdict == "lost" else row.verdict
     return f"{said}, {ratio}" if ratio else said
 
@@ -54,7 +55,10 @@ def table(comparisons: Json) -> str:
         versions = ", ".join(f"{package} {version}" for package, version in one["versions"].items())
         note = f": {one['note']}" if one["note"] else ""
         whole = f"; `{one['command']}`" if _short(one["command"]) != one["command"] else ""
-        notes.append(f"- **{name}**{note}. {versions}; {one['when'][:10]}, commit {one['commit']}{whole}.")
+        notes.append(
+            f"- **{name}**{note}. {versions}; {one['when'][:10]}, commit {one['commit']}, load "
+            f"{one['machine']['load'][0]:.0f}{whole}."
+        )
     rows = [Row.of_json(raw) for one in comparisons.values() for raw in one.get("rows", ())]
     count = {word: sum(row.verdict == word for row in rows) for word in ("won", "even", "lost")}
     parts = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 60 * 60.0  # seconds that a call may take
 # A peer is not to call home, and to find no settings of the user.
 QUIET = {
     "ANONYMIZED_TELEMETRY": "False",
@@ -38,8 +40,8 @@ class Told(NamedTuple):
 class Running:
     """One process."""
 
-    def __init__(self, name: str, child: subprocess.Popen[str], log: Path) -> None:
-        self.name, self._child, self._log = name, child, log
+    def __init__(self, name: str, child: subprocess.Popen[str], log: Path, patience: float) -> None:
+        self.name, self._child, self._log, self._patience = name, child, log, patience
 
     def call(self, what: str, **arguments: Any) -> Told:
         """Do it. Raises `PeerError` with the peer's own words."""
@@ -48,6 +50,9 @@ class Running:
         try:
             self._child.stdin.write(json.dumps({"call": what, "with": arguments}) + "\n")
             self._child.stdin.flush()
+            # An answer is one line, so nothing of it waits in our buffer.
+            if not select.select([self._child.stdout], [], [], self._patience)[0]:
+                raise PeerError(f"{self.name} did not end {what!r} in {self._patience / 60:.0f} minutes")
             line = self._child.stdout.readline()
         except BrokenPipeError:
             line = ""
@@ -64,7 +69,9 @@ class Running:
 
 
 @contextmanager
-def running(name: str, python: Path, module: str, models: Path, embedder: str = "") -> Iterator[Running]:
+def running(
+    name: str, python: Path, module: str, models: Path, embedder: str = "", patience: float = PATIENCE
+) -> Iterator[Running]:
     """`module` in `python`, with a home and a working folder that go with the block."""
     with tempfile.TemporaryDirectory(prefix=f"peer-{name}-") as folder:
         home, work, log = Path(folder) / "home", Path(folder) / "work", Path(folder) / "stderr"
@@ -83,7 +90,7 @@ def running(name: str, python: Path, module: str, models: Path, embedder: str = 
                 cwd=work,
             )
         try:
-            yield Running(name, child, log)
+            yield Running(name, child, log, patience)
         finally:
             child.terminate()
             child.communicate()

@@ -17,9 +17,6 @@ from peers.environment import weight
 from peers.process import ROOT, Running, running
 from peers.tasks import Task
 
-# A turn says little without its day and the turn before, which Cortex searches, too. So each peer gets the
-# turns both ways, and what counts is what it does better with.
-FORMS = {"locomo": ("text", "in context"), "cranfield": ("text",), "claude-docs": ("text",)}
 _TIMED, _SHOWN = 100, 10  # questions that are timed, and their results
 Figures = dict[str, Any]
 Say = Callable[[str], None]
@@ -66,7 +63,7 @@ def theirs(
     documents, talk = default_names()
     embedder = talk if task.name == "locomo" else documents
     found = {}
-    for form in FORMS[task.name]:
+    for form in library.forms if task.name == "locomo" else ("text",):
         say(f"{library.title}: {task.name}, {form}")
         with running(library.adapter, python, f"peers.adapters.{library.adapter}", models, embedder) as peer:
             wrote = peer.call("write", passages=passages.as_text(form))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-EVEN = 1.1  # of two costs: nearer than this is even, because other work is on the machine
+EVEN = 1.2  # of two costs: nearer than this is even, because other work is on the machine
 
 
 @dataclass(frozen=True, slots=True)

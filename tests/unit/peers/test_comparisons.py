@@ -33,6 +33,11 @@ def test_what_cannot_be_installed_is_named_with_its_reason(
     assert not (tmp_path / "nobody" / "peers.stamp").exists()
 
 
+def test_a_python_that_is_not_here_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match=r"^old needs Python 3\.2 in PATH$"):
+        Environment("old", ("anything==1.0",), python="3.2").make(tmp_path)
+
+
 def test_a_reason_names_no_address_and_no_place() -> None:
     told = reason(
         "× No solution found:\n╰─▶ Because x was not found in https://a.b/c/x.whl and /var/wheels/x.whl"
@@ -105,6 +110,15 @@ def test_rows_of_the_benches_that_were_there() -> None:
     engine = benches.BENCHES["engine"].rows(committed("engine-speed.json"), {"xllamacpp": "1"})
     assert len(engine) == 8
     assert all(row.better == "more" for row in engine)
+
+
+def test_what_a_longer_run_kept_is_told_with_its_own_command_and_machine() -> None:
+    found, kept = benches.taken("files"), committed("memexfs-peers.json")
+    assert (found["machine"], found["commit"]) == (kept["machine"], kept["commit"])
+    assert found["command"] == "python bench/memexfs_peers.py --models build/models"
+    assert found["versions"] == {"recoll": "1.34.3"}
+    with pytest.raises(MissingError, match="mounts: its results say no versions"):
+        benches.taken("mounts")
 
 
 def test_every_library_is_pinned_and_has_its_adapter() -> None:

@@ -67,6 +67,15 @@ def test_a_peer_that_dies_is_told_by_its_last_words(tmp_path: Path) -> None:
         peer.call("write", passages=[])
 
 
+def test_a_peer_that_does_not_answer_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    source = "import sys, time; sys.stdin.readline(); time.sleep(600)"
+    with (
+        running("fake", interpreter(tmp_path, source), "any", tmp_path, patience=0.2) as peer,
+        pytest.raises(PeerError, match="fake did not end 'write' in 0 minutes"),
+    ):
+        peer.call("write", passages=[])
+
+
 def test_a_peer_has_a_home_of_its_own(tmp_path: Path) -> None:
     source = (
         "import json, os, sys\nsys.stdin.readline()\n"
