@@ -35,15 +35,16 @@ SHOWN = ("memory_save", "hook", "recall", "/v1/chat/completions", "file written"
 # What was found behind something that went wrong in a run, by its commit: nothing of it is left out above.
 BEHIND = {
     "497ef99": (
-        "One conversation of AgentMem was shorter than acknowledged after both of its processes were killed in "
-        "the same instant, and is counted at each of the four looks since. That is what a power cut does: it "
-        "says yes before it has written, and writes within seconds ([S137](../../SPEC.md)). Tried alone, with "
-        "20 writes a second for 12 s, 60 of 119 messages and 80 of 119 units were there again. One of the two "
-        "processes killed alone loses nothing.",
-        "`KeyError('choices')` was the bench, which did not know how an error in a stream looks; it does now.",
-        "In another run, seven hours of which were as quiet as these, the full disk ended the service: the index "
-        "of files lies in mapped memory, too. It asks for room before it writes now, as the index of passages "
-        "did in this run; a run of the whole day since then is still to be made.",
+        "One conversation of AgentMem was shorter than acknowledged after both of its processes were "
+        "killed in the same instant, and is counted at each of the four looks since. That is what a "
+        "power cut does: it says yes before it has written, and writes within seconds "
+        "([S137](../../SPEC.md)). Tried alone, at 20 writes a second for 12 s, 60 of 119 messages and "
+        "80 of 119 units were there again. One of the two processes killed alone loses nothing.",
+        "`KeyError('choices')` was the bench, which did not know how an error in a stream looks; now "
+        "it does.",
+        "In another run the full disk ended the service: the index of files lies in mapped memory, "
+        "too. It asks for room before it writes now, as the index of passages did in this run; a run "
+        "of the whole day since then is still to be made.",
     )
 }
 
