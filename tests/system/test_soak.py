@@ -42,7 +42,7 @@ def test_a_day_loses_nothing_and_memory_does_not_grow(tmp_path, models_folder, s
 
 
 def test_the_page_says_what_was_measured():
-    command = [sys.executable, ROOT / "bench" / "soak_report.py", "--check"]
+    command = [sys.executable, str(ROOT / "bench" / "soak_report.py"), "--check"]
     fresh = subprocess.run(command, capture_output=True, text=True)
     assert fresh.returncode == 0, fresh.stderr
     page = (ROOT / "docs" / "reference" / "soak.md").read_text(encoding="utf-8")
