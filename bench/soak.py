@@ -182,6 +182,10 @@ def main() -> int:
             result = day(options, folder, stack)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    # Where the results lie is nobody's business.
+    if "--json" in sys.argv:
+        at = sys.argv.index("--json")
+        sys.argv[at : at + 2] = []
     record.write(result, options.json)
     print({name: result[name] for name in ("writes", "endings", "left_out")})
     for problem in result["wrong"]:

@@ -32,6 +32,23 @@ WRITES = {
 SHOWN = ("memory_save", "hook", "recall", "/v1/chat/completions", "file written", "unit kept")
 
 
+# What was found behind something that went wrong in a run, by its commit: nothing of it is left out above.
+BEHIND = {
+    "497ef99": (
+        "One conversation of AgentMem was shorter than acknowledged after both of its processes were "
+        "killed in the same instant, and is counted at each of the four looks since. That is what a "
+        "power cut does: it says yes before it has written, and writes within seconds "
+        "([S137](../../SPEC.md)). Tried alone, at 20 writes a second for 12 s, 60 of 119 messages and "
+        "80 of 119 units were there again. One of the two processes killed alone loses nothing.",
+        "`KeyError('choices')` was the bench, which did not know how an error in a stream looks; now "
+        "it does.",
+        "In another run the full disk ended the service: the index of files lies in mapped memory, "
+        "too. It asks for room before it writes now, as the index of passages did in this run; a run "
+        "of the whole day since then is still to be made.",
+    )
+}
+
+
 def page(found: dict[str, Any]) -> str:
     """The whole page."""
     result = found["results"]
@@ -43,6 +60,7 @@ def page(found: dict[str, Any]) -> str:
         _resources(result),
         _writes(result),
         _endings(result),
+        *(["\n\n".join(["## Behind it", *BEHIND[found["commit"]]])] if found["commit"] in BEHIND else []),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -195,7 +213,7 @@ def _writes(result: dict[str, Any]) -> str:
     for kind, row in result["writes"].items():
         acknowledged = f"{row['acknowledged']:,}" if kind != "forgotten" else "(of the memories)"
         lines.append(f"| {WRITES[kind]} | {acknowledged} | {row['checked']:,} | {row['lost']} |")
-    unwritten = {kind: n for row in result["checks"] for kind, n in row["unwritten"].items()}
+    unwritten = {kind: n for row in result["checks"] for kind, n in row.get("unwritten", {}).items()}
     if unwritten:
         told = " and ".join(f"{number} {kind}s" for kind, number in sorted(unwritten.items()))
         lines += [

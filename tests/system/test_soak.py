@@ -25,8 +25,8 @@ MOST_MB_PER_HOUR = 10.0
 @pytest.mark.timeout(7200)
 def test_a_day_loses_nothing_and_memory_does_not_grow(tmp_path, models_folder, smollm2_path):
     result = tmp_path / "soak.json"
-    command = [sys.executable, ROOT / "bench" / "soak.py", "--hours", str(HOURS), "--json", result]
-    done = subprocess.run([*command, "--models", models_folder], capture_output=True, text=True)
+    command = [sys.executable, str(ROOT / "bench" / "soak.py"), "--hours", str(HOURS), "--json", str(result)]
+    done = subprocess.run([*command, "--models", str(models_folder)], capture_output=True, text=True)
     print(done.stdout)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
     found: dict[str, Any] = json.loads(result.read_text())["results"]
@@ -42,7 +42,7 @@ def test_a_day_loses_nothing_and_memory_does_not_grow(tmp_path, models_folder, s
 
 
 def test_the_page_says_what_was_measured():
-    command = [sys.executable, ROOT / "bench" / "soak_report.py", "--check"]
+    command = [sys.executable, str(ROOT / "bench" / "soak_report.py"), "--check"]
     fresh = subprocess.run(command, capture_output=True, text=True)
     assert fresh.returncode == 0, fresh.stderr
     page = (ROOT / "docs" / "reference" / "soak.md").read_text(encoding="utf-8")

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from nexus.core import atomic, platform
 from nexus.core.errors import StorageError
+from nexus.core.room import require_room
 from nexus.cortex import edge_files
 
 if TYPE_CHECKING:
@@ -185,6 +186,8 @@ class EdgeFiles:
                 self._shard.close()
 
     def _update(self, operation: qdrant.UpdateOperation) -> None:
+        # A full disk would end the process where a mapped file has no block yet: `nexus.core.room`.
+        require_room(self._folder)
         with self._changing:
             self._call(lambda: self._shard.update(operation))
 

@@ -8,7 +8,8 @@ import random
 import numpy as np
 import pytest
 
-from nexus.core.errors import AlreadyRunningError
+from nexus.core import room
+from nexus.core.errors import AlreadyRunningError, StorageError
 from nexus.memexfs.shard import EdgeFiles, ExactFiles
 
 SIZE = 32
@@ -109,3 +110,16 @@ def test_what_was_given_back_is_searched_again(edge):
 def test_one_process_has_it_open(edge, tmp_path):
     with pytest.raises(AlreadyRunningError):
         EdgeFiles(tmp_path / "vectors", "model", SIZE)
+
+
+def test_nothing_is_written_where_the_disk_has_no_room(edge, monkeypatch):
+    edge.put(1, unit(1), "first")
+    with monkeypatch.context() as patch:
+        patch.setattr(room, "KEPT_BYTES", 2**62)
+        with pytest.raises(StorageError, match="no space left on the disk of"):
+            edge.put(1, unit(2), "second")
+    vector, stamp = edge.get(1)
+    assert stamp == "first"
+    assert np.allclose(vector, unit(1), atol=1e-3)
+    edge.put(1, unit(2), "second")
+    assert edge.get(1)[1] == "second"
