@@ -67,7 +67,7 @@ def test_every_nexus_command_shown_exists(cli: Any) -> None:
 
 def test_every_variable_shown_is_one_that_the_service_starts_with() -> None:
     known = {*map(variable, fields()), *_OTHER_VARIABLES}
-    for page in pages():
+    for page in (ROOT / "docs" / "guides").glob("*.md"):
         for name in re.findall(r"\bNEXUS_[A-Z_]*[A-Z]\b", page.read_text(encoding="utf-8")):
             assert name in known or name.startswith(_OF_TESTS), f"{page}: {name}"
 
