@@ -255,8 +255,8 @@ BENCHES = {
             "{models}/smollm2-135m/SmolLM2-135M-Instruct.Q4_1.gguf",
         ),
         _engine,
-        note="llama.cpp's threads wait spinning, so other work costs it more than us; with 1.5 billion weights"
-        " ours is 1.36 (written) and 4.2 (read) times as fast (bench/results/engine-speed.json)",
+        note="llama.cpp's threads wait spinning, so other work costs it more than us; with 1.5 billion"
+        " weights ours is 1.36 (written) and 4.2 (read) times as fast (bench/results/engine-speed.json)",
     ),
     "agent-memory": Bench(
         ("bench/agentmem_peers.py", "--rounds", "1"),
