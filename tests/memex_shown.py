@@ -52,10 +52,13 @@ class Told:
 
     def __init__(self) -> None:
         self.names: list[tuple[int, bytes]] = []
+        self.thrown_out: list[tuple[int, bytes]] = []
         self.contents: list[int] = []
 
-    def forget_name(self, parent: int, name: bytes) -> None:
+    def forget_name(self, parent: int, name: bytes, *, wholly: bool = False) -> None:
         self.names.append((parent, name))
+        if wholly:
+            self.thrown_out.append((parent, name))
 
     def forget_content(self, node: int) -> None:
         self.contents.append(node)

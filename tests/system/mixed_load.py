@@ -121,7 +121,7 @@ class Load:
             if reply.status_code != 200:
                 _good(_read(reply), 200)
             lines = [line for line in reply.iter_lines() if line.startswith("data: ")]
-        if not lines or "error" in lines[-1]:
+        if not lines or any("error" in json.loads(line[6:]) for line in lines if line != "data: [DONE]"):
             raise _AwayError
         if lines[-1] != "data: [DONE]":
             raise ValueError(f"an answer ended with {lines[-1][:200]}")

@@ -194,6 +194,8 @@ class BranchFolder(BranchNode):
 
     __slots__ = ()
 
+    is_folder = True
+
     def below(self, name: bytes) -> bytes:
         """The path in the branch of a name in it."""
         return self.path + b"/" + name if self.path else name

@@ -19,6 +19,7 @@ from nexus.memexfs.operations import ROOT, Caller, Kernel
 
 _LARGE_LOG = 4 << 20  # bytes before the log is worth writing anew
 _AT_ONCE = 256  # names that the kernel is asked to forget at a time
+_ELSEWHERE = 16  # names beside the one at home that the kernel is to know of a node
 
 
 def ourselves() -> Caller:
@@ -29,9 +30,13 @@ def ourselves() -> Caller:
 class Known:
     """A node with its number. `lookups`: how often it was handed out by this process; `below`: how many
     others are found through it; `before`: a process before this one had handed it out too, and `node` is None
-    until it is found again."""
+    until it is found again; `elsewhere`: names that it was handed out under beside `name` in `parent`, with the
+    numbers of their folders, the eldest first."""
 
-    __slots__ = ("before", "below", "digest", "inode", "key", "lookups", "name", "node", "number", "parent")
+    __slots__ = (
+        *("before", "below", "digest", "elsewhere", "inode", "key", "lookups"),
+        *("name", "node", "number", "parent"),
+    )
 
     def __init__(self, number: int, node: Node | None, parent: Known | None, name: bytes) -> None:
         self.number = number
@@ -44,6 +49,7 @@ class Known:
         self.before = False
         self.inode = 0
         self.digest = 0
+        self.elsewhere: dict[tuple[int, bytes], None] | None = None
 
     def record(self) -> Record:
         """What the next process has to know to find it again."""
@@ -157,7 +163,26 @@ class KnownNodes:
             elif known.node is not node:
                 known.node = node  # made anew; the newer one knows more
             known.lookups += 1
+            if known.name != name or known.parent is None or known.parent.number != parent:
+                self._shown(known, (parent, name))
             return known.number
+
+    def _shown(self, known: Known, place: tuple[int, bytes]) -> None:
+        """It was found elsewhere than at home. The kernel holds the node for each such name, also when there
+        is no file any more, and does not notice that it could let go."""
+        if known.elsewhere is None:
+            known.elsewhere = {}
+        known.elsewhere.pop(place, None)
+        known.elsewhere[place] = None
+        if len(known.elsewhere) > _ELSEWHERE:
+            eldest = next(iter(known.elsewhere))
+            del known.elsewhere[eldest]
+            self._throw_out(known, eldest)
+
+    def _throw_out(self, known: Known, place: tuple[int, bytes]) -> None:
+        if self.kernel is not None:
+            folder = known.node is None or known.node.is_folder
+            self.kernel.forget_name(*place, wholly=not folder)
 
     def _new(self, node: Node, parent: Known | None, name: bytes) -> Known:
         known = Known(self._numbers.fresh(), node, None, name)
@@ -253,7 +278,7 @@ class KnownNodes:
         for known in eldest:
             self._known[known.number] = self._known.pop(known.number)  # the last to be asked again
             assert known.parent is not None
-            self.kernel.forget_name(known.parent.number, known.name)
+            self._throw_out(known, (known.parent.number, known.name))
 
     # names that change
 
@@ -268,9 +293,16 @@ class KnownNodes:
             node = folder.child(name, caller)
         known = None if node is None else self._of(node)  # before: it may be open since another process
         yield
-        home = None if known is None or node is None else node.home()
-        if known is not None and home is not None:
+        if known is None or node is None:
+            return
+        home = node.home()
+        if home is not None:
             self._rehome(known, home)
+            return
+        with self._lock:
+            places, known.elsewhere = known.elsewhere or {}, None
+        for place in places:
+            self._throw_out(known, place)
 
     def moved(self, parent: int, folder: Node, name: bytes, caller: Caller) -> None:
         """Something was renamed to `name` in `folder`."""

@@ -79,6 +79,7 @@ class Node:
     name_seconds = 1.0  # how long the kernel may believe what a name in this folder means
     attribute_seconds = 1.0
     keep_cache = False
+    is_folder = False
 
     @property
     def key(self) -> Hashable:

@@ -31,7 +31,7 @@ class Notifier:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._changed = threading.Condition()
-        self._names: dict[tuple[int, bytes], None] = {}
+        self._names: dict[tuple[int, bytes], bool] = {}  # whether wholly
         self._contents: dict[int, None] = {}
         self._told = True  # all that was taken from the queue
         self._ended = False
@@ -48,9 +48,9 @@ class Notifier:
             self._ended = True
             self._changed.notify_all()
 
-    def forget_name(self, parent: int, name: bytes) -> None:
+    def forget_name(self, parent: int, name: bytes, *, wholly: bool = False) -> None:
         with self._changed:
-            self._names[parent, name] = None
+            self._names[parent, name] = wholly or self._names.get((parent, name), False)
             self._changed.notify_all()
 
     def forget_content(self, node: int) -> None:
@@ -69,7 +69,7 @@ class Notifier:
 
     def _tell(self) -> None:
         assert self._negotiated is not None
-        flags = EXPIRE_ONLY if self._negotiated.expire_only else 0
+        doubted = EXPIRE_ONLY if self._negotiated.expire_only else 0
         while True:
             with self._changed:
                 self._told = True
@@ -84,8 +84,8 @@ class Notifier:
             if len(names) > _MANY and self._negotiated.epoch:
                 names = {}
                 self._send([OUT.pack(16, Notify.INC_EPOCH, 0)])
-            for parent, name in names:
-                size = INVAL_ENTRY_OUT.size + len(name) + 1
+            for (parent, name), wholly in names.items():
+                size, flags = INVAL_ENTRY_OUT.size + len(name) + 1, 0 if wholly else doubted
                 head = INVAL_ENTRY_OUT.pack(size, Notify.INVAL_ENTRY, 0, parent, len(name), flags)
                 self._send([head, name, b"\0"])
             for node in contents:

@@ -136,8 +136,9 @@ class Kernel(Protocol):
     """What the file system may tell the kernel, at any time and from any thread. Never blocks on a request
     that is being answered: calls are queued. Nodes and names it does not know are no error."""
 
-    def forget_name(self, parent: int, name: bytes) -> None:
-        """The name below `parent` may mean something else, or nothing, from now on."""
+    def forget_name(self, parent: int, name: bytes, *, wholly: bool = False) -> None:
+        """The name below `parent` may mean something else, or nothing, from now on. `wholly`: it is thrown
+        out, so that what it stood for can be forgotten; not for a folder, in which somebody may work."""
 
     def forget_content(self, node: int) -> None:
         """Attributes and cached pages of `node` are no longer true."""

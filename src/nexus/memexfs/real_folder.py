@@ -33,6 +33,8 @@ class Folder(RealNode):
 
     __slots__ = ("opened",)
 
+    is_folder = True
+
     def __init__(self, realm: Realm, st: os.stat_result, parent: Folder | None, name: bytes) -> None:
         super().__init__(realm, st, parent, name)
         self.opened: Descriptor | None = None

@@ -139,6 +139,7 @@ class MadeFolder(Made):
     """A folder that lies nowhere. By itself it is empty and nothing can be put into it."""
 
     mode = READ_ONLY
+    is_folder = True
 
     def attributes(self, handle: Handle | None = None) -> Attributes:
         return self.described(stat.S_IFDIR | self.mode)  # one link: it says nothing of how many are in it

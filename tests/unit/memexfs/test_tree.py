@@ -81,9 +81,21 @@ def test_the_kernel_is_asked_to_forget_what_is_too_much(folder: Path) -> None:
         (folder / "d" / f"f{n}").touch()
     for n in range(200):
         shown.tree.lookup(shown.number("d"), b"f%d" % n, ME)
-    asked = {name for _, name in kernel.names}
+    asked = {name for _, name in kernel.thrown_out}
     assert b"f0" in asked
-    assert b"d" not in asked, "a folder that others are found through"
+    assert b"d" not in {name for _, name in kernel.names}, "a folder that others are found through"
+
+
+def test_a_folder_that_is_too_much_is_only_doubted(folder: Path) -> None:
+    """Somebody may work in it, whose folder would have no name any more."""
+    shown = Shown(Files(folder), most=50)
+    kernel = Told()
+    shown.tree.begin(kernel)
+    for n in range(60):
+        (folder / f"d{n}").mkdir()
+        shown.number(f"d{n}")
+    assert (ROOT, b"d0") in kernel.names
+    assert not kernel.thrown_out
 
 
 def test_a_change_that_was_no_request_is_told_to_the_kernel(shown: Shown) -> None:

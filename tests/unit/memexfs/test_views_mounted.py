@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,27 @@ def test_looking_around(at: Path) -> None:
     assert sh(at, "stat -c %i files/src/main.c by/type/code/main.c | uniq | wc -l").strip() == "1"
     assert sh(at, "ls -lR > /dev/null; df . | wc -l").strip() == "2"
     assert sh(at, "du -s by >/dev/null; tar cf - by recent | tar tf - | grep -c main.c").strip() == "5"
+
+
+def test_what_was_replaced_is_let_go_of_under_all_its_names(views: Views, tmp_path: Path) -> None:
+    log = os.memfd_create("numbers")
+    tree = Tree(views.root, log_fd=log)
+    views.scene.telling.tree = tree
+
+    def deleted() -> list[str]:
+        opened = []
+        for one in Path("/proc/self/fd").iterdir():
+            with suppress(FileNotFoundError):
+                opened.append(os.readlink(one))
+        return [path for path in opened if path.startswith(str(tmp_path)) and path.endswith(" (deleted)")]
+
+    with mounted(tree, tmp_path / "mnt") as at:
+        for turn in range(5):
+            sh(at, "ls -l by/type/markdown recent/today 'search/a refund please' > /dev/null")
+            sh(at, f"echo {turn} > files/policy/new && mv files/policy/new files/policy/returns.md")
+        until(lambda: sh(at, "cat by/type/markdown/returns.md").strip() == "4")
+        until(lambda: not deleted())
+    os.close(log)
 
 
 def test_asking(at: Path) -> None:
