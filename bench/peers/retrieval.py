@@ -5,10 +5,13 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from nexus.cortex.evaluation.measures import interval
 from nexus.cortex.evaluation.product import default_names
@@ -74,16 +77,34 @@ def theirs(
 
 
 def our_weight() -> tuple[int, float]:
-    """Packages of a user's install and their MB, with ours."""
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    names = [line.partition("==")[0].lower().replace("_", "-") for line in lock if "==" in line.split(" ")[0]]
-    count, size = weight(Path(sys.executable), "nexusos", *names)
+    """Packages that `pip install` of our wheel brings and their MB, with ours."""
+    count, size = weight(Path(sys.executable), *brought("nexusos"))
     source = sum(
         path.stat().st_size
         for path in (ROOT / "src").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     )
     return count, size + source / 1e6
+
+
+def brought(package: str) -> set[str]:
+    """The installed packages that this one asks for, those asking for more, and so on; itself among them."""
+    found: set[str] = set()
+    asked = [(package, "")]
+    seen = set(asked)
+    while asked:
+        name, extra = asked.pop()
+        found.add(name)
+        for line in requires(name) or ():
+            wanted = Requirement(line)
+            if wanted.marker and not wanted.marker.evaluate({"extra": extra}):
+                continue
+            for further in ("", *wanted.extras):
+                step = canonicalize_name(wanted.name), further
+                if step not in seen:
+                    seen.add(step)
+                    asked.append(step)
+    return found
 
 
 def better_by(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:

@@ -25,7 +25,6 @@ COMES_WITH = {
     "anyio": "fastapi",
     "starlette": "fastapi",
     "pydantic_core": "pydantic",
-    "openpyxl": "markitdown",
 }
 
 # Used where the user installed it, named by `nexus doctor` where not.

@@ -13,6 +13,7 @@ from peers import __main__ as driver
 from peers import benches, catalog, page
 from peers.environment import Environment, MissingError, reason, weight
 from peers.libraries import Beside
+from peers.retrieval import brought
 from peers.rows import Row, cost, gain
 
 RESULTS = Path(__file__).resolve().parents[3] / "bench" / "results"
@@ -137,3 +138,9 @@ def test_a_command_is_shown_without_places_of_this_machine() -> None:
 def test_packages_are_weighed() -> None:
     assert weight(Path(sys.executable), "numpy")[0] == 1
     assert weight(Path(sys.executable), "numpy")[1] > 10
+
+
+def test_what_an_install_brings_is_what_it_asks_for_and_no_tool_of_a_developer() -> None:
+    packages = brought("nexusos")
+    assert {"nexusos", "numpy", "lxml", "starlette"} <= packages
+    assert not {"cmake", "pytest", "mypy", "torch"} & packages
