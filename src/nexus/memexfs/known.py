@@ -30,8 +30,8 @@ def ourselves() -> Caller:
 class Known:
     """A node with its number. `lookups`: how often it was handed out by this process; `below`: how many
     others are found through it; `before`: a process before this one had handed it out too, and `node` is None
-    until it is found again; `elsewhere`: names that it was handed out under beside `name` in `parent`, with the
-    numbers of their folders, the eldest first."""
+    until it is found again; `elsewhere`: the names that it was handed out under beside `name` in `parent`,
+    with the numbers of their folders, the eldest first."""
 
     __slots__ = (
         *("before", "below", "digest", "elsewhere", "inode", "key", "lookups"),
