@@ -31,6 +31,8 @@ _BESIDE = 8
 _SAID = 8  # passages whose words go to a provider
 # Passages embedded before the file counts as indexed; a long file's others follow when nothing else waits.
 FIRST = 64
+# Files whose words are found and whose vectors wait; more of them are finished one by one.
+AHEAD = 4096
 _TITLED = ("pdf", "office", "html")
 
 
@@ -45,10 +47,20 @@ class ChangedError(Exception):
 
 
 class Indexed(NamedTuple):
-    """What came of it: the state, and the points of passages whose vectors are still to be made."""
+    """What came of it: the state, and the points of passages whose vectors are still to be made. The state
+    "waiting": it is found by its words, and `Indexing.index` once more gives it its vectors."""
 
     state: str
     rest: Sequence[str] = ()
+
+
+class _Half(NamedTuple):
+    """A file whose words are stored: what it was when it was read, what was found in it, and the points that
+    were stored and not embedded."""
+
+    mark: tuple[int, ...]
+    facts: Facts
+    owed: list[str]
 
 
 class Indexing:
@@ -67,11 +79,17 @@ class Indexing:
         """`ignored` says which paths are never read (`nexus.memexfs.ignored`)."""
         self._store, self._texts, self._space, self._vectors = store, texts, space, vectors
         self._opener, self._extract, self._ignored = opener, extract, ignored
-        # By document, points that were stored and not embedded, because something failed between.
-        self._owed: dict[str, list[str]] = {}
+        # By document: its vectors wait for the words of others, or something failed between.
+        self._half: dict[str, _Half] = {}
 
-    def index(self, path: bytes) -> Indexed:
-        """Read the file at `path` and make it found.
+    @property
+    def unembedded(self) -> int:
+        """Passages that are found by their words and wait for their vectors."""
+        return sum(len(half.owed) for half in tuple(self._half.values()))
+
+    def index(self, path: bytes, words_first: bool = False) -> Indexed:
+        """Read the file at `path` and make it found. `words_first`: by its words only, where it has so much
+        text that the model would keep others waiting.
 
         Raises `ChangedError`, `OSError` where it cannot be read now or is not there, and `NexusError` where a
         model or a disk is missing. State "gone" where the store does not know it any more.
@@ -82,7 +100,7 @@ class Indexing:
         if self._ignored(path):
             return self._left_out(row, Facts(row.kind, state="ignored", problem="its name is on the list"))
         try:
-            return self._read(row)
+            return self._read(row, words_first)
         except OSError as error:
             # One that is not there may have moved a moment ago: whoever moved it says so, and takes its tags
             # along. Until then it is tried again.
@@ -94,14 +112,25 @@ class Indexing:
 
     def forget(self, path: bytes, file: int) -> None:
         """Nothing of the file is found by its text or meaning any more; `file` is its id, 0 where unknown."""
-        self._texts.drop(naming.document(path))
+        self.drop(naming.document(path))
         if file:
             self._vectors.delete([file])
 
+    def drop(self, document: str) -> None:
+        """Nothing of the text is found any more."""
+        self._half.pop(document, None)
+        self._texts.drop(document)
+
     def move(self, old: bytes, new: bytes, file: int) -> None:
         """The file is at another path now; nothing is read again."""
-        self._texts.move(naming.document(old), naming.document(new))
+        self.move_text(naming.document(old), naming.document(new))
         self.rename([(file, new)])
+
+    def move_text(self, old: str, new: str) -> None:
+        """The text is another document now, with all its vectors."""
+        self._half.pop(old, None)
+        self._half.pop(new, None)
+        self._texts.move(old, new)
 
     def rename(self, files: Sequence[tuple[int, bytes]]) -> None:
         """Give the vectors of these files their names anew."""
@@ -123,8 +152,11 @@ class Indexing:
         if row.state == "indexed":
             self._put_vector(row, row.title, row.summary, row.digest)
 
-    def _read(self, row: FileRow) -> Indexed:
+    def _read(self, row: FileRow, words_first: bool) -> Indexed:
         status = self._opener.status(row.path)
+        half = self._half.get(naming.document(row.path))
+        if half and half.mark == _mark(status) and (row.state, row.digest) == ("waiting", half.facts.digest):
+            return self._meant(row, half)
         with self._opener.opened(row.path) as descriptor:
             digest = _digest(descriptor, status)
             if digest and self._is_indexed(row, digest):
@@ -139,7 +171,7 @@ class Indexing:
         )  # fmt: skip
         if found.state != "indexed":
             return self._left_out(row, facts)
-        return self._take_in(row, facts, found)
+        return self._take_in(row, _Half(_mark(status), facts, []), found, words_first)
 
     def _known(self, row: FileRow, status: os.stat_result) -> Indexed:
         """The same content under the same name: at most its tags are others."""
@@ -152,7 +184,8 @@ class Indexing:
         self._store.described(row.path, facts, self._store.passages_of(row.path))
         return Indexed("indexed")
 
-    def _take_in(self, row: FileRow, facts: Facts, found: Extracted) -> Indexed:
+    def _take_in(self, row: FileRow, half: _Half, found: Extracted, words_first: bool) -> Indexed:
+        facts = half.facts
         name, document = row.path.rpartition(b"/")[2], naming.document(row.path)
         text = found.text
         if found.kind in _TITLED and found.title and found.title not in text[: 4 * len(found.title)]:
@@ -167,18 +200,27 @@ class Indexing:
             size=facts.size,
             mtime_ns=facts.mtime_ns,
         )
-        owed = self._owed[document] = [*self._owed.get(document, ()), *fresh]
-        rows = self._texts.passages_of(document)
-        passages = [_passage(held) for held in rows]
-        if owed:  # words first: they are found while the model is still reading
+        before = self._half.get(document)
+        half = self._half[document] = half._replace(owed=[*(before.owed if before else ()), *fresh])
+        if half.owed:  # words first: they are found while the model is still reading
+            rows = self._texts.passages_of(document)
+            passages = [_passage(held) for held in rows]
             self._store.described(row.path, facts._replace(state="waiting"), passages)
-        self._texts.embed(owed[:FIRST])
+            if words_first and before is None and len(self._half) <= AHEAD:
+                return Indexed("waiting")
+        return self._meant(row, half)
+
+    def _meant(self, row: FileRow, half: _Half) -> Indexed:
+        """Give a file whose words are stored its vectors."""
+        document, facts = naming.document(row.path), half.facts
+        rows = self._texts.passages_of(document)
+        self._texts.embed(half.owed[:FIRST])
         self._put_vector(row, facts.title, facts.summary, facts.digest, rows[:FIRST])
-        del self._owed[document]
-        if not self._store.described(row.path, facts, passages):
+        del self._half[document]
+        if not self._store.described(row.path, facts, [_passage(held) for held in rows]):
             self.forget(row.path, row.id)  # gone meanwhile
             return Indexed("gone")
-        return Indexed("indexed", owed[FIRST:])
+        return Indexed("indexed", half.owed[FIRST:])
 
     def _put_vector(
         self, row: FileRow, title: str, lead: str, digest: str, rows: Sequence[ChunkRow] | None = None

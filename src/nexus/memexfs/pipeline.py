@@ -115,10 +115,11 @@ class Pipeline:
         return not self._goes.is_set()
 
     def status(self) -> dict[str, Any]:
-        """For JSON: `Progress`, and `waiting`: what is in the queue; `unembedded`: passages of long files
-        that are found by their words so far."""
+        """For JSON: `Progress`, and `waiting`: what is in the queue; `unembedded`: passages that are found by
+        their words so far."""
         told = asdict(self._progress) | {"paused": self.paused}
-        return told | {"waiting": self._store.waiting(), "unembedded": sum(len(p) for _, p in self._rest)}
+        unembedded = self._indexing.unembedded + sum(len(points) for _, points in tuple(self._rest))
+        return told | {"waiting": self._store.waiting(), "unembedded": unembedded}
 
     def step(self) -> bool:
         """Do what is due next. False where nothing is. Raises `NexusError` where nothing can be done now."""
@@ -129,7 +130,7 @@ class Pipeline:
             for pending in taken:
                 if self._stop.is_set() or self.paused:
                     return True
-                self._do(pending)
+                self._do(pending, words_first=len(taken) > 1)
             if taken:
                 return True
             return self._embed_rest()
@@ -156,7 +157,7 @@ class Pipeline:
                     again.append(row.path)
         self._vectors.delete(list(stamps))
         for document in documents:
-            self._texts.drop(document)
+            self._indexing.drop(document)
         if again:
             self._store.enqueue(again, self._clock())
         return len(again) + len(stamps) + len(documents)
@@ -196,10 +197,13 @@ class Pipeline:
                 self._wake.wait(wait)
                 self._wake.clear()
 
-    def _do(self, pending: Pending) -> None:
+    def _do(self, pending: Pending, words_first: bool) -> None:
         self._progress.now = pending.path.decode("utf-8", "backslashreplace")
         try:
-            told = self._index(pending) if pending.task == "index" else self._chore(pending)
+            if pending.task == "index":
+                told, whole = self._index(pending, words_first)
+            else:
+                told, whole = self._chore(pending), True
         except ChangedError:
             # Somebody is writing to it; whoever closes it queues it anew.
             after = _FIRST_RETRY * 4 ** min(pending.tries, _TRIES)
@@ -210,18 +214,22 @@ class Pipeline:
         except Exception as error:  # whatever a file does to a reader must not stop the others
             self._failed(pending, error)
             return
-        self._store.done(pending)
+        if whole:
+            self._store.done(pending)
+        else:  # behind all others, so that their words are found before any model reads
+            self._store.put_off(pending, self._clock())
         self._changed(told)
 
-    def _index(self, pending: Pending) -> list[bytes]:
-        found = self._indexing.index(pending.path)
+    def _index(self, pending: Pending, words_first: bool) -> tuple[list[bytes], bool]:
+        """The file, and whether nothing of it is left to do at once."""
+        found = self._indexing.index(pending.path, words_first)
         if found.rest:
             self._rest.append((pending.path, list(found.rest)))
         if found.state == "gone":
             self._progress.forgotten += 1
-        else:
+        elif found.state != "waiting":
             self._progress.indexed += 1
-        return [pending.path]
+        return [pending.path], found.state != "waiting"
 
     def _chore(self, pending: Pending) -> list[bytes]:
         if pending.task == "move":
@@ -231,7 +239,7 @@ class Pipeline:
             path = naming.file(document)
             # The folder may be there again, with files of its own.
             if path is not None and self._store.file(path) is None:
-                self._texts.drop(document)
+                self._indexing.drop(document)
                 self._progress.forgotten += 1
         if not pending.folder:
             self._forget(pending)
@@ -242,7 +250,7 @@ class Pipeline:
     def _forget(self, pending: Pending) -> None:
         here = self._store.file(pending.path)
         if here is None:
-            self._texts.drop(naming.document(pending.path))
+            self._indexing.drop(naming.document(pending.path))
         if here is None or here.id != pending.file:
             self._vectors.delete([pending.file])
         self._progress.forgotten += 1
@@ -266,7 +274,7 @@ class Pipeline:
             if old is None or self._store.file(old) is not None:
                 continue  # something is there again: it has passages of its own
             new = prefix + old[len(pending.old) + 1 :]
-            self._texts.move(document, naming.document(new))
+            self._indexing.move_text(document, naming.document(new))
         after = b""
         while rows := self._store.files(pending.path, after, _RENAMED):
             after = rows[-1].path

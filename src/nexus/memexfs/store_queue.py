@@ -92,6 +92,12 @@ class Queue(Rows):
             else:
                 db.execute(f"UPDATE chores {change} WHERE n = ?", (not_before, problem, -pending.generation))
 
+    def put_off(self, pending: Pending, not_before: int) -> None:
+        """Part of it is done, the rest not before then (ns). A file that changed meanwhile stays in place."""
+        with self.batch() as db:
+            sql = "UPDATE pending SET not_before = ? WHERE file = ? AND generation = ?"
+            db.execute(sql, (not_before, pending.file, pending.generation))
+
     def waiting(self) -> int:
         """How much there is to do, due or not."""
         with self._database.reading() as db:

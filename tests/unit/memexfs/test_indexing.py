@@ -266,7 +266,8 @@ STEPS = [("texts", "put"), ("texts", "embed"), ("vectors", "put"), ("store", "de
 
 @pytest.mark.parametrize(("part", "call"), STEPS)
 @pytest.mark.parametrize("before", [True, False])
-def test_wherever_it_is_killed_the_next_start_ends_at_the_same(home, embedder, part, call, before):
+@pytest.mark.parametrize("alone", [True, False])
+def test_wherever_it_is_killed_the_next_start_ends_at_the_same(home, embedder, part, call, before, alone):
     class KilledError(BaseException):
         """As a kill: nothing handles it."""
 
@@ -274,6 +275,8 @@ def test_wherever_it_is_killed_the_next_start_ends_at_the_same(home, embedder, p
         memex.write("a.md", MONEY)
         memex.work()
         memex.write("a.md", ROOF)
+        if not alone:  # then their words come first
+            memex.write("door.md", DOOR)
         indexing = memex.memex.pipeline._indexing
         held = {"texts": indexing._texts, "vectors": indexing._vectors, "store": memex.memex.store}[part]
         kept = getattr(held, call)
@@ -291,7 +294,8 @@ def test_wherever_it_is_killed_the_next_start_ends_at_the_same(home, embedder, p
         memex.memex.pipeline.reconcile()
         memex.work()
         assert memex.state(b"a.md") == "indexed"
-        assert memex.found("solar panels") == ["a.md"]
+        assert memex.found("solar panels")[0] == "a.md"
+        assert alone or memex.found("loose handle")[0] == "door.md"
         assert memex.found("customer card order") == []
         assert memex.cortex.verify().sound
         assert memex.memex.pipeline.reconcile() == 0
