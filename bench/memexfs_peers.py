@@ -10,9 +10,10 @@ python3-lxml). Two sets:
     real    with NEXUS_DATA: the 1,000 files and 86 questions of memexfs_search.py
 
 For each: seconds until all files are found by their words, and until they are indexed (ours: with both
-kinds of vectors, by the model; Recoll has words only), recall@1 and @10, mean reciprocal rank, and milliseconds a question, in turn, both without the start of a
-program. Recoll is asked for any of the words, stemmed, best first: with all of them, as it does by itself, a
-question in a sentence finds nothing (told as recall@10, all words).
+kinds of vectors, by the model; Recoll has words only), recall@1 and @10, mean reciprocal rank, and
+milliseconds a question, in turn, both without the start of a program. Recoll is asked for any of the words,
+stemmed, best first: with all of them, as it does by itself, a question in a sentence finds nothing (told as
+recall@10, all words).
 """
 
 from __future__ import annotations
