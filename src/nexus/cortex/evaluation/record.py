@@ -30,6 +30,10 @@ def write(results: Any, path: Path | None) -> None:
         raise StorageError.from_os(error, path) from error
 
 
+# What benches write while they run.
+_RESULTS = (":(top,exclude)bench/results", ":(top,exclude)docs/reference/benchmarks.md")
+
+
 def circumstances() -> dict[str, Any]:
     """When, where, with what and by which command."""
     return {
@@ -48,18 +52,21 @@ def circumstances() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The commit that this code is of, "" outside a checkout."""
+    """The commit that this code is of, with "-dirty" where other files than results differ from it; ""
+    outside a checkout."""
+    described = _git("describe", "--always")
+    changed = described and _git("status", "--porcelain", "--untracked-files=no", "--", ":/", *_RESULTS)
+    return f"{described}-dirty" if changed else described
+
+
+def _git(*words: str) -> str:
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=False,
+        done = subprocess.run(
+            ["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
         )
     except OSError:
         return ""
-    return described.stdout.strip()
+    return done.stdout.strip()
 
 
 def _version(name: str) -> str:
