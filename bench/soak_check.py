@@ -6,7 +6,6 @@ once.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from contextlib import suppress
 
@@ -157,10 +156,9 @@ def _units(world: World, done: Check) -> None:
                     found[key] = digest(bytes(unit))
             for name in talks:
                 with suppress(UnitNotFoundError):
-                    whole = hashlib.sha256()
-                    for message in store.conversation(name):
-                        whole.update(bytes(message))
-                    said[name] = whole.hexdigest()
+                    messages = [bytes(message) for message in store.conversation(name)]
+                    if messages:  # one that is not there has none
+                        said[name] = digest(b"".join(messages))
     except NexusError as error:
         done.told.append(f"units: {error}")
     done.add("unit", units, found, world.ledger.recent("unit"))
