@@ -1,12 +1,14 @@
 """Two documentation trees and 249 sessions of agents through a real service and the real commands.
 
-    NEXUS_DATA=folder python bench/trees.py --models build/models [--json FILE] [--only NAME ...]
+    NEXUS_DATA=folder python bench/trees.py --models build/models [--json FILE]
+                                              [--only NAME ...] [--rerank MODEL]
 
 NEXUS_DATA holds docs/fastapi, docs/rust-book and agents/specstory-claude-code. A service is started in a
 home of its own; everything else is what a user types: `nexus add`, `nexus recall`, `nexus context`. A
 question of tree_questions.json is answered when more than half of the lines of a passage are of a section
 that answers it, or when the passage holds such a section whole; a frame answers it when one of its sources
-does. Questions are asked when everything is in the store, among documents only and among all.
+does. Questions are asked when everything is in the store, among documents only and among all; with
+`--rerank`, among documents once more, ordered by this model.
 """
 
 from __future__ import annotations
@@ -76,8 +78,8 @@ def rank(found: list[dict[str, Any]], parts: dict[str, list[range]]) -> int:
 class Bench:
     """The commands, against one service."""
 
-    def __init__(self, service: RunningService, home: Path) -> None:
-        self.service = service
+    def __init__(self, service: RunningService, home: Path, *, rerank: bool = False) -> None:
+        self.service, self.rerank = service, rerank
         self.pid = json.loads((home / "run" / "nexus.lock").read_text())["pid"]
 
     def nexus(self, *arguments: str) -> str:
@@ -146,6 +148,15 @@ class Bench:
             documents = json.loads(self.nexus(*recall, "--kind", "document", text))
             everything = json.loads(self.nexus(*recall, text))
             frame = json.loads(self.nexus("context", "--json", text))
+            ordered: dict[str, Any] = {}
+            if self.rerank:
+                began = time.perf_counter()
+                found = json.loads(self.nexus(*recall, "--kind", "document", "--rerank", text))
+                ordered = {
+                    "rank_reranked": rank(found, parts),
+                    "rerank_s": round(time.perf_counter() - began, 1),
+                    "found_reranked": [place(source, root) for source in found],
+                }
             rows.append(
                 {
                     "question": text,
@@ -155,6 +166,7 @@ class Bench:
                     "frame_tokens": frame["tokens"],
                     "found": [place(source, root) for source in documents],
                     "found_among_all": [place(source, root) for source in everything],
+                    **ordered,
                 }
             )
         return rows
@@ -185,8 +197,13 @@ def show(results: dict[str, Any]) -> None:
             print(f"{places}  {row['question']}")
             if not row["rank"]:
                 print("".join(f"{'':>13}{found}\n" for found in row["found"]), end="")
-        hits = [sum(bool(row[key]) for row in rows) for key in ("rank", "rank_among_all", "source_of_frame")]
+        keys = ("rank", "rank_among_all", "source_of_frame", "rank_reranked")
+        hits = [sum(bool(row.get(key)) for row in rows) for key in keys]
         print(f"in the top {TOP}: {hits[0]} of {len(rows)}; among all {hits[1]}; in the frame {hits[2]}")
+        if "rerank_s" in rows[0]:
+            first = sum(row["rank_reranked"] == 1 for row in rows)
+            seconds = sorted(row["rerank_s"] for row in rows)[len(rows) // 2]
+            print(f"ordered by the model: {hits[3]}, first {first}; {seconds} s each (median)")
 
 
 def main() -> None:
@@ -195,6 +212,7 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=Path("build/models"))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only", nargs="*", default=[], help="of fastapi, rust-book, sessions")
+    parser.add_argument("--rerank", metavar="MODEL", help="a chat model that orders, too")
     options = parser.parse_args()
     data = Path(os.environ["NEXUS_DATA"])
     trees = json.loads(Path(__file__).with_name("tree_questions.json").read_text())["trees"]
@@ -204,10 +222,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="nexus-bench-") as folder:
         home = Path(folder) / "home"
         settings = {"NEXUS_ENGINE_KIND": "llamacpp", "NEXUS_ENGINE_MODEL": "smollm2-135m"}
+        if options.rerank:
+            settings = {"NEXUS_ENGINE_KIND": "local", "NEXUS_ENGINE_MODEL": options.rerank}
         service = RunningService(home, options.models, **settings)
         try:
             service.start()
-            bench = Bench(service, home)
+            bench = Bench(service, home, rerank=bool(options.rerank))
             results["rss_mb"]["started"] = bench.resident()
             for name, path in chosen.items():
                 results["add"][name] = bench.add(path)

@@ -86,6 +86,25 @@ def session(path, *turns):
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
+def test_the_model_orders_what_was_found(service, tmp_path):
+    for name, text in (("bell", "The bell rings at noon."), ("gate", "The gate is shut at dusk by Ole.")):
+        (tmp_path / f"{name}.md").write_text(f"# The {name}\n\n{text}\n")
+    service.cli("add", str(tmp_path))
+    asked = ("recall", "who closes the gate?", "--path", str(tmp_path))
+    plain, ordered = said(service, *asked), said(service, *asked, "--rerank")
+    assert {r["point"] for r in ordered} == {r["point"] for r in plain}
+    assert all(r["scores"]["likelihood"] == 0 for r in plain)
+    assert all(r["scores"]["likelihood"] < 0 for r in ordered)
+    assert ordered[0]["path"].endswith("gate.md")
+    assert ordered[0]["scores"]["likelihood"] == max(r["scores"]["likelihood"] for r in ordered)
+    assert "nats a token" in service.cli(*asked, "--rerank", "--explain").stdout
+    assert len(said(service, *asked, "--rerank", "-n", "1")) == 1
+    assert said(service, "recall", "gate", "--path", "/no/such/place", "--rerank") == []
+    told, _ = refused(service, "recall", "gate " * 300, "--path", str(tmp_path), "--rerank")
+    assert "tokens" in told
+    assert "128" in told
+
+
 def test_recall_keeps_to_kind_place_and_project(service, tmp_path):
     for name in ("north", "south"):
         (tmp_path / name).mkdir()

@@ -115,6 +115,12 @@ def test_a_prompt_over_the_window_is_refused_with_both_numbers(engine: ChildEngi
     assert not Slot(engine).state()["is_processing"]
 
 
+def test_how_likely_a_text_is_only_our_own_engine_tells(engine: ChildEngine) -> None:
+    with pytest.raises(InvalidInputError, match=r"llama\.cpp") as told:
+        engine.likelihood("The gate is green. Question:", " Which colour?")
+    assert "engine.kind" in str(told.value.hint)
+
+
 def test_tools_that_the_model_would_not_hear_of_are_refused(engine: ChildEngine) -> None:
     tool = Tool("look", "Look.", {"type": "object", "properties": {}})
     with pytest.raises(InvalidInputError, match="no words for tools"):

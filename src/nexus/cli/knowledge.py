@@ -54,10 +54,14 @@ def recall(
     ] = "",
     before: Annotated[str, typer.Option("--before", help="Changed or said before this day or time.")] = "",
     all_times: AllFlag = False,
+    rerank: Annotated[
+        bool,
+        typer.Option("--rerank", help="Have the model read the best twenty and order them: some 20 s."),
+    ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show the parts of each score.")] = False,
     as_json: output.JsonFlag = False,
 ) -> None:
-    """Search documents, memories and sessions, without asking the model."""
+    """Search documents, memories and sessions; the model is not asked without --rerank."""
     from nexus.cli.client import Client
 
     body: dict[str, Any] = {
@@ -70,6 +74,7 @@ def recall(
         "before": before,
         "all": all_times,
         **({"kinds": kind} if kind else {}),
+        **({"rerank": True} if rerank else {}),
     }
     results: list[dict[str, Any]] = Client().call("POST", "/api/recall", body)["results"]
     if as_json:
@@ -124,3 +129,5 @@ def _explain(scores: dict[str, float]) -> None:
     parts = "  ".join(f"{name} {scores[name]:.3f}" for name in _PARTS)
     output.data(f"   why: {parts}")
     output.data(f"        cosine {scores['cosine']:.3f}  words of the query in it {scores['coverage']:.0%}")
+    if scores["likelihood"]:
+        output.data(f"        the question behind it: {scores['likelihood']:.2f} nats a token")

@@ -48,7 +48,8 @@ class Scores:
 
     `words`, `context` and `meaning` are scaled to 0..1 within the candidates of all kinds; `late` is
     the word-by-word similarity, 0 where there is none; `cosine` and `coverage` (the share of the
-    question's telling words) are absolute. `total` is what the results are ordered by.
+    question's telling words) are absolute. `total` is what the results are ordered by. `likelihood` is the
+    question's behind this text, in nats a token, where a model was asked (`nexus.cortex.likelihood`), else 0.
     """
 
     words: float
@@ -60,6 +61,7 @@ class Scores:
     cosine: float
     coverage: float
     total: float
+    likelihood: float = 0.0
 
     def as_dict(self) -> dict[str, float]:
         """For JSON."""

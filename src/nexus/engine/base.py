@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
 ToolMode = Literal["auto", "none", "required"]
+MOST_SCORED = 128
+"""Tokens of a text that `Engine.likelihood` tells of: each takes a row of logits, up to .6 MB."""
 EngineState = Literal["starting", "ready", "restarting", "failed", "stopped"]
 
 
@@ -163,6 +165,19 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
+class Likelihood:
+    """How likely a text of so many tokens is: the natural logarithm of its probability."""
+
+    logprob: float
+    tokens: int
+
+    @property
+    def mean(self) -> float:
+        """Nats a token."""
+        return self.logprob / self.tokens
+
+
+@dataclass(frozen=True, slots=True)
 class EngineHealth:
     """How an engine is. `pid`, `threads` and `rss_bytes` are None without a child process.
 
@@ -225,6 +240,13 @@ class Engine(Protocol):
         """Tokens of the whole prompt after the model's chat template, tools included; or of a text as it is.
 
         Raises `EngineError`.
+        """
+
+    def likelihood(self, text: str, continuation: str) -> Likelihood:
+        """How likely `continuation` is behind `text`, both as they are.
+
+        Raises `InvalidInputError` where this engine cannot tell, or `continuation` is empty or has more than
+        `MOST_SCORED` tokens; `ContextOverflowError`, `EngineError`.
         """
 
     def health(self) -> EngineHealth:

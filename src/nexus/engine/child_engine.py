@@ -29,6 +29,7 @@ from nexus.engine.base import (
     ChatRequest,
     EngineHealth,
     Finish,
+    Likelihood,
     Usage,
     refuse_overflow,
 )
@@ -133,6 +134,21 @@ class ChildEngine:
 
     def count_prompt(self, request: ChatRequest | CompletionRequest) -> int:
         return self._count(self._supervisor.require_life(), request)
+
+    def likelihood(self, text: str, continuation: str) -> Likelihood:
+        life = self._supervisor.require_life()
+        if life.worker.settings.kind != "local":
+            raise InvalidInputError(
+                f"{self._name} is answered by llama.cpp, which does not tell how likely a text is",
+                hint="set engine.kind to local, with a model that it computes",
+            )
+        self._count_open(1)
+        try:
+            told = self._post(life, "/score", {"prompt": text, "continuation": continuation})
+        finally:
+            self._last_used = time.monotonic()
+            self._count_open(-1)
+        return Likelihood(float(told["logprob"]), int(told["tokens"]))
 
     def chat(self, request: ChatRequest, cancel: Event | None = None) -> Generator[AnswerEvent, None, None]:
         return self._asked(request, cancel or Event())

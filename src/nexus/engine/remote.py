@@ -18,6 +18,7 @@ from nexus.engine.base import (
     EngineHealth,
     EngineState,
     Finish,
+    Likelihood,
     Usage,
     refuse_overflow,
 )
@@ -103,6 +104,12 @@ class RemoteEngine:
     def count_prompt(self, request: ChatRequest | CompletionRequest) -> int:
         """Exact where the server applies its template for us, otherwise an upper estimate."""
         return self._count(*self._require(), request)
+
+    def likelihood(self, text: str, continuation: str) -> Likelihood:
+        raise InvalidInputError(
+            f"{self.name} is on another server, which does not tell how likely a text is",
+            hint="use a model on this machine",
+        )
 
     def chat(self, request: ChatRequest, cancel: Event | None = None) -> Generator[AnswerEvent, None, None]:
         return self._asked(request, cancel or Event())

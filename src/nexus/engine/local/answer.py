@@ -75,7 +75,15 @@ class Failed:
     error: Exception
 
 
-AnswerEvent = Progress | Text | Ended | Failed
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The last event of a text that was to be scored: the logarithm of its probability, of so many tokens."""
+
+    logprob: float
+    tokens: int
+
+
+AnswerEvent = Progress | Text | Ended | Failed | Score
 
 
 @dataclass(slots=True, eq=False)
@@ -98,6 +106,8 @@ class Answer:
     _stop_texts: StopTexts = field(init=False)
     _characters: Utf8Stream = field(init=False)
     ended: bool = False
+    fresh: int = 1  # tokens at the end whose logits are wanted
+    lasting: bool = True  # what was read is kept for the next turn
 
     def __post_init__(self) -> None:
         from nexus._engine import Utf8Stream
@@ -106,6 +116,10 @@ class Answer:
         self._characters = Utf8Stream()
         for token in self.prompt[-64:]:
             self.sampler.accept(int(token), generated=False)
+
+    def take(self, logits: NDArray[np.float32], entered: int) -> None:
+        """The logits of the last token that is known, of `entered`."""
+        self.choose(logits[-1])
 
     def choose(self, logits: NDArray[np.float32]) -> int | None:
         """The next token, which has to enter the model for another; None when the answer has ended."""

@@ -11,14 +11,17 @@ from queue import SimpleQueue
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nexus.core.errors import InvalidInputError
-from nexus.engine.base import Tool, ToolCall, refuse_overflow
-from nexus.engine.local.answer import Answer, Constraint, Ended, Failed, Progress, Text
+from nexus.engine.base import MOST_SCORED, Tool, ToolCall, refuse_overflow
+from nexus.engine.local.answer import Answer, Constraint, Ended, Failed, Progress, Score, Text
 from nexus.engine.local.canonical import canonical
 from nexus.engine.local.constraint import Grammars
 from nexus.engine.local.names import Tokens
 from nexus.engine.local.raw import encode_raw
 from nexus.engine.local.scheduler import Scheduler
+from nexus.engine.local.scored import Scored
 from nexus.engine.local.streams import Streams
 from nexus.engine.local.template import ChatTemplate, encode
 from nexus.engine.local.thoughts import ThoughtText, begun
@@ -60,10 +63,7 @@ class ChatDesk:
             raise InvalidInputError("content is not text", hint="send a string")
         if body.get("parse_special"):
             return {"tokens": self._raw(body, "content").tolist()}
-        try:
-            return {"tokens": self._model.tokenizer.encode(content).tolist()}
-        except UnicodeEncodeError as error:
-            raise InvalidInputError(f"content is not text: {error}", hint="send whole characters") from None
+        return {"tokens": self._plain(body, "content").tolist()}
 
     def count(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"input_tokens": len(self._prompt(body, Wishes.of(body).offered))}
@@ -103,6 +103,40 @@ class ChatDesk:
         )
         self._scheduler.submit(answer)
         return self._chunks(answer, wishes, thoughts)
+
+    def score(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """How likely `continuation` is behind `prompt`: `{"logprob": nats, "tokens": n}`.
+
+        No word in them is a control token. Nothing of it is kept.
+        """
+        prompt, scored = (self._plain(body, field) for field in ("prompt", "continuation"))
+        if not 0 < len(scored) <= MOST_SCORED:
+            raise InvalidInputError(
+                f"continuation has {len(scored)} tokens", hint=f"send a text of 1 to {MOST_SCORED} tokens"
+            )
+        begin = self._model.tokenizer.bos
+        if self._model.tokenizer.adds_bos and begin is not None:
+            prompt = np.concatenate([np.array([begin], np.int32), prompt])
+        if not len(prompt):
+            raise InvalidInputError("prompt is empty", hint="send a text that is to be read before")
+        refuse_overflow(len(prompt) + len(scored), 1, self._window)
+        wanted = Scored(np.concatenate([prompt, scored]), len(scored))
+        self._scheduler.submit(wanted)
+        while True:
+            event = wanted.events.get()
+            if isinstance(event, Failed):
+                raise event.error
+            if isinstance(event, Score):
+                return {"logprob": event.logprob, "tokens": event.tokens}
+
+    def _plain(self, body: Mapping[str, Any], field: str) -> Tokens:
+        text = body.get(field)
+        if not isinstance(text, str):
+            raise InvalidInputError(f"{field} is not text", hint="send a string")
+        try:
+            return self._model.tokenizer.encode(text)
+        except UnicodeEncodeError as error:
+            raise InvalidInputError(f"{field} is not text: {error}", hint="send whole characters") from None
 
     def manage(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """`action`: `store` says what is stored; `clear` forgets all that no open answer needs."""

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from nexus.core.errors import EngineError, StorageError
 from nexus.engine.local.answer import Answer, Progress
 from nexus.engine.local.native_errors import translated
+from nexus.engine.local.scored import Scored
 from nexus.engine.local.stream import Stream
 from nexus.engine.local.streams import CrowdedError, Streams
 
@@ -41,7 +42,7 @@ class Running:
     """An answer with its stream. What the stream has not of prompt and chosen tokens enters next: of an
     answer that is being written, the token chosen last. A suspect was in a step that failed."""
 
-    answer: Answer
+    answer: Answer | Scored
     stream: Stream
     suspect: bool = False
     freed: bool = False
@@ -55,6 +56,12 @@ class Running:
     def reading(self) -> bool:
         """Whether more than the token that was just chosen is still to be read."""
         return self.missing > 1 or not self.answer.chosen
+
+    def rows(self, tokens: int) -> int:
+        """Of how many of the next tokens, the last ones, the logits are wanted."""
+        known = len(self.answer.prompt) + len(self.answer.chosen)
+        wanted = len(self.stream.tokens) + tokens - (known - self.answer.fresh)
+        return max(0, min(tokens, wanted))
 
     def piece(self, size: int) -> list[int]:
         """The next tokens, at most `size`, so that the following piece begins at a multiple of it."""
@@ -72,7 +79,7 @@ class Scheduler:
         self._streams = streams
         self._at_once = at_once
         self._changed = Condition()
-        self._waiting: deque[Answer] = deque()
+        self._waiting: deque[Answer | Scored] = deque()
         self._tasks: deque[Callable[[], None]] = deque()
         self._running: list[Running] = []
         self._stopping = False
@@ -90,7 +97,7 @@ class Scheduler:
             self._changed.notify_all()
         self._thread.join()
 
-    def submit(self, answer: Answer) -> None:
+    def submit(self, answer: Answer | Scored) -> None:
         """Take the answer into the line."""
         with self._changed:
             if self._stopping:
@@ -153,7 +160,7 @@ class Scheduler:
                 answer = self._waiting.popleft()
             stream = None
             try:
-                stream, entered = self._streams.open(answer.prompt)
+                stream, entered = self._streams.open(answer.prompt, answer.fresh, idle=answer.lasting)
                 self._streams.promise(stream, len(answer.prompt) + answer.max_tokens)
             except CrowdedError:
                 if stream is not None:
@@ -174,7 +181,7 @@ class Scheduler:
 
     def _step(self) -> None:
         taking = self._plan()
-        wanted = [int(len(tokens) == running.missing) for running, tokens in taking]
+        wanted = [running.rows(len(tokens)) for running, tokens in taking]
         try:
             logits = self._model.step(
                 [
@@ -191,7 +198,7 @@ class Scheduler:
         row = 0
         for (running, _), rows in zip(taking, wanted, strict=True):
             try:
-                self._advance(running, logits[row] if rows else None)
+                self._advance(running, logits[row : row + rows])
             except Exception as error:
                 self._leave(running, error)
             row += rows
@@ -209,12 +216,12 @@ class Scheduler:
             taking.append((readers[0], readers[0].piece(SHARED_TOKENS if writers else most)))
         return taking
 
-    def _advance(self, running: Running, logits: NDArray[np.float32] | None) -> None:
+    def _advance(self, running: Running, logits: NDArray[np.float32]) -> None:
         answer, entered = running.answer, len(running.stream.tokens)
         if not answer.chosen:
             answer.events.put(Progress(entered, len(answer.prompt), answer.cached))
-        if logits is not None:
-            answer.choose(logits)
+        if len(logits):
+            answer.take(logits, entered)
         else:
             # The next prompt in line has its turn: reading goes round.
             with self._changed:
@@ -241,10 +248,11 @@ class Scheduler:
         with self._changed:
             self._running.remove(running)
         self._crowded = False
-        if error is None:
+        if error is None and running.answer.lasting:
             self._keep(running.stream)
-        else:
-            self._streams.drop(running.stream)
+            return
+        self._streams.drop(running.stream)
+        if error is not None:
             self._fail(running.answer, error)
 
     def _keep(self, stream: Stream) -> None:
@@ -289,7 +297,7 @@ class Scheduler:
             return self._streams.free_some(concerned[0].stream) > 0
         return False
 
-    def _fail(self, answer: Answer, error: Exception) -> None:
+    def _fail(self, answer: Answer | Scored, error: Exception) -> None:
         known = translated(error)
         level = logging.WARNING if isinstance(known, StorageError) else logging.ERROR
         log.log(level, "an answer failed: %s", known)

@@ -45,6 +45,9 @@ class Desk(Protocol):
     def complete(self, body: Mapping[str, Any], cancel: Event) -> Iterator[Mapping[str, Any]]:
         """The same for a `prompt` that is continued as it stands; the chunks are those of a chat."""
 
+    def score(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """How likely a `continuation` is behind a `prompt`."""
+
     def manage(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Ask about or change what is stored: `{"action": ..., ...}`."""
 
@@ -81,6 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
             {
                 "/tokenize": desk.tokenize,
                 "/v1/chat/completions/input_tokens": desk.count,
+                "/score": desk.score,
                 "/manage": desk.manage,
             }
         )

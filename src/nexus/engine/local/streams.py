@@ -65,13 +65,14 @@ class Streams:
             self._evict(stats["blocks"] - stats["capacity"])
         self._give_space_back()
 
-    def open(self, prompt: Tokens) -> tuple[Stream, int]:
-        """A stream that holds the beginning of `prompt`, and how many of its tokens; never all of them:
-        the last one has to be computed, for its logits. Raises `CrowdedError` or `StorageError` where its
+    def open(self, prompt: Tokens, fresh: int = 1, *, idle: bool = True) -> tuple[Stream, int]:
+        """A stream that holds the beginning of `prompt`, and how many of its tokens; never the `fresh` last
+        ones: they have to be computed, for their logits. `idle`: a stream of an earlier answer may be
+        taken for it. Raises `CrowdedError` or `StorageError` where its
         memory cannot be had."""
-        useful = prompt[: len(prompt) - 1]
+        useful = prompt[: len(prompt) - fresh]
         best, length = None, 0
-        for stream in self._idle:
+        for stream in self._idle if idle else ():
             common = self._reusable(stream, stream.common(useful))
             if common > length:
                 best, length = stream, common

@@ -12,11 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
 from nexus.cortex.ledger import KINDS, ObjectKind
+from nexus.cortex.likelihood import CANDIDATES
 from nexus.cortex.retriever import Result
+from nexus.service.answer import run
 from nexus.service.api import index, sessions
 from nexus.service.api.ingesting import reading
-from nexus.service.api.streaming import daemon_of
+from nexus.service.api.streaming import collect, daemon_of, submit
 from nexus.service.api.where import WhereBody, absolute
+from nexus.service.jobs import Job, Lane, Priority
+from nexus.service.reranking import reranked
+from nexus.service.stream import Stream
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
@@ -45,6 +50,10 @@ class RecallBody(WhereBody):
     query: str = Field(max_length=100_000)
     limit: int = Field(default=10, ge=1, le=100)
     kinds: list[ObjectKind] = Field(default=list(KINDS), min_length=1)
+    rerank: bool = Field(
+        default=False,
+        description="Have the model read the best twenty (or `limit`, where that is more) and order them.",
+    )
 
 
 @router.get("/knowledge")
@@ -92,9 +101,21 @@ def session_id(transcript: Path) -> str:
 @router.post("/recall")
 async def recall(request: Request, body: RecallBody) -> dict[str, Any]:
     """Search documents, memories and sessions; every result explains its score."""
-    cortex, where = daemon_of(request).cortex, body.filter()
-    results = await asyncio.to_thread(cortex.recall, body.query, body.limit, tuple(body.kinds), where)
-    return {"results": [_result(r) for r in results]}
+    daemon, where = daemon_of(request), body.filter()
+    most = max(body.limit, CANDIDATES) if body.rerank else body.limit
+    results = await asyncio.to_thread(daemon.cortex.recall, body.query, most, tuple(body.kinds), where)
+    if not body.rerank:
+        return {"results": [_result(r) for r in results]}
+
+    def work(stream: Stream, job: Job) -> None:
+        def ordered() -> dict[str, Any]:
+            best = reranked(daemon, body.query, results, job)[: body.limit]
+            return {"results": [_result(r) for r in best]}
+
+        run(daemon, stream, job, ordered)
+
+    stream, _ = submit(request, Lane.ENGINE, Priority.INTERACTIVE, work)
+    return (await collect(request, stream))["done"]
 
 
 def _result(result: Result) -> dict[str, Any]:

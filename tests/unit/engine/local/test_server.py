@@ -50,6 +50,9 @@ class ScriptedDesk:
             raise RecursionError("too deep")
         yield {"prompt": body["prompt"]}
 
+    def score(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"logprob": -1.0, "tokens": len(body["continuation"])}
+
     def _chunks(self, body: Mapping[str, Any], cancel: Event) -> Iterator[Mapping[str, Any]]:
         if body.get("full"):
             raise StorageError("the disk is full", hint="free some space")
