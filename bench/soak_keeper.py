@@ -64,8 +64,13 @@ class Keeper(Agent):
         ledger.keep("unit", key, digest(data))
         held = list(ledger.held("unit"))
         if len(held) > UNITS:
+            may_be_gone = held[0] in ledger.recent("unit")
             ledger.leaving("unit", held[0])
-            self.store.disown(bytes.fromhex(held[0]))
+            try:
+                self.store.disown(bytes.fromhex(held[0]))
+            except UnitNotFoundError:
+                if not may_be_gone:
+                    raise
 
     def _read(self) -> None:
         held = self.world.ledger.held("unit")
