@@ -240,7 +240,8 @@ def main() -> None:
             for name, path in chosen.items():
                 results["add"][f"{name}, again"] = bench.add(path)
             results["rss_mb"]["at the end"] = bench.resident()
-            results["frame"] = bench.nexus("context", trees[0]["questions"][0]["question"])
+            frame = bench.nexus("context", trees[0]["questions"][0]["question"])
+            results["frame"] = frame.replace(str(data.resolve()), "NEXUS_DATA")
             results["verify"] = bench.nexus("index", "verify")
         finally:
             service.stop()
