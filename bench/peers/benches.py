@@ -136,24 +136,13 @@ def _files(found: Json, versions: Mapping[str, str]) -> list[Row]:
             ours, theirs = (100 * part[how][side]["recall@10"] for side in ("memexfs", "recoll"))
             asked = f"{part[how]['memexfs']['questions']} questions {how}"
             rows.append(gain(f"{title}: the right one among ten, {asked}", "%", ours, peer, theirs))
-        times = part["question ms"]
-        rows += [
-            cost(f"{title}: a question", "ms", times["memexfs"]["p50"], peer, times["recoll"]["p50"]),
-            cost(
-                f"{title}: all found by their words",
-                "s",
-                part["words s"]["memexfs"],
-                peer,
-                part["words s"]["recoll"],
-            ),
-            cost(
-                f"{title}: all found by their meaning, too (theirs: words)",
-                "s",
-                part["index s"]["memexfs"],
-                peer,
-                part["index s"]["recoll"],
-            ),
-        ]
+        costs = {
+            "a question": ("ms", {side: times["p50"] for side, times in part["question ms"].items()}),
+            "all found by their words": ("s", part["words s"]),
+            "all found by their meaning, too (theirs: words)": ("s", part["index s"]),
+        }
+        for what, (unit, sides) in costs.items():
+            rows.append(cost(f"{title}: {what}", unit, sides["memexfs"], peer, sides["recoll"]))
     return rows
 
 

@@ -11,7 +11,7 @@ from threading import Event, Thread
 import httpx
 import pytest
 
-from nexus.core.errors import ContextOverflowError, EngineError
+from nexus.core.errors import ContextOverflowError, EngineError, InvalidInputError
 from nexus.engine.base import AnswerEvent, ChatMessage, ChatRequest, Delta, Finish
 from nexus.engine.remote import RemoteEngine
 from tests.running import free_port
@@ -79,6 +79,11 @@ def test_it_finds_out_model_and_window_and_streams(engine: RemoteEngine) -> None
     text = "".join(event.text for event in deltas if isinstance(event, Delta))
     assert finish.usage.completion_tokens == 6 == engine.count_tokens(text)
     assert finish.usage.prompt_tokens == engine.count_prompt(ChatRequest(HELLO))
+
+
+def test_how_likely_a_text_is_another_server_does_not_tell(engine: RemoteEngine) -> None:
+    with pytest.raises(InvalidInputError, match="another server"):
+        engine.likelihood("The gate is green. Question:", " Which colour?")
 
 
 def test_a_prompt_over_the_window_is_refused_with_both_numbers(engine: RemoteEngine) -> None:

@@ -121,8 +121,8 @@ class Candidates:
 
 def features(candidates: Candidates) -> Matrix:
     """All features, shape (n, len(FEATURES)), columns in the order of `FEATURES`."""
-    word, context = _standard(candidates.words), _standard(candidates.context)
-    meaning, late = _standard(candidates.meaning), _standard(candidates.late)
+    word, context = standard(candidates.words), standard(candidates.context)
+    meaning, late = standard(candidates.meaning), standard(candidates.late)
     neighbours = {step: _neighbours(candidates, step) for step in (-2, -1, 1, 2)}
 
     def beside(values: Vector, step: int) -> Vector:
@@ -166,7 +166,7 @@ def scores(pool: Pool) -> Vector:
     return found
 
 
-def _standard(values: Vector) -> Vector:
+def standard(values: Vector) -> Vector:
     """Distances from the mean of those that exist, in standard deviations; 0 for those that do not."""
     real = ~np.isnan(values)
     if not real.any():

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from nexus.cortex.fusion import standard
 from nexus.cortex.retriever import Result
 
 CANDIDATES = 20
@@ -21,7 +22,7 @@ CANDIDATES = 20
 WEIGHT = 3.0
 """What a standard deviation of likelihood counts for, where one of the score counts 1."""
 
-_MOST_READ = 1600  # characters of a result: a passage is never longer
+_MOST_READ = 1600  # characters of a result: of a long turn or memory its beginning
 
 
 def read(result: Result) -> str:
@@ -37,24 +38,16 @@ def question(query: str) -> str:
 
 def reordered(results: Sequence[Result], likelihoods: Sequence[float]) -> list[Result]:
     """The results, best first; `likelihoods` are the question's, in nats a token, shape (n,)."""
-    scores = np.array([result.score for result in results], np.float64)
-    found = np.array(likelihoods, np.float64)
-    total = _distances(scores) + WEIGHT * _distances(found)
+    scores = np.array([result.score for result in results], np.float32)
+    found = np.array(likelihoods, np.float32)
+    total = standard(scores) + WEIGHT * standard(found)
     order = sorted(range(len(results)), key=lambda number: -total[number])
     return [
         replace(
             results[number],
             scores=replace(
-                results[number].scores, likelihood=float(found[number]), total=float(total[number])
+                results[number].scores, likelihood=likelihoods[number], total=float(total[number])
             ),
         )
         for number in order
     ]
-
-
-def _distances(
-    values: np.ndarray[tuple[int], np.dtype[np.float64]],
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """From their mean, in standard deviations."""
-    spread = float(values.std()) if len(values) else 0.0
-    return (values - values.mean()) / spread if spread else np.zeros_like(values)

@@ -51,19 +51,19 @@ def circumstances() -> dict[str, Any]:
     }
 
 
-def commit() -> str:
-    """The commit that this code is of, with "-dirty" where other files than results differ from it; ""
+def commit(folder: Path = Path(__file__).parent) -> str:
+    """The commit that `folder` is of, with "-dirty" where other files than results differ from it; ""
     outside a checkout."""
-    described = _git("describe", "--always")
-    changed = described and _git("status", "--porcelain", "--untracked-files=no", "--", ":/", *_RESULTS)
+    described = _git(folder, "describe", "--always")
+    changed = described and _git(
+        folder, "status", "--porcelain", "--untracked-files=no", "--", ":/", *_RESULTS
+    )
     return f"{described}-dirty" if changed else described
 
 
-def _git(*words: str) -> str:
+def _git(folder: Path, *words: str) -> str:
     try:
-        done = subprocess.run(
-            ["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=False)
     except OSError:
         return ""
     return done.stdout.strip()

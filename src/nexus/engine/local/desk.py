@@ -58,9 +58,6 @@ class ChatDesk:
         }
 
     def tokenize(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        content = body.get("content")
-        if not isinstance(content, str):
-            raise InvalidInputError("content is not text", hint="send a string")
         if body.get("parse_special"):
             return {"tokens": self._raw(body, "content").tolist()}
         return {"tokens": self._plain(body, "content").tolist()}
@@ -109,14 +106,12 @@ class ChatDesk:
 
         No word in them is a control token. Nothing of it is kept.
         """
-        prompt, scored = (self._plain(body, field) for field in ("prompt", "continuation"))
+        prompt = self._plain(body, "prompt", add_bos=self._model.tokenizer.adds_bos)
+        scored = self._plain(body, "continuation")
         if not 0 < len(scored) <= MOST_SCORED:
             raise InvalidInputError(
                 f"continuation has {len(scored)} tokens", hint=f"send a text of 1 to {MOST_SCORED} tokens"
             )
-        begin = self._model.tokenizer.bos
-        if self._model.tokenizer.adds_bos and begin is not None:
-            prompt = np.concatenate([np.array([begin], np.int32), prompt])
         if not len(prompt):
             raise InvalidInputError("prompt is empty", hint="send a text that is to be read before")
         refuse_overflow(len(prompt) + len(scored), 1, self._window)
@@ -129,12 +124,12 @@ class ChatDesk:
             if isinstance(event, Score):
                 return {"logprob": event.logprob, "tokens": event.tokens}
 
-    def _plain(self, body: Mapping[str, Any], field: str) -> Tokens:
+    def _plain(self, body: Mapping[str, Any], field: str, *, add_bos: bool = False) -> Tokens:
         text = body.get(field)
         if not isinstance(text, str):
             raise InvalidInputError(f"{field} is not text", hint="send a string")
         try:
-            return self._model.tokenizer.encode(text)
+            return self._model.tokenizer.encode(text, add_bos=add_bos)
         except UnicodeEncodeError as error:
             raise InvalidInputError(f"{field} is not text: {error}", hint="send whole characters") from None
 

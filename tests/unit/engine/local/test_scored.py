@@ -117,6 +117,7 @@ def test_answers_and_scores_go_together(office: Office, references: dict[tuple[s
         (SHORT, "no " * (MOST_SCORED + 1), "tokens"),
         (SHORT, 5, "continuation is not text"),
         (None, ASKED, "prompt is not text"),
+        ("", ASKED, "prompt is empty"),
         ("\ud800", ASKED, "prompt is not text"),
     ],
 )
