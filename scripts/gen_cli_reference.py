@@ -1,17 +1,17 @@
 """Write docs/reference/cli.md from the commands' own --help.
 
-Usage: gen_cli_reference.py [FILE]; without FILE the page goes to stdout. The page depends on the
-commands only, not on the terminal: width and colour are fixed before the command line is imported.
+The page depends on the commands only, not on the terminal: width and colour are fixed before the command
+line is imported.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import sys
 from contextlib import redirect_stdout
 from io import StringIO
-from pathlib import Path
+
+import generated
 
 _TERMINAL = {"COLUMNS": "96", "TERMINAL_WIDTH": "96", "NO_COLOR": "1", "TERM": "dumb"}
 _COLOUR = {"FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "CLICOLOR_FORCE"}
@@ -46,9 +46,4 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        target = Path(sys.argv[1])
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(page(), encoding="utf-8")
-    else:
-        sys.stdout.write(page())
+    generated.write(__doc__ or "", page)

@@ -1,13 +1,11 @@
 """Write share/man/man1/nexus.1, the manual page of all commands, from the commands themselves.
 
-Usage: gen_man.py [FILE]; without FILE the page goes to stdout. It names the version and no date, so that it
-depends on the commands only.
+It names the version and no date, so that it depends on the commands only.
 """
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+import generated
 
 import nexus
 from nexus.cli.command_tree import Command, Parameter, commands
@@ -113,9 +111,4 @@ def _text(text: str) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        target = Path(sys.argv[1])
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(page(), encoding="utf-8")
-    else:
-        sys.stdout.write(page())
+    generated.write(__doc__ or "", page)

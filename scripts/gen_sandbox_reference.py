@@ -1,16 +1,16 @@
 """Write the list of modules into docs/reference/sandbox-python.md, from the modules' own docstrings.
 
-Usage: gen_sandbox_reference.py [FILE]; without FILE the page goes to stdout. What stands between the page's
-two marks is made anew, the rest is kept as people wrote it.
+What stands between the page's two marks is made anew, the rest is kept as people wrote it.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+import generated
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "native" / "libos" / "micropython" / "lib"
@@ -99,7 +99,4 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(page(), encoding="utf-8")
-    else:
-        sys.stdout.write(page())
+    generated.write(__doc__ or "", page)

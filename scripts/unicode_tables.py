@@ -1,19 +1,18 @@
 """Write the tokenizer's table of character classes from the Unicode database.
 
-Usage: unicode_tables.py [FILE]; without FILE the table goes to stdout. The version of the database is
-fixed, because the pre-tokenizers of published models were run with it: a letter of a newer version would
-be cut differently. Python's own `unicodedata` is used where it has that version; otherwise the package
-`unicodedata2` (pip install unicodedata2==16.0.0).
+The version of the database is fixed, because the pre-tokenizers of published models were run with it: a
+letter of a newer version would be cut differently. Python's own `unicodedata` is used where it has that
+version; otherwise the package `unicodedata2` (pip install unicodedata2==16.0.0).
 """
 
 from __future__ import annotations
 
 import importlib
-import sys
 import unicodedata
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
+
+import generated
 
 VERSION = "16.0.0"
 _WIDTH = 108
@@ -98,7 +97,4 @@ def table() -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(table(), encoding="utf-8")
-    else:
-        sys.stdout.write(table())
+    generated.write(__doc__ or "", table)

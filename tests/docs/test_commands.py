@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,6 +114,13 @@ def test_the_references_are_fresh(script: str, name: str) -> None:
     page = ROOT / name
     assert page.is_file(), f"{name} is missing; run: make docs"
     assert page.read_text(encoding="utf-8") == done.stdout, "stale; run: make docs"
+
+
+def test_a_generator_that_is_asked_for_help_writes_no_file(tmp_path: Path) -> None:
+    generator = [sys.executable, str(ROOT / "scripts" / "gen_man.py"), "--help"]
+    done = subprocess.run(generator, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "where the page goes" in done.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("words", [["absent"], ["models", "absent"], ["ask", "--absent", "x"]])
