@@ -1,14 +1,15 @@
 """Two documentation trees and 249 sessions of agents through a real service and the real commands.
 
     NEXUS_DATA=folder python bench/trees.py --models build/models [--json FILE]
-                                              [--only NAME ...] [--rerank MODEL]
+                                              [--only NAME ...] [--model MODEL] [--questions FILE]
 
 NEXUS_DATA holds docs/fastapi, docs/rust-book and agents/specstory-claude-code. A service is started in a
 home of its own; everything else is what a user types: `nexus add`, `nexus recall`, `nexus context`. A
-question of tree_questions.json is answered when more than half of the lines of a passage are of a section
-that answers it, or when the passage holds such a section whole; a frame answers it when one of its sources
-does. Questions are asked when everything is in the store, among documents only and among all; with
-`--rerank`, among documents once more, ordered by this model.
+question of tree_questions.json (or FILE) is answered when more than half of the lines of a passage are of a
+section that answers it, or when the passage holds such a section whole; a frame answers it when one of its
+sources does. Questions are asked when everything is in the store, among documents only and among all; with
+`--model`, among documents three times more with the help of this model: `nexus recall --draft`, `--rerank`
+and both.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -31,6 +33,7 @@ import record
 from nexus.cortex.evaluation.running_service import RunningService
 
 SESSIONS = "agents/specstory-claude-code"
+WAYS = {"draft": ("--draft",), "rerank": ("--rerank",), "both": ("--draft", "--rerank")}
 TOP = 3
 _TICKS = os.sysconf("SC_CLK_TCK")
 _POLL_SECONDS = 0.25
@@ -78,8 +81,8 @@ def rank(found: list[dict[str, Any]], parts: dict[str, list[range]]) -> int:
 class Bench:
     """The commands, against one service."""
 
-    def __init__(self, service: RunningService, home: Path, *, rerank: bool = False) -> None:
-        self.service, self.rerank = service, rerank
+    def __init__(self, service: RunningService, home: Path, *, model: bool = False) -> None:
+        self.service, self.model = service, model
         self.pid = json.loads((home / "run" / "nexus.lock").read_text())["pid"]
 
     def nexus(self, *arguments: str) -> str:
@@ -148,14 +151,14 @@ class Bench:
             documents = json.loads(self.nexus(*recall, "--kind", "document", text))
             everything = json.loads(self.nexus(*recall, text))
             frame = json.loads(self.nexus("context", "--json", text))
-            ordered: dict[str, Any] = {}
-            if self.rerank:
+            helped: dict[str, Any] = {}
+            for way, options in WAYS.items() if self.model else ():
                 began = time.perf_counter()
-                found = json.loads(self.nexus(*recall, "--kind", "document", "--rerank", text))
-                ordered = {
-                    "rank_reranked": rank(found, parts),
-                    "rerank_s": round(time.perf_counter() - began, 1),
-                    "found_reranked": [place(source, root) for source in found],
+                found = json.loads(self.nexus(*recall, "--kind", "document", *options, text))
+                helped[way] = {
+                    "rank": rank(found, parts),
+                    "seconds": round(time.perf_counter() - began, 1),
+                    "found": [place(source, root) for source in found],
                 }
             rows.append(
                 {
@@ -166,7 +169,7 @@ class Bench:
                     "frame_tokens": frame["tokens"],
                     "found": [place(source, root) for source in documents],
                     "found_among_all": [place(source, root) for source in everything],
-                    **ordered,
+                    **({"model": helped} if helped else {}),
                 }
             )
         return rows
@@ -197,13 +200,15 @@ def show(results: dict[str, Any]) -> None:
             print(f"{places}  {row['question']}")
             if not row["rank"]:
                 print("".join(f"{'':>13}{found}\n" for found in row["found"]), end="")
-        keys = ("rank", "rank_among_all", "source_of_frame", "rank_reranked")
+        keys = ("rank", "rank_among_all", "source_of_frame")
         hits = [sum(bool(row.get(key)) for row in rows) for key in keys]
         print(f"in the top {TOP}: {hits[0]} of {len(rows)}; among all {hits[1]}; in the frame {hits[2]}")
-        if "rerank_s" in rows[0]:
-            first = sum(row["rank_reranked"] == 1 for row in rows)
-            seconds = sorted(row["rerank_s"] for row in rows)[len(rows) // 2]
-            print(f"ordered by the model: {hits[3]}, first {first}; {seconds} s each (median)")
+        for way in rows[0].get("model", ()):
+            ranks = [row["model"][way]["rank"] for row in rows]
+            seconds = statistics.median(row["model"][way]["seconds"] for row in rows)
+            missed = [row["question"] for row in rows if not row["model"][way]["rank"]]
+            print(f"{way}: {len(rows) - len(missed)}, first {ranks.count(1)}; {seconds} s each (median)")
+            print("".join(f"{'':>13}missed: {question}\n" for question in missed), end="")
 
 
 def main() -> None:
@@ -212,22 +217,23 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=Path("build/models"))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only", nargs="*", default=[], help="of fastapi, rust-book, sessions")
-    parser.add_argument("--rerank", metavar="MODEL", help="a chat model that orders, too")
+    parser.add_argument("--model", help="a chat model that helps")
+    parser.add_argument("--questions", type=Path, default=Path(__file__).with_name("tree_questions.json"))
     options = parser.parse_args()
     data = Path(os.environ["NEXUS_DATA"])
-    trees = json.loads(Path(__file__).with_name("tree_questions.json").read_text())["trees"]
+    trees = json.loads(options.questions.read_text())["trees"]
     folders = {tree["name"]: data / tree["folder"] for tree in trees} | {"sessions": data / SESSIONS}
     chosen = {name: path for name, path in folders.items() if not options.only or name in options.only}
     results: dict[str, Any] = {"add": {}, "rss_mb": {}, "questions": {}}
     with tempfile.TemporaryDirectory(prefix="nexus-bench-") as folder:
         home = Path(folder) / "home"
         settings = {"NEXUS_ENGINE_KIND": "llamacpp", "NEXUS_ENGINE_MODEL": "smollm2-135m"}
-        if options.rerank:
-            settings = {"NEXUS_ENGINE_KIND": "local", "NEXUS_ENGINE_MODEL": options.rerank}
+        if options.model:
+            settings = {"NEXUS_ENGINE_KIND": "local", "NEXUS_ENGINE_MODEL": options.model}
         service = RunningService(home, options.models, **settings)
         try:
             service.start()
-            bench = Bench(service, home, rerank=bool(options.rerank))
+            bench = Bench(service, home, model=bool(options.model))
             results["rss_mb"]["started"] = bench.resident()
             for name, path in chosen.items():
                 results["add"][name] = bench.add(path)

@@ -105,6 +105,25 @@ def test_the_model_orders_what_was_found(service, tmp_path):
     assert "128" in told
 
 
+def test_recall_finds_what_the_answer_may_say(service, tmp_path):
+    texts = {"bell": "The bell rings at noon.", "gate": "Ole turns the key of the gate at dusk."}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.md").write_text(f"# The {name}\n\n{text}\n")
+    service.cli("add", str(tmp_path))
+    asked = ("recall", "what must I know?", "--path", str(tmp_path))
+    for name, text in texts.items():
+        best = said(service, *asked, "--expect", text)[0]
+        assert best["path"].endswith(f"{name}.md")
+        assert best["scores"]["expected"] > 0
+    drafted = said(service, *asked, "--draft")
+    assert {r["point"] for r in drafted} == {r["point"] for r in said(service, *asked)}
+    told = service.cli(*asked, "--draft", "--rerank", "--explain")
+    assert "the model expected: " in told.stderr
+    assert "nats a token" in told.stdout
+    told, _ = refused(service, *asked, "--draft", "--expect", "the gate")
+    assert "leave one of them out" in told
+
+
 def test_recall_keeps_to_kind_place_and_project(service, tmp_path):
     for name in ("north", "south"):
         (tmp_path / name).mkdir()

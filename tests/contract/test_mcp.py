@@ -100,6 +100,9 @@ def test_a_memory_is_saved_found_packed_read_and_forgotten(service, transport, m
             assert found.structured_content["text"] == found.content[0].text
             assert saved["id"] in [row.get("id") for row in found.structured_content["results"]]
             assert "NOT confirmed, source: agent" in found.content[0].text
+            vague = {"query": "anything about time?", "limit": 1, "expected": fact}
+            likely = await client.call_tool("memory_search", vague)
+            assert [row.get("id") for row in likely.structured_content["results"]] == [saved["id"]]
             packed = await client.call_tool("context_pack", {"question": query["query"], "tokens": 400})
             assert fact in packed.content[0].text
             assert tokens_of(packed.content[0].text) <= 400

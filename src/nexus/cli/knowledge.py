@@ -54,6 +54,12 @@ def recall(
     ] = "",
     before: Annotated[str, typer.Option("--before", help="Changed or said before this day or time.")] = "",
     all_times: AllFlag = False,
+    expect: Annotated[
+        str, typer.Option("--expect", help="How the answer may read; finds it in other words than yours.")
+    ] = "",
+    draft: Annotated[
+        bool, typer.Option("--draft", help="Have the model write what to expect: some 10 s.")
+    ] = False,
     rerank: Annotated[
         bool,
         typer.Option("--rerank", help="Have the model read the best twenty and order them: some 20 s."),
@@ -61,7 +67,7 @@ def recall(
     explain: Annotated[bool, typer.Option("--explain", help="Show the parts of each score.")] = False,
     as_json: output.JsonFlag = False,
 ) -> None:
-    """Search documents, memories and sessions; the model is not asked without --rerank."""
+    """Search documents, memories and sessions; no model is asked without --draft or --rerank."""
     from nexus.cli.client import Client
 
     body: dict[str, Any] = {
@@ -74,9 +80,12 @@ def recall(
         "before": before,
         "all": all_times,
         **({"kinds": kind} if kind else {}),
+        **({"expected": expect} if expect else {}),
+        **({"draft": True} if draft else {}),
         **({"rerank": True} if rerank else {}),
     }
-    results: list[dict[str, Any]] = Client().call("POST", "/api/recall", body)["results"]
+    found = Client().call("POST", "/api/recall", body)
+    results: list[dict[str, Any]] = found["results"]
     if as_json:
         output.as_json(results)
         return
@@ -84,10 +93,12 @@ def recall(
         output.talk("nothing found")
     for number, result in enumerate(results, 1):
         output.data(f"{number}. {output.place(result)}  score {result['score']:.2f}")
-        for line in excerpt(output.harmless(result["text"]), query):
+        for line in excerpt(output.harmless(result["text"]), f"{query} {found.get('expected', expect)}"):
             output.data(f"   {line[:160]}")
         if explain:
             _explain(result["scores"])
+    if explain and draft:
+        output.talk(f"the model expected: {output.harmless(found['expected']) or 'nothing'}")
 
 
 def forget(
@@ -129,5 +140,7 @@ def _explain(scores: dict[str, float]) -> None:
     parts = "  ".join(f"{name} {scores[name]:.3f}" for name in _PARTS)
     output.data(f"   why: {parts}")
     output.data(f"        cosine {scores['cosine']:.3f}  words of the query in it {scores['coverage']:.0%}")
+    if scores["expected"]:
+        output.data(f"        by what the answer may say {scores['expected']:.3f}")
     if scores["likelihood"]:
         output.data(f"        the question behind it: {scores['likelihood']:.2f} nats a token")

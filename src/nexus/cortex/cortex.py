@@ -32,6 +32,7 @@ from nexus.cortex.database import Database
 from nexus.cortex.embedder import Embedder
 from nexus.cortex.embedders import Embedders
 from nexus.cortex.embedding_cache import EmbeddingCache
+from nexus.cortex.expected import both
 from nexus.cortex.filters import Filter
 from nexus.cortex.indexer import compare
 from nexus.cortex.indexes import open_index
@@ -137,10 +138,7 @@ class Cortex:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 
@@ -275,18 +273,19 @@ class Cortex:
         limit: int = 10,
         kinds: Sequence[ObjectKind] = KINDS,
         where: Filter | None = None,
+        expected: str = "",
     ) -> list[Result]:
-        """The best passages, memories and turns. Raises `InvalidInputError` when the query is empty."""
+        """The best passages, memories and turns. Raises `InvalidInputError` when the query is empty.
+
+        `expected` is how the answer may read, right or wrong: it finds what says it in other words.
+        """
         if not query.strip():
             raise InvalidInputError("the query is empty", hint="say what to look for")
-        return elsewhere(self.whereabouts, self.retriever.search, query, limit, kinds, where)
+        find = both(self.retriever.search, expected) if expected.strip() else self.retriever.search
+        return elsewhere(self.whereabouts, find, query, limit, kinds, where)
 
     def relevant(
-        self,
-        query: str,
-        limit: int = 10,
-        kinds: Sequence[ObjectKind] = KINDS,
-        where: Filter | None = None,
+        self, query: str, limit: int = 10, kinds: Sequence[ObjectKind] = KINDS, where: Filter | None = None
     ) -> list[Result]:
         """As `recall`, but only what is about the question at all; may be empty."""
         results = self.recall(query, 2 * limit, kinds, where)

@@ -49,7 +49,8 @@ class Scores:
     `words`, `context` and `meaning` are scaled to 0..1 within the candidates of all kinds; `late` is
     the word-by-word similarity, 0 where there is none; `cosine` and `coverage` (the share of the
     question's telling words) are absolute. `total` is what the results are ordered by. `likelihood` is the
-    question's behind this text, in nats a token, where a model was asked (`nexus.cortex.likelihood`), else 0.
+    question's behind this text, in nats a token, where a model was asked (`nexus.cortex.likelihood`), and
+    `expected` what the search for the expected answer gave it (`nexus.cortex.expected`); else both are 0.
     """
 
     words: float
@@ -62,6 +63,7 @@ class Scores:
     coverage: float
     total: float
     likelihood: float = 0.0
+    expected: float = 0.0
 
     def as_dict(self) -> dict[str, float]:
         """For JSON."""
@@ -185,7 +187,7 @@ class Retriever:
             if chunk is None:
                 continue
             said_words = set(words.words_of(chunk.text))
-            if any(_alike(said_words, other) for other in kept):
+            if any(alike(said_words, other) for other in kept):
                 continue
             kept.append(said_words)
             scores = Scores(
@@ -271,7 +273,7 @@ def _coverage(rarity: dict[int, float], numbers: set[int]) -> float:
     return sum(weight for word, weight in rarity.items() if word in numbers) / total if total else 0.0
 
 
-def _alike(some: set[str], other: set[str]) -> bool:
+def alike(some: set[str], other: set[str]) -> bool:
     """Whether two texts say the same: nearly all words in common, and every word with a digit."""
     if min(len(some), len(other)) < (1 - _DIFFERENT) * max(len(some), len(other)):
         return False

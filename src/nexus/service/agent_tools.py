@@ -39,6 +39,7 @@ class _Search(Arguments):
     after: str = ""
     before: str = ""
     all_projects: bool = False
+    expected: str = Field(default="", max_length=10_000)
 
 
 class _Id(Arguments):
@@ -88,7 +89,7 @@ def _search(daemon: Daemon, wanted: _Search, project: str) -> Reply:
         after=_moment("after", wanted.after),
         before=_moment("before", wanted.before),
     )
-    results = cortex.recall(wanted.query, wanted.limit, wanted.kinds, where)
+    results = cortex.recall(wanted.query, wanted.limit, wanted.kinds, where, wanted.expected)
     quoted = quote(results, _SEARCH_TOKENS, cortex.memory)
     if not quoted.results:
         return Reply("Nothing is known about this.", {"results": []})

@@ -43,6 +43,7 @@ TOOLS: tuple[dict[str, Any], ...] = (
         "Search memories, documents and earlier sessions by meaning and words.",
         {
             "query": {"type": "string", "description": "a question or keywords"},
+            "expected": {"type": "string", "description": "how the answer may read; finds it in other words"},
             "limit": {"type": "integer", "minimum": 1, "maximum": 25, "default": 8},
             "kinds": {
                 "type": "array",

@@ -82,6 +82,19 @@ def test_a_question_finds_the_section_that_answers_it(cortex, docs):
     assert QUERY.splitlines()[best.chunk.start_line - 1 : best.chunk.end_line]
 
 
+def test_words_of_the_answer_find_what_those_of_the_question_do_not(cortex, docs):
+    cortex.add([docs])
+    question = "what must I know?"
+    for expected, name in (
+        ("a required parameter is refused with status 422", "query"),
+        ("set the number of workers behind the proxy", "deploy"),
+    ):
+        best = cortex.recall(question, expected=expected)[0]
+        assert best.chunk.path == str(docs / f"{name}.md")
+        assert best.scores.expected > 0
+    assert cortex.recall(question, expected=" \n") == cortex.recall(question)
+
+
 def test_nothing_unchanged_is_embedded_again(cortex, docs):
     first = cortex.add([docs])
     assert first.embedded > 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
+from nexus.core.errors import InvalidInputError
+from nexus.cortex.expected import SHOWN
 from nexus.cortex.ledger import KINDS, ObjectKind
 from nexus.cortex.likelihood import CANDIDATES
 from nexus.cortex.retriever import Result
@@ -19,6 +23,8 @@ from nexus.service.api import index, sessions
 from nexus.service.api.ingesting import reading
 from nexus.service.api.streaming import collect, daemon_of, submit
 from nexus.service.api.where import WhereBody, absolute
+from nexus.service.daemon import Daemon
+from nexus.service.drafting import drafted
 from nexus.service.jobs import Job, Lane, Priority
 from nexus.service.reranking import reranked
 from nexus.service.stream import Stream
@@ -50,6 +56,12 @@ class RecallBody(WhereBody):
     query: str = Field(max_length=100_000)
     limit: int = Field(default=10, ge=1, le=100)
     kinds: list[ObjectKind] = Field(default=list(KINDS), min_length=1)
+    expected: str = Field(
+        default="",
+        max_length=10_000,
+        description="How the answer may read, right or wrong: finds what says it in other words.",
+    )
+    draft: bool = Field(default=False, description="Have the model write `expected`.")
     rerank: bool = Field(
         default=False,
         description="Have the model read the best twenty (or `limit`, where that is more) and order them.",
@@ -101,21 +113,40 @@ def session_id(transcript: Path) -> str:
 @router.post("/recall")
 async def recall(request: Request, body: RecallBody) -> dict[str, Any]:
     """Search documents, memories and sessions; every result explains its score."""
+    if body.draft and body.expected.strip():
+        raise InvalidInputError(
+            "expected is given, and draft asks the model to write it", hint="leave one of them out"
+        )
     daemon, where = daemon_of(request), body.filter()
-    most = max(body.limit, CANDIDATES) if body.rerank else body.limit
-    results = await asyncio.to_thread(daemon.cortex.recall, body.query, most, tuple(body.kinds), where)
-    if not body.rerank:
-        return {"results": [_result(r) for r in results]}
+
+    def search(limit: int, expected: str) -> list[Result]:
+        return daemon.cortex.recall(body.query, limit, tuple(body.kinds), where, expected)
+
+    if not (body.draft or body.rerank):
+        found = await asyncio.to_thread(search, body.limit, body.expected)
+        return {"results": [_result(r) for r in found]}
 
     def work(stream: Stream, job: Job) -> None:
-        def ordered() -> dict[str, Any]:
-            best = reranked(daemon, body.query, results, job)[: body.limit]
-            return {"results": [_result(r) for r in best]}
-
-        run(daemon, stream, job, ordered)
+        run(daemon, stream, job, lambda: _by_model(daemon, body, search, job))
 
     stream, _ = submit(request, Lane.ENGINE, Priority.INTERACTIVE, work)
     return (await collect(request, stream))["done"]
+
+
+def _by_model(
+    daemon: Daemon, body: RecallBody, search: Callable[[int, str], list[Result]], job: Job
+) -> dict[str, Any]:
+    """What is found with the model's help, and what it expected where it was asked that."""
+    expected = body.expected
+    if body.draft:
+        expected = drafted(daemon, body.query, partial(search, SHOWN), job)
+    results = search(max(body.limit, CANDIDATES) if body.rerank else body.limit, expected)
+    if body.rerank:
+        results = reranked(daemon, body.query, results, job)[: body.limit]
+    return {
+        "results": [_result(r) for r in results],
+        **({"expected": expected} if body.draft else {}),
+    }
 
 
 def _result(result: Result) -> dict[str, Any]:

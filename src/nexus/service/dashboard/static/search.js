@@ -8,6 +8,7 @@ const LIMIT = 10;
 const PARTS = {
   meaning: "meaning", words: "words", context: "words around it", late: "word by word",
   recency: "how new", frequency: "how often used", cosine: "nearness in meaning", coverage: "words of the question in it",
+  expected: "by what the model expected",
 };
 let asked = 0;
 
@@ -33,9 +34,15 @@ async function search() {
     show([el("p", { class: "empty" }, "Choose at least one kind.")]);
     return;
   }
+  const model = fields.has("model");
+  if (model) {
+    const waiting = "The model writes what it expects, then reads the best twenty";
+    announce(waiting);
+    show([el("p", { class: "meta wait" }, waiting)]);
+  }
   let shown;
   try {
-    const { results } = await call("POST", "/api/recall", { query, kinds, limit: LIMIT });
+    const { results } = await call("POST", "/api/recall", { query, kinds, limit: LIMIT, draft: model, rerank: model });
     announce(results.length ? `${plural(results.length, "passage")} found` : "Nothing was found");
     shown = results.length ? results.map(entry) : [el("p", { class: "empty" }, "Nothing was found.")];
   } catch (error) {
@@ -53,7 +60,12 @@ function entry(result, index) {
     el("p", { class: "meta path" }, whereOf(result)),
     el("pre", { tabindex: "0" }, result.text),
     el("details", { class: "rest why" }, el("summary", {}, `Why: score ${result.score.toFixed(2)}`),
-      el("dl", {}, Object.entries(PARTS).flatMap(([name, meaning]) => [el("dt", {}, meaning), part(result.scores[name] ?? 0)]))));
+      el("dl", {}, parts(result.scores))));
+}
+
+function parts(scores) {
+  const names = Object.keys(PARTS).filter((name) => name !== "expected" || scores.expected);
+  return names.flatMap((name) => [el("dt", {}, PARTS[name]), part(scores[name] ?? 0)]);
 }
 
 function part(value) {
