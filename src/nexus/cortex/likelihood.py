@@ -19,7 +19,7 @@ from nexus.cortex.retriever import Result
 CANDIDATES = 20
 """Results that are read: where search found the right passage at all, it was among so many."""
 
-WEIGHT = 3.0
+WEIGHT = 2.0
 """What a standard deviation of likelihood counts for, where one of the score counts 1."""
 
 _MOST_READ = 1600  # characters of a result: of a long turn or memory its beginning
