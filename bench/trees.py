@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -42,7 +43,9 @@ _POLL_SECONDS = 0.25
 def sections(text: str) -> Iterator[tuple[str, int, int]]:
     """Heading, first and last line (from 1) of each part of a Markdown text, up to the next heading."""
     fence, heading, first, number = "", "", 1, 0
-    for number, line in enumerate(text.splitlines(), 1):
+    # What a comment holds is no heading; its lines stay.
+    shown = re.sub("<!--.*?-->", lambda comment: "\n" * comment[0].count("\n"), text, flags=re.DOTALL)
+    for number, line in enumerate(shown.splitlines(), 1):
         mark = line.lstrip()[:3]
         if mark in ("```", "~~~"):
             fence = "" if mark == fence else fence or mark
