@@ -9,7 +9,7 @@ which passages are found and in which order, and is never among them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,9 +18,8 @@ from nexus.cortex.filters import Filter
 from nexus.cortex.fusion import standard
 from nexus.cortex.ledger import ObjectKind
 from nexus.cortex.retriever import Result, alike
+from nexus.cortex.whereabouts import Find
 from nexus.cortex.words import words_of
-
-Find = Callable[[str, int, Sequence[ObjectKind], Filter | None], list[Result]]
 
 ROUNDS = 2
 """How often a model writes what it expects; the second time it has read what the first one found."""
@@ -43,19 +42,21 @@ def both(find: Find, expected: str) -> Find:
 
     def found(query: str, limit: int, kinds: Sequence[ObjectKind], where: Filter | None) -> list[Result]:
         depth = max(limit, _DEPTH)
-        return merged(find(query, depth, kinds, where), find(expected, depth, kinds, where))[:limit]
+        return merged(find(query, depth, kinds, where), find(expected, depth, kinds, where), limit)
 
     return found
 
 
-def merged(asked: Sequence[Result], likely: Sequence[Result]) -> list[Result]:
-    """What was found for the question and for the expected, in one order, repeated text left out."""
+def merged(asked: Sequence[Result], likely: Sequence[Result], limit: int) -> list[Result]:
+    """The best of what was found for the question and for the expected, repeated text left out."""
     every = {result.chunk.point: result for result in (*likely, *asked)}
     total = _scores(every, asked) + WEIGHT * _scores(every, likely)
     expected = {result.chunk.point: result.score for result in likely}
     results: list[Result] = []
     kept: list[set[str]] = []
     for number, (point, result) in sorted(enumerate(every.items()), key=lambda entry: -total[entry[0]]):
+        if len(results) == limit:
+            break
         said = set(words_of(result.text))
         if any(alike(said, other) for other in kept):
             continue
