@@ -44,9 +44,6 @@ def test_what_either_search_found_comes_back_once_best_first(
 @given(FOUND)
 def test_one_search_twice_keeps_its_order(found: list[Result]) -> None:
     again = expected.merged(found, found, MANY)
-    assert [r.score for r in found if r.chunk.point == "0"] == [
-        r.scores.expected for r in again if r.chunk.point == "0"
-    ]
     scores = {r.chunk.point: r.score for r in found}
     ordered = [scores[point] for point in points(again)]
     assert all(a >= b - 1e-5 for a, b in pairwise(ordered))
