@@ -11,7 +11,7 @@ import re
 from contextlib import redirect_stdout
 from io import StringIO
 
-import generated
+from scripts import generated
 
 _TERMINAL = {"COLUMNS": "96", "TERMINAL_WIDTH": "96", "NO_COLOR": "1", "TERM": "dumb"}
 _COLOUR = {"FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "CLICOLOR_FORCE"}

@@ -5,7 +5,7 @@ It names the version and no date, so that it depends on the commands only.
 
 from __future__ import annotations
 
-import generated
+from scripts import generated
 
 import nexus
 from nexus.cli.command_tree import Command, Parameter, commands

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import generated
+from scripts import generated
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "native" / "libos" / "micropython" / "lib"

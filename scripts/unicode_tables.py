@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-import generated
+from scripts import generated
 
 VERSION = "16.0.0"
 _WIDTH = 108

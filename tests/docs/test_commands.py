@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -102,13 +103,13 @@ def test_every_script_shown_exists() -> None:
 @pytest.mark.parametrize(
     ("script", "name"),
     [
-        ("gen_cli_reference.py", "docs/reference/cli.md"),
-        ("gen_sandbox_reference.py", "docs/reference/sandbox-python.md"),
-        ("gen_man.py", "share/man/man1/nexus.1"),
+        ("gen_cli_reference", "docs/reference/cli.md"),
+        ("gen_sandbox_reference", "docs/reference/sandbox-python.md"),
+        ("gen_man", "share/man/man1/nexus.1"),
     ],
 )
 def test_the_references_are_fresh(script: str, name: str) -> None:
-    generator = [sys.executable, f"scripts/{script}"]
+    generator = [sys.executable, "-m", f"scripts.{script}"]
     done = subprocess.run(generator, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     page = ROOT / name
@@ -117,8 +118,9 @@ def test_the_references_are_fresh(script: str, name: str) -> None:
 
 
 def test_a_generator_that_is_asked_for_help_writes_no_file(tmp_path: Path) -> None:
-    generator = [sys.executable, str(ROOT / "scripts" / "gen_man.py"), "--help"]
-    done = subprocess.run(generator, cwd=tmp_path, capture_output=True, text=True, check=True)
+    generator = [sys.executable, "-m", "scripts.gen_man", "--help"]
+    there = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(generator, cwd=tmp_path, env=there, capture_output=True, text=True, check=True)
     assert "where the page goes" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
