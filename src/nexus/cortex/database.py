@@ -64,6 +64,11 @@ CREATE TABLE IF NOT EXISTS roots (path TEXT PRIMARY KEY, added TEXT NOT NULL) WI
 CREATE TABLE IF NOT EXISTS keeping (
     path TEXT PRIMARY KEY, used TEXT NOT NULL DEFAULT '', surprise REAL
 ) WITHOUT ROWID;
+-- Which file a page shows a part of, or would if it were there, and as what it was read; "" for nothing.
+CREATE TABLE IF NOT EXISTS includes (
+    page TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (page, file)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS includes_file ON includes (file);
 -- Files below them that were not taken in, and why.
 CREATE TABLE IF NOT EXISTS skipped (
     path TEXT NOT NULL, root TEXT NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL, hint TEXT NOT NULL,

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from pathlib import Path
 
 from nexus.core.errors import NexusError, NotFoundError
-from nexus.cortex import grammar_process
+from nexus.cortex import grammar_process, includes
 from nexus.cortex.chunker import ChunkSizes, chunk
 from nexus.cortex.embedder import Embedder
 from nexus.cortex.entries import passage_of
@@ -21,9 +23,11 @@ from nexus.cortex.reader import Document, Outcome, ReadLimits, display, places, 
 from nexus.cortex.reporting import AddReport, FileReport, Progress, Status
 from nexus.cortex.store import NewObject, Store
 
+# What one page shows may be read so far, in bytes, and no file that is larger than this.
+_MOST_SHOWN, _LARGEST_SHOWN = 4 * 2**20, 2**20
 # Chunks stored together; and the version of the way files are cleaned and cut.
 _GROUP = 64
-_CUT = 3
+_CUT = 4
 
 
 class Ingest:
@@ -77,19 +81,21 @@ class Ingest:
                 else:
                     found.append((item, root))
         present = {str(path) for path, _ in found}
-        fresh = self._read(found, report, on_progress, cancel)
+        fresh = self._read(found, present, report, on_progress, cancel)
+        if not cancel.is_set():
+            self._forget_vanished(paths, present, report)
+            fresh = list(dict.fromkeys(fresh + self._read_again(found, present, report, cancel)))
         total = len(fresh)
         report.embedded = self._store.embed(
             fresh, lambda done: on_progress(Progress("embedding", done, total, total, "")), cancel
         )
         report.cancelled = cancel.is_set()
-        if not report.cancelled:
-            self._forget_vanished(paths, present, report)
         return report
 
     def _read(
         self,
         found: Sequence[tuple[Path, str]],
+        present: AbstractSet[str],
         report: AddReport,
         on_progress: Callable[[Progress], None],
         cancel: threading.Event,
@@ -107,7 +113,7 @@ class Ingest:
         for number, (path, root) in enumerate(found, 1):
             if cancel.is_set():
                 break
-            prepared = self._prepare(path, root, report)
+            prepared = self._prepare(path, root, present, report)
             if prepared:
                 group.append(prepared)
                 chunks += prepared[1].chunks
@@ -117,7 +123,31 @@ class Ingest:
         store()
         return fresh
 
-    def _prepare(self, path: Path, root: str, report: AddReport) -> tuple[NewObject, FileReport] | None:
+    def _read_again(
+        self,
+        found: Sequence[tuple[Path, str]],
+        present: AbstractSet[str],
+        report: AddReport,
+        cancel: threading.Event,
+    ) -> list[str]:
+        """Read once more the pages that show a file which has come, gone or changed since."""
+        outdated = set(self._ledger.outdated())
+        pages = [(path, root) for path, root in found if str(path) in outdated]
+        if not pages:
+            return []
+        names = {display(path) for path, _ in pages}
+        before = {file.path: file.status for file in report.files if file.path in names}
+        report.files = [file for file in report.files if file.path not in names]
+        fresh = self._read(pages, present, report, lambda _: None, cancel)
+        report.files = [
+            replace(file, status="added") if before.get(file.path) == "added" else file
+            for file in report.files
+        ]
+        return fresh
+
+    def _prepare(
+        self, path: Path, root: str, present: AbstractSet[str], report: AddReport
+    ) -> tuple[NewObject, FileReport] | None:
         name = str(path)
         if self._listener.unchanged(path):
             report.files.append(FileReport(name, "unchanged"))
@@ -141,7 +171,7 @@ class Ingest:
             self._ledger.touch(name, document.size, document.mtime_ns)
             report.files.append(FileReport(name, "unchanged"))
             return None
-        chunks = self._cut(document)
+        chunks, shown = self._cut(document, root, present)
         new = NewObject(
             "document",
             name,
@@ -151,6 +181,7 @@ class Ingest:
             size=document.size,
             mtime_ns=document.mtime_ns,
             title=path.name,
+            includes=shown,
         )
         status: Status = "updated" if known else "added"
         return new, FileReport(display(path), status, len(chunks), _redactions(document))
@@ -171,10 +202,64 @@ class Ingest:
     def _stamp(self, document: Document) -> str:
         return f"{self._recipe}:{document.sha256}"
 
-    def _cut(self, document: Document) -> list[NewChunk]:
-        path = document.path
-        pieces = chunk(document.text, document.kind, self._embedder, self._sizes, name=path.name)
-        return [passage_of(piece, str(path)) for piece in pieces]
+    def _cut(
+        self, document: Document, root: str, present: AbstractSet[str]
+    ) -> tuple[list[NewChunk], dict[str, str]]:
+        """The passages, and the files that it shows with their stamps. Lines are those of the page itself."""
+        path, text = document.path, document.text
+        shown: dict[str, str] = {}
+        lines: Sequence[int] = ()
+        if document.kind == "markdown":
+            page = includes.expanded(text, self._finder(str(path), root, present, shown))
+            if shown:
+                text, lines = page.text, page.lines
+        pieces = chunk(text, document.kind, self._embedder, self._sizes, name=path.name)
+        if shown:
+            pieces = [
+                replace(p, start_line=lines[p.start_line - 1], end_line=lines[p.end_line - 1]) for p in pieces
+            ]
+        return [passage_of(piece, str(path)) for piece in pieces], shown
+
+    def _finder(
+        self, page: str, root: str, present: AbstractSet[str], shown: dict[str, str]
+    ) -> Callable[[str], str | None]:
+        """What gives a page the files that it shows: none but those that are taken in with it."""
+        known = self._ledger.get(page)
+        if known and known.root != page and page.startswith(f"{known.root}/"):
+            root = known.root
+        texts: dict[str, str] = {}
+        left = _MOST_SHOWN
+
+        def load(name: str) -> str | None:
+            nonlocal left
+            path, row = Path(name), self._ledger.get(name)
+            if name not in present and not (row and row.kind == "document" and row.root == root):
+                return None
+            try:
+                size = path.stat().st_size
+            except OSError:
+                return None
+            if size > min(left, _LARGEST_SHOWN) or self._listener.hears(path):
+                return None
+            left -= size
+            other = read(path, self._limits)
+            if isinstance(other, Outcome):
+                return None
+            shown[name] = self._stamp(other)
+            return other.text
+
+        def find(path: str) -> str | None:
+            for name in includes.candidates(path, page, root):
+                if name not in shown:
+                    # Should it come, the page is read again.
+                    shown[name] = ""
+                    if (text := load(name)) is not None:
+                        texts[name] = text
+                if name in texts:
+                    return texts[name]
+            return None
+
+        return find
 
     def _refused(self, outcome: Outcome) -> FileReport:
         """A file that cannot be used any more must not answer from its old content either."""

@@ -11,8 +11,9 @@ import json
 import sqlite3
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from nexus.core import clock
@@ -130,11 +131,13 @@ class Ledger:
         title: str = "",
         valid_from: int = 0,
         valid_to: int = FOREVER,
+        includes: Mapping[str, str] = MappingProxyType({}),
     ) -> list[str]:
         """Store an object with all its chunks in place of what `path` had; durable on return.
 
-        Retrieval counts of chunks that stay are kept. Returns the points that are no longer used and
-        may leave the index.
+        Retrieval counts of chunks that stay are kept. `includes` are the files that a page shows a part of,
+        with the `sha256` that they had, or "" where they may yet come; the page is outdated as soon as one is
+        stored with another. Returns the points that are no longer used and may leave the index.
         """
         with self._db.transaction() as db:
             old = self._remove(db, path)
@@ -160,6 +163,10 @@ class Ledger:
                 ],
             )  # fmt: skip
             self._count_terms(db, kind, (c.terms for c in chunks), 1)
+            db.executemany(
+                "INSERT INTO includes VALUES (?, ?, ?)", [(path, *one) for one in includes.items()]
+            )
+            self._outdate(db, path, sha256)
         kept = {c.point for c in chunks}
         self._places.refresh([*(old.keys() | kept)])
         return [p for p in old if p not in kept]
@@ -168,6 +175,7 @@ class Ledger:
         """Forget the object at `path`. Returns its points; empty when it was not known."""
         with self._db.transaction() as db:
             gone = list(self._remove(db, path))
+            self._outdate(db, path, "")
             db.execute("DELETE FROM keeping WHERE path = ?", (path,))
         self._places.refresh(gone)
         return gone
@@ -191,6 +199,11 @@ class Ledger:
             marks = ",".join("?" * len(part))
             found.update(self._db.rows(f"SELECT id, path FROM objects WHERE id IN ({marks})", part))
         return found
+
+    def outdated(self) -> list[str]:
+        """The pages that show a file that has changed since, come or gone."""
+        sql = "SELECT path FROM objects WHERE kind = 'document' AND sha256 = '' ORDER BY path"
+        return [row[0] for row in self._db.rows(sql)]
 
     def points_of(self, paths: Sequence[str], most: int) -> dict[str, str]:
         """The points of these objects with their paths, of objects of at most so many chunks."""
@@ -345,7 +358,17 @@ class Ledger:
         if rows:
             self._count_terms(db, rows[0][3], (_terms(row[2]) for row in rows), -1)
         db.execute("DELETE FROM objects WHERE path = ?", (path,))
+        db.execute("DELETE FROM includes WHERE page = ?", (path,))
         return {row[0]: row[1] for row in rows}
+
+    @staticmethod
+    def _outdate(db: sqlite3.Connection, file: str, sha256: str) -> None:
+        """The pages that show this file as it was are no longer what was read."""
+        db.execute(
+            "UPDATE objects SET sha256 = '' WHERE path IN"
+            " (SELECT page FROM includes WHERE file = ? AND sha256 != ?)",
+            (file, sha256),
+        )
 
     @staticmethod
     def _count_terms(

@@ -8,8 +8,8 @@ is in the ledger gets into the index.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from nexus.cortex.entries import entry, point_of
 from nexus.cortex.indexer import Difference, Entry, VectorIndex, synchronise
@@ -23,7 +23,10 @@ _GROUP = 64
 
 @dataclass(frozen=True, slots=True)
 class NewObject:
-    """A document, memory or transcript about to be stored. `chunks` need no points and terms yet."""
+    """A document, memory or transcript about to be stored. `chunks` need no points and terms yet.
+
+    `includes` are the files that a page shows, with what they were read as (`Ledger.put`).
+    """
 
     kind: ObjectKind
     path: str
@@ -37,6 +40,7 @@ class NewObject:
     title: str = ""
     valid_from: int = 0
     valid_to: int = FOREVER
+    includes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Store:
@@ -69,6 +73,7 @@ class Store:
                 title=new.title,
                 valid_from=new.valid_from,
                 valid_to=new.valid_to,
+                includes=new.includes,
             )
             fresh += [chunk.point for chunk in chunks if chunk.point not in before]
         if stale:
