@@ -21,10 +21,9 @@ from nexus.cortex.ledger import Ledger, NewChunk
 from nexus.cortex.listener import Listener, told
 from nexus.cortex.reader import Document, Outcome, ReadLimits, display, places, read, walk
 from nexus.cortex.reporting import AddReport, FileReport, Progress, Status
+from nexus.cortex.shown_files import ShownFiles
 from nexus.cortex.store import NewObject, Store
 
-# What one page shows may be read so far, in bytes, and no file that is larger than this.
-_MOST_SHOWN, _LARGEST_SHOWN = 4 * 2**20, 2**20
 # Chunks stored together; and the version of the way files are cleaned and cut.
 _GROUP = 64
 _CUT = 4
@@ -167,21 +166,21 @@ class Ingest:
         if isinstance(document, Outcome):
             report.files.append(self._refused(document))
             return None
-        if known and known.sha256 == self._stamp(document):
+        if known and known.sha256 == self._stamp(document.sha256):
             self._ledger.touch(name, document.size, document.mtime_ns)
             report.files.append(FileReport(name, "unchanged"))
             return None
-        chunks, shown = self._cut(document, root, present)
+        chunks, stamps = self._cut(document, root, present)
         new = NewObject(
             "document",
             name,
             chunks,
             root=root,
-            sha256=self._stamp(document),
+            sha256=self._stamp(document.sha256),
             size=document.size,
             mtime_ns=document.mtime_ns,
             title=path.name,
-            includes=shown,
+            includes=stamps,
         )
         status: Status = "updated" if known else "added"
         return new, FileReport(display(path), status, len(chunks), _redactions(document))
@@ -199,67 +198,41 @@ class Ingest:
             return None
         return new, told(display(path), new, problems, known=self._ledger.get(name) is not None)
 
-    def _stamp(self, document: Document) -> str:
-        return f"{self._recipe}:{document.sha256}"
+    def _stamp(self, sha256: str) -> str:
+        return f"{self._recipe}:{sha256}" if sha256 else ""
 
     def _cut(
         self, document: Document, root: str, present: AbstractSet[str]
     ) -> tuple[list[NewChunk], dict[str, str]]:
-        """The passages, and the files that it shows with their stamps. Lines are those of the page itself."""
+        """The passages, and the files that a page shows with their stamps. Lines are those of the page."""
         path, text = document.path, document.text
-        shown: dict[str, str] = {}
         lines: Sequence[int] = ()
+        stamps: dict[str, str] = {}
         if document.kind == "markdown":
-            page = includes.expanded(text, self._finder(str(path), root, present, shown))
-            if shown:
+            files = self._shown_in(str(path), root, present)
+            page = includes.expanded(text, files.text)
+            stamps = {name: self._stamp(sha256) for name, sha256 in files.found.items()}
+            if any(stamps.values()):
                 text, lines = page.text, page.lines
         pieces = chunk(text, document.kind, self._embedder, self._sizes, name=path.name)
-        if shown:
+        if lines:
             pieces = [
                 replace(p, start_line=lines[p.start_line - 1], end_line=lines[p.end_line - 1]) for p in pieces
             ]
-        return [passage_of(piece, str(path)) for piece in pieces], shown
+        return [passage_of(piece, str(path)) for piece in pieces], stamps
 
-    def _finder(
-        self, page: str, root: str, present: AbstractSet[str], shown: dict[str, str]
-    ) -> Callable[[str], str | None]:
-        """What gives a page the files that it shows: none but those that are taken in with it."""
+    def _shown_in(self, page: str, root: str, present: AbstractSet[str]) -> ShownFiles:
+        """What a page may show: documents that are taken in with it, or came with the same folder."""
         known = self._ledger.get(page)
-        if known and known.root != page and page.startswith(f"{known.root}/"):
+        if known and page.startswith(f"{known.root}/"):
             root = known.root
-        texts: dict[str, str] = {}
-        left = _MOST_SHOWN
 
-        def load(name: str) -> str | None:
-            nonlocal left
-            path, row = Path(name), self._ledger.get(name)
-            if name not in present and not (row and row.kind == "document" and row.root == root):
-                return None
-            try:
-                size = path.stat().st_size
-            except OSError:
-                return None
-            if size > min(left, _LARGEST_SHOWN) or self._listener.hears(path):
-                return None
-            left -= size
-            other = read(path, self._limits)
-            if isinstance(other, Outcome):
-                return None
-            shown[name] = self._stamp(other)
-            return other.text
+        def may_show(name: str) -> bool:
+            row = None if name in present else self._ledger.get(name)
+            taken_in = name in present or (row is not None and row.kind == "document" and row.root == root)
+            return taken_in and not self._listener.hears(Path(name))
 
-        def find(path: str) -> str | None:
-            for name in includes.candidates(path, page, root):
-                if name not in shown:
-                    # Should it come, the page is read again.
-                    shown[name] = ""
-                    if (text := load(name)) is not None:
-                        texts[name] = text
-                if name in texts:
-                    return texts[name]
-            return None
-
-        return find
+        return ShownFiles(page, root, may_show, self._limits)
 
     def _refused(self, outcome: Outcome) -> FileReport:
         """A file that cannot be used any more must not answer from its old content either."""
