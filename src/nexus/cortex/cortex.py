@@ -24,7 +24,7 @@ from typing import Any, Self
 from nexus.core.errors import InvalidInputError, NotFoundError, StorageError
 from nexus.core.paths import AnyPath, Home, resolved_paths
 from nexus.core.settings import CortexSettings
-from nexus.cortex import extractor
+from nexus.cortex import extractor, words
 from nexus.cortex.approvals import Approvals
 from nexus.cortex.assembler import Frame, Turn, assemble
 from nexus.cortex.chunker import ChunkSizes
@@ -393,6 +393,7 @@ class Cortex:
         return self._embedders.unload_if_idle(math.inf)
 
     def give_back(self) -> None:
-        """Give back what memory holds of files. Raises `MissingPartError` where that cannot be."""
+        """Give back what memory holds of files and words. Raises `MissingPartError` where it cannot be."""
+        words.forget()
         self._remembering.files.clear()
         self._index.release()

@@ -101,9 +101,16 @@ def weighted(numbers: Sequence[int], rarities: Sequence[float]) -> Sparse:
     )
 
 
+def forget() -> None:
+    """Give back what is kept of words that were seen: some megabytes after documents were added."""
+    _forms.cache_clear()
+    number.cache_clear()
+
+
 def _stemmer() -> Stemmer.Stemmer:
     # One for each thread: the library's object keeps its buffers between calls.
     if not hasattr(_stemmers, "english"):
-        _stemmers.english = Stemmer.Stemmer("english")
+        # Without a cache of its own, in each thread: `number` keeps what was stemmed, for all of them.
+        _stemmers.english = Stemmer.Stemmer("english", 0)
     stemmer: Stemmer.Stemmer = _stemmers.english
     return stemmer

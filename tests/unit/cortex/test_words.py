@@ -99,3 +99,10 @@ def test_lone_surrogates_are_words_like_others():
     vector = words.passage("name \ud800x here")
     assert vector.values.dtype == np.float32
     assert len(vector.indices) >= 2
+
+
+def test_words_mean_the_same_after_what_was_kept_is_given_back() -> None:
+    text = "Retried requests are retrying retryCount times"
+    before = words.terms(text)
+    words.forget()
+    assert words.terms(text) == before
