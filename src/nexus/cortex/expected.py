@@ -33,6 +33,10 @@ WEIGHT = 2.0
 SHOWN = 3
 """Passages that it reads before."""
 
+ROLE = ""
+"""What the model is told that it is: nothing. Where no role is given, chat templates fill in a helpful
+assistant, and that one answers whoever asks instead of writing the manual (docs/log.md)."""
+
 _DEPTH = 100  # of each search; what only one of them found counts as the last of the other
 _MOST_SHOWN = 600  # characters of a passage
 

@@ -22,8 +22,9 @@ def drafted(daemon: Daemon, query: str, recall: Callable[[str], list[Result]], j
     """
     written = ""
     for _ in range(expected.ROUNDS):
+        role = ChatMessage("system", expected.ROLE)
         message = ChatMessage("user", expected.instructions(query, recall(written)))
-        request = ChatRequest((message,), max_tokens=expected.MOST_WRITTEN, temperature=0.0)
+        request = ChatRequest((role, message), max_tokens=expected.MOST_WRITTEN, temperature=0.0)
         said = daemon.inference.call(partial(_said, daemon, request, job))
         if job.cancel.is_set():
             raise NexusError("the search was cancelled", hint="ask again")

@@ -48,8 +48,8 @@ def test_each_round_reads_what_the_one_before_found() -> None:
     model = Model([Delta("The port is "), Delta("6543.")], [Delta("Staging listens on 6543.")])
     assert draft(model) == "Staging listens on 6543."
     assert len(model.asked) == ROUNDS
-    assert "found for ''" in model.asked[0].messages[0].content
-    assert "found for 'The port is 6543.'" in model.asked[1].messages[0].content
+    assert "found for ''" in model.asked[0].messages[-1].content
+    assert "found for 'The port is 6543.'" in model.asked[1].messages[-1].content
     assert all(asked.max_tokens == MOST_WRITTEN and asked.temperature == 0 for asked in model.asked)
 
 
