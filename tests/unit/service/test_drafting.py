@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nexus.core.errors import NexusError
-from nexus.cortex.expected import MOST_WRITTEN, ROUNDS
+from nexus.cortex.expected import MOST_WRITTEN, ROLE, ROUNDS
 from nexus.cortex.ledger import ChunkRow
 from nexus.cortex.retriever import Result, Scores
 from nexus.engine.base import ChatRequest, Delta, Finish, Usage
@@ -51,6 +51,12 @@ def test_each_round_reads_what_the_one_before_found() -> None:
     assert "found for ''" in model.asked[0].messages[-1].content
     assert "found for 'The port is 6543.'" in model.asked[1].messages[-1].content
     assert all(asked.max_tokens == MOST_WRITTEN and asked.temperature == 0 for asked in model.asked)
+
+
+def test_no_template_fills_in_a_role_of_its_own() -> None:
+    model = Model([Delta("Port 6543.")], [Delta("Port 6543.")])
+    draft(model)
+    assert [(message.role, message.content) for message in model.asked[0].messages][:-1] == [("system", ROLE)]
 
 
 def test_what_a_model_thinks_to_itself_is_not_searched_for() -> None:
