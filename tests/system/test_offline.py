@@ -1,7 +1,8 @@
 """The service talks to nobody.
 
-The audit sees what Python code reaches for; that the native parts need no network is shown by the
-namespace without one.
+The audit sees what Python code reaches for. What native parts send is seen at the end of a cable: the service
+runs in a network of its own whose way out is a cable to nowhere, and not a byte may go into it. Libraries
+that report to their makers keep still where CI is set, so it is not set here.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def test_nothing_is_reached_but_this_machine(tmp_path, models_folder, granite_fo
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "a.md").write_text("# Alpha\n\nThe alpha service listens on port 7001.\n")
     service = Service(tmp_path / "home", models_folder, PYTHONPATH=str(AUDIT), AUDIT_LOG=str(log))
+    service.env.pop("CI", None)
     try:
         service.start()
         for command in (
@@ -83,3 +85,48 @@ def test_it_works_where_there_is_no_network_at_all(tmp_path, models_folder, gran
     )
     assert done.returncode == 0, done.stderr
     assert "the beta service listens on port 7002" in done.stdout
+
+
+# The cable's ends, and a name server at its far end: who looks up a name sends something, too.
+CABLE = """set -e
+ip link set lo up
+ip link add out0 type veth peer name out1
+for version in /proc/sys/net/ipv6/conf/*/disable_ipv6; do echo 1 > $version; done
+ip addr add 192.0.2.2/24 dev out0
+ip link set out1 up
+ip link set out0 up
+ip route add default via 192.0.2.1 dev out0
+echo 'nameserver 192.0.2.53' > "$RESOLV"
+mount --bind "$RESOLV" /etc/resolv.conf
+nexus() { python -m nexus "$@"; }
+sent() { awk '$1 == "out0:" { print "sent", $10 }' /proc/net/dev; }
+"""
+REACHES = "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('198.51.100.1', 53))"
+
+
+def at_the_cable(script: str, env: dict[str, str], folder: Path) -> str:
+    """What the script prints, run where there is nothing but this machine and a cable to nowhere."""
+    command = ["unshare", "--net", "--mount", "--map-root-user", "bash", "-c", CABLE + script]
+    env = {k: v for k, v in env.items() if k != "CI"} | {"RESOLV": str(folder / "resolv.conf")}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=250)
+    if "Operation not permitted" in done.stderr or "Operation not supported" in done.stderr:
+        pytest.skip(f"this machine does not allow a network namespace with a cable: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("unshare") or not shutil.which("ip"), reason="needs unshare and ip")
+def test_not_a_byte_leaves_the_machine(tmp_path, models_folder, granite_folder, smollm2_path):
+    user = tmp_path / "user"
+    user.mkdir()
+    service = Service(tmp_path / "home", models_folder, HOME=str(user), XDG_CACHE_HOME=str(user / ".cache"))
+    assert "sent 0" not in at_the_cable(f'python -c "{REACHES}"; sleep 1; sent', service.env, tmp_path)
+    # Libraries report some ten seconds after they were loaded.
+    script = (
+        "nexus up --detach >/dev/null; nexus remember 'the beta service listens on port 7002' >/dev/null\n"
+        "nexus ask 'Which port does the beta service listen on?'; sleep 20; sent; nexus down\n"
+    )
+    said = at_the_cable(script, service.env, tmp_path)
+    assert "the beta service listens on port 7002" in said
+    assert "sent 0\n" in said
+    assert [path for path in user.rglob("*") if path.is_file() and "icrosoft" in str(path)] == []

@@ -8,6 +8,7 @@ Invariant: rows of a batch do not see each other, for padding is masked.
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -122,8 +123,13 @@ class OnnxModel:
     def _load_session(self) -> onnxruntime.InferenceSession:
         with self._lock:
             if self._session is None:
+                # From 1.29 on the library reports to its maker, from threads in C, and keeps an identifier
+                # of the machine in the user's home, unless it is told not to before this import.
+                os.environ["ORT_DISABLE_TELEMETRY"] = "1"
                 import onnxruntime
 
+                # Where the program had imported it already: no more than it has said by now.
+                onnxruntime.disable_telemetry_events()
                 options = onnxruntime.SessionOptions()
                 options.intra_op_num_threads = self._threads
                 # Spinning threads fight other work on a busy host.

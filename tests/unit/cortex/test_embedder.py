@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -189,3 +192,18 @@ def test_threads_share_it_while_it_is_dropped_again_and_again(e5):
     stop.set()
     dropper.join()
     assert wrong == []
+
+
+def test_the_library_keeps_still_about_the_user(tmp_path):
+    """Where CI is set it does so by itself, so that it is not set here."""
+    model, user = tmp_path / "model", tmp_path / "user"
+    model.mkdir()
+    user.mkdir()
+    bert.write(model)
+    script = (
+        "import sys; from pathlib import Path; from nexus.cortex.embedder import OnnxEmbedder;"
+        "OnnxEmbedder('e5-small-v2', Path(sys.argv[1])).query('which port?')"
+    )
+    env = {name: value for name, value in os.environ.items() if name not in ("CI", "XDG_CACHE_HOME")}
+    subprocess.run([sys.executable, "-c", script, str(model)], env=env | {"HOME": str(user)}, check=True)
+    assert list(user.iterdir()) == []
