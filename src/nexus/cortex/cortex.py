@@ -16,7 +16,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -364,11 +363,7 @@ class Cortex:
         added, removed = len(difference.missing) + len(difference.unembedded), len(difference.stale)
         if added or removed:
             _log.info("index repaired: %d points added, %d removed", added, removed)
-        self.recovered = replace(
-            self.recovered,
-            points_added=self.recovered.points_added + added,
-            points_removed=self.recovered.points_removed + removed,
-        )
+        self.recovered = self.recovered.with_points(added, removed)
         return self.recovered
 
     def rebuild(self, on_step: Callable[[int, int], bool] = lambda done, total: True) -> int:
@@ -396,4 +391,10 @@ class Cortex:
         """Give back what memory holds of files and words. Raises `MissingPartError` where it cannot be."""
         words.forget()
         self._remembering.files.clear()
+        self._database.shrink()
+        self._cache.shrink()
         self._index.release()
+
+    def pack(self, goes_on: Callable[[], bool] = lambda: True) -> bool:
+        """As `VectorIndex.pack`: an index that has grown takes less memory after it. Whether it did."""
+        return self._index.pack(goes_on)

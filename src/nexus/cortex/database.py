@@ -130,6 +130,10 @@ class Database:
         with self._lock:
             self._db.close()
 
+    def shrink(self) -> None:
+        """Give back the pages of the file that are held in memory."""
+        self.rows("PRAGMA shrink_memory")
+
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """All rows of a query. Raises `StorageError`."""
         with self._lock:

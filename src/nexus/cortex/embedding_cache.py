@@ -106,6 +106,11 @@ class EmbeddingCache:
         """Note which text each point has; its word vectors are there already."""
         self._write("INSERT OR REPLACE INTO texts SELECT ?, number FROM tokens WHERE key = ?", keys)
 
+    def shrink(self) -> None:
+        """Give back the pages of the file that are held in memory."""
+        with self._lock:
+            self._db.execute("PRAGMA shrink_memory")
+
     def _select(self, sql: str, keys: Sequence[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         with self._lock:

@@ -9,7 +9,7 @@ Knows nothing of texts.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -67,6 +67,10 @@ class ExactIndex:
 
     def require_room(self) -> None:
         """Nothing: no file is mapped."""
+
+    def pack(self, goes_on: Callable[[], bool]) -> bool:
+        """Nothing: all of it is in memory."""
+        return False
 
     def release(self) -> None:
         """Nothing: no file is mapped."""

@@ -101,6 +101,13 @@ class VectorIndex(Protocol):
     def require_room(self) -> None:
         """Raise `StorageError` where a change would be refused because the disk is full."""
 
+    def pack(self, goes_on: Callable[[], bool]) -> bool:
+        """Move what came lately to where it takes less memory. Whether anything was moved.
+
+        Takes seconds; others search and change meanwhile, and a change is worth more than the packing.
+        `goes_on` is asked often; once it says no, everything stays as it was.
+        """
+
     def release(self) -> None:
         """Give back memory that only mirrors files; the next search maps it again, in milliseconds.
 

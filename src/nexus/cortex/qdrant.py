@@ -1,4 +1,4 @@
-"""`VectorIndex` in Qdrant Edge: on disk, in this process, exact up to about 200,000 points of a kind.
+"""`VectorIndex` in Qdrant Edge: on disk, in this process, exact at any size.
 
 Each kind has a shard of its own, so that the usual search needs no condition (one costs more than the
 whole scan) and no kind keeps room for the others' vectors. One process may hold a shard (its
@@ -11,6 +11,7 @@ writes to one: nothing is changed, made or opened without room (`nexus.core.room
 
 The shard keeps and filters. A search by meaning without a condition is answered from a copy of its
 vectors (`nexus.cortex.dense`), which `points` brings in line with the shard; before that, by the shard.
+New points take memory until `pack` has moved them (`nexus.cortex.edge_packing`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import json
 import logging
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,15 +31,18 @@ import qdrant_edge as qdrant
 from nexus.core import atomic, platform
 from nexus.core.errors import StorageError
 from nexus.core.room import require_room
-from nexus.cortex import edge_files
+from nexus.cortex import edge_files, edge_packing
 from nexus.cortex.dense import Dense
 from nexus.cortex.indexer import Entry, Hit, Matrix, Scope, Sparse, WordField
 from nexus.cortex.ledger import FOREVER, KINDS, ObjectKind
 
 _log = logging.getLogger(__name__)
 _VECTOR = "text"
-# Building the HNSW graph costs minutes of CPU and saves a few milliseconds below this size.
-_HNSW_FROM = 200_000
+# Kilobytes of vectors from which on a segment is packed; in it, no graph is built (m = 0): that costs minutes
+# of CPU, and a search by meaning has a copy of the vectors.
+_PACKED_FROM = 256
+# Loose points from which on packing is worth its copy of the shard, and what part of all of them.
+_LOOSE, _PART = 2000, 20
 _FORMAT = 3
 _FIELDS: tuple[WordField, ...] = ("words", "context")
 _PAYLOAD = {"project": "Keyword", "domain": "Keyword", "folders": "Keyword",
@@ -62,6 +66,10 @@ class QdrantIndex:
         self._changing = threading.RLock()
         # Held by whoever may unmap files of a shard, and while they are given back: searches do not.
         self._mapping = threading.Lock()
+        # Held by whoever asks a shard (the library lets one ask at a time) or puts another in its place.
+        self._asking = threading.Lock()
+        # How often each was changed.
+        self._changes = dict.fromkeys(KINDS, 0)
         self._open()
 
     def upsert(self, entries: Sequence[Entry]) -> None:
@@ -108,11 +116,58 @@ class QdrantIndex:
         return held
 
     def count(self) -> int:
-        request = qdrant.CountRequest(exact=True)
-        return sum(int(shard.count(request)) for shard in self._shards.values())
+        with self._asking:
+            return sum(map(_count, self._shards.values()))
 
     def require_room(self) -> None:
         require_room(self._folder)
+
+    def pack(self, goes_on: Callable[[], bool]) -> bool:
+        done = [self._pack(kind, goes_on) for kind in KINDS]
+        return any(done)
+
+    def _pack(self, kind: ObjectKind, goes_on: Callable[[], bool]) -> bool:
+        folder = self._folder / kind
+        with self._changing:
+            try:
+                require_room(self._folder)
+                self._shards[kind].flush()
+                loose = edge_packing.loose(folder)
+                if loose < max(_LOOSE, _count(self._shards[kind]) // _PART):
+                    return False
+                copy = edge_packing.copied(folder)
+            except Exception as error:  # the library raises bare Exception
+                _log.warning("the index %s is not packed: %s", folder, error)
+                return False
+            changes = self._changes[kind]
+        try:
+            if not edge_packing.packed(copy, lambda: goes_on() and self._changes[kind] == changes):
+                return False
+            with self._changing, self._mapping, self._asking:
+                return self._changes[kind] == changes and self._exchanged(kind)
+        finally:
+            shutil.rmtree(copy, ignore_errors=True)
+
+    def _exchanged(self, kind: ObjectKind) -> bool:
+        """Put the packed copy of a shard in its place. Raises `StorageError` where neither can be opened."""
+        folder = self._folder / kind
+        count = _count(self._shards[kind])
+        self._shards[kind].close()
+        edge_packing.exchange(folder)
+        shard = edge_files.load(folder, self._config())
+        good = shard is not None and _count(shard) == count
+        if not good:
+            if shard:
+                shard.close()
+            edge_packing.exchange(folder)
+            shard = edge_files.load(folder, self._config())
+        if shard is None:
+            raise StorageError(
+                f"the index {folder} can no longer be opened",
+                hint="start the service again: it is built again",
+            )
+        self._shards[kind] = shard
+        return good
 
     def release(self) -> None:
         # A shard maps all its files, empty room in them too: 200 MB for 10,000 points. A thread of the
@@ -135,9 +190,9 @@ class QdrantIndex:
             limit=limit, query=qdrant.Query.Nearest(vector, using=using), filter=_filter(scope)
         )
         try:
-            return [
-                Hit(str(found.id), float(found.score)) for found in self._shards[scope.kind].query(request)
-            ]
+            with self._asking:
+                found = self._shards[scope.kind].query(request)
+            return [Hit(str(point.id), float(point.score)) for point in found]
         except Exception as error:  # the library raises bare Exception
             raise StorageError(f"index {self._folder}: {error}") from error
 
@@ -145,6 +200,7 @@ class QdrantIndex:
         require_room(self._folder)
         try:
             with self._mapping:
+                self._changes[kind] += 1
                 self._shards[kind].update(operation)
         except Exception as error:  # the library raises bare Exception
             raise StorageError(f"index {self._folder}: {error}") from error
@@ -174,9 +230,11 @@ class QdrantIndex:
         # Opening writes what the log has and the files have not.
         require_room(self._folder)
         for kind in KINDS:
+            edge_packing.restore(self._folder / kind)
             self._shards[kind] = edge_files.load(self._folder / kind, self._config()) or self._create(
                 self._folder / kind
             )
+            edge_packing.sweep(self._folder / kind)
             self._dense[kind] = Dense(self._folder / f"{kind}.vectors", self._size)
         atomic.sweep(self._folder)  # a killed process leaves its half of a copy, as large as the copy
         # Written last: shards without their label are not complete.
@@ -206,14 +264,21 @@ class QdrantIndex:
             distance=qdrant.Distance.Cosine,
             # What the embedding cache keeps, too: the index loses nothing by it.
             datatype=qdrant.VectorStorageDatatype.Float16,
+            memory=qdrant.Memory.Cold,
         )
+        sparse = qdrant.EdgeSparseVectorParams(memory=qdrant.Memory.Cold)
         return qdrant.EdgeConfig(
             vectors={_VECTOR: dense},
-            sparse_vectors={field: qdrant.EdgeSparseVectorParams() for field in _FIELDS},
+            sparse_vectors=dict.fromkeys(_FIELDS, sparse),
             # A search here takes a millisecond or two: handing it to other threads costs more.
             max_search_threads=1,
-            optimizers=qdrant.EdgeOptimizersConfig(indexing_threshold=_HNSW_FROM * self._size * 2 // 1024),
+            hnsw_config=qdrant.HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=10**9),
+            optimizers=qdrant.EdgeOptimizersConfig(indexing_threshold=_PACKED_FROM),
         )
+
+
+def _count(shard: qdrant.EdgeShard) -> int:
+    return int(shard.count(qdrant.CountRequest(exact=True)))
 
 
 def _ids(shard: qdrant.EdgeShard, condition: qdrant.Filter | None) -> list[str]:

@@ -116,6 +116,10 @@ class QdrantServerIndex:
     def require_room(self) -> None:
         """Nothing: no file is mapped."""
 
+    def pack(self, goes_on: Callable[[], bool]) -> bool:
+        """Nothing: the server does it by itself."""
+        return False
+
     def release(self) -> None:
         """Nothing: no file is mapped."""
 

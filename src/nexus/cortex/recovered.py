@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,14 @@ class Recovered:
     memories_indexed: int
     problems: tuple[str, ...]
     half_written: int = 0  # files that a killed process was writing, removed
+
+    def with_points(self, added: int, removed: int) -> Recovered:
+        """And so many more points."""
+        return replace(
+            self,
+            points_added=self.points_added + added,
+            points_removed=self.points_removed + removed,
+        )
 
 
 @dataclass(frozen=True, slots=True)

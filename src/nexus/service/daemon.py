@@ -271,8 +271,12 @@ class Daemon:
             with suppress(BusyError):
                 self.submit(Job(Lane.KNOWLEDGE, Priority.INGEST, self._repair))
         else:
-            # Opening and comparing have read every page of the index.
-            self._give_back()
+            # Opening and comparing have read every page of the index: they are given back, too.
+            self._pack(job)
+
+    def _pack(self, job: Job) -> None:
+        self.cortex.pack(lambda: not (job.cancel.is_set() or self.waiting))
+        self._give_back()
 
     def _followed(self) -> list[str]:
         return self._cortex.followed() if self._cortex else []
@@ -326,6 +330,8 @@ class Daemon:
                 self.engine.maintain()
             if self._cortex and self._cortex.unload_if_idle():
                 self._give_back()
+                with suppress(BusyError):
+                    self.submit(Job(Lane.KNOWLEDGE, Priority.INGEST, self._pack))
             self.resources.tick()
             self.learning.tick()
             self.memory.tick()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from nexus.core import config as configuration
+from nexus.cortex import edge_packing, qdrant
 from nexus.cortex.cortex import Cortex
 from nexus.cortex.embedder import OnnxEmbedder
 from nexus.engine.remote import RemoteEngine
@@ -30,7 +31,8 @@ def embedder(embedder_folder):
 
 
 @pytest.fixture
-def daemon(home, embedder):
+def daemon(home, embedder, monkeypatch):
+    monkeypatch.setattr(qdrant, "_PACKED_FROM", 1)
     config = configuration.load()
     with Cortex(home, config.settings.cortex, embedder) as cortex:
         cortex.remember("staging Postgres listens on port 6543")
@@ -56,3 +58,13 @@ def test_after_use_it_is_given_back_and_the_next_question_is_answered(daemon, ho
         assert daemon.cortex.recall(asked)[0].chunk.text.endswith("6543")
         assert embedder.loaded
         until(lambda: not embedder.loaded and resident(home.shard) == 0)
+
+
+def test_what_came_lately_is_packed_when_nobody_asks(daemon, home, embedder, monkeypatch):
+    monkeypatch.setattr(qdrant, "_LOOSE", 10)
+    for number in range(20):
+        daemon.cortex.remember(f"host {number} listens on port {7000 + number}")
+    memories = home.shard / "memory"
+    until(lambda: edge_packing.loose(memories) == 0 and resident(home.shard) == 0)
+    assert daemon.cortex.indexed() == 21
+    assert daemon.cortex.recall("which port does host 7 listen on?")[0].chunk.text.endswith("7007")
