@@ -118,6 +118,10 @@ class Wire:
                     if cancel.is_set():
                         return
                     raise self._lost(error) from error
+                except RuntimeError as error:
+                    if not self._http.is_closed:
+                        raise
+                    raise self._closed() from error
 
     def _events(self, path: str, body: Mapping[str, Any], watch: CancelWatch) -> Generator[str, None, None]:
         extensions = {"trace": watch.trace}
@@ -144,6 +148,10 @@ class Wire:
                 text = _read(response)
         except httpx.HTTPError as error:
             raise self._lost(error) from error
+        except RuntimeError as error:
+            if not self._http.is_closed:
+                raise
+            raise self._closed() from error
         if response.status_code != 200:
             raise self._refusal(response.status_code, text)
         try:
@@ -156,6 +164,10 @@ class Wire:
         if not isinstance(value, dict):
             raise EngineError(f"{self.label} answered {path} with a JSON {type(value).__name__}")
         return value
+
+    def _closed(self) -> ConnectionLostError:
+        """Whoever ends a server closes its wire, also between two lines of who asks there."""
+        return ConnectionLostError(f"the connection to {self.label} was closed", hint="try again")
 
     def _lost(self, error: Exception) -> ConnectionLostError:
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
