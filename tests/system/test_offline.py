@@ -98,6 +98,7 @@ ip link set out0 up
 ip route add default via 192.0.2.1 dev out0
 echo 'nameserver 192.0.2.53' > "$RESOLV"
 mount --bind "$RESOLV" /etc/resolv.conf
+echo "the cable is there"
 nexus() { python -m nexus "$@"; }
 sent() { awk '$1 == "out0:" { print "sent", $10 }' /proc/net/dev; }
 """
@@ -109,7 +110,7 @@ def at_the_cable(script: str, env: dict[str, str], folder: Path) -> str:
     command = ["unshare", "--net", "--mount", "--map-root-user", "bash", "-c", CABLE + script]
     env = {k: v for k, v in env.items() if k != "CI"} | {"RESOLV": str(folder / "resolv.conf")}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=250)
-    if "Operation not permitted" in done.stderr or "Operation not supported" in done.stderr:
+    if "the cable is there" not in done.stdout:
         pytest.skip(f"this machine does not allow a network namespace with a cable: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
     return done.stdout
