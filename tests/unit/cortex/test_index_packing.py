@@ -151,7 +151,7 @@ def test_whoever_waits_ends_it_and_nothing_has_changed(index, folder):
     assert packed(index)
 
 
-def test_a_change_meanwhile_is_kept_and_ends_it(index):
+def test_a_change_meanwhile_is_kept_and_ends_it(index, folder):
     index.upsert(entries(0, 300))
     late = [entry(1000)]
 
@@ -162,6 +162,9 @@ def test_a_change_meanwhile_is_kept_and_ends_it(index):
 
     index.pack(goes_on)
     assert index.count() == 301
+    # The change was to a document: they stay as they were, and the others are packed.
+    assert edge_packing.loose(folder / "document") >= 200
+    assert edge_packing.loose(folder / "transcript") == 0
     assert str(uuid.UUID(int=1000)) in index.points()
 
 
