@@ -396,5 +396,5 @@ class Cortex:
         self._index.release()
 
     def pack(self, goes_on: Callable[[], bool] = lambda: True) -> bool:
-        """As `VectorIndex.pack`: an index that has grown takes less memory after it. Whether it did."""
+        """As `VectorIndex.pack`; whether it did. After a `StorageError`, `repair` fills what is missing."""
         return self._index.pack(goes_on)

@@ -11,6 +11,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,8 @@ class EmbeddingCache:
         self._write("INSERT OR REPLACE INTO texts SELECT ?, number FROM tokens WHERE key = ?", keys)
 
     def shrink(self) -> None:
-        """Give back the pages of the file that are held in memory."""
-        with self._lock:
+        """Give back the pages of the file that are held in memory, where that can be done."""
+        with self._lock, suppress(sqlite3.Error):
             self._db.execute("PRAGMA shrink_memory")
 
     def _select(self, sql: str, keys: Sequence[str]) -> dict[str, Any]:

@@ -149,7 +149,10 @@ class QdrantIndex:
             shutil.rmtree(copy, ignore_errors=True)
 
     def _exchanged(self, kind: ObjectKind) -> bool:
-        """Put the packed copy of a shard in its place. Raises `StorageError` where neither can be opened."""
+        """Put the packed copy of a shard in its place. Where neither can be opened, an empty one is there.
+
+        Raises `StorageError` then: the index has to be compared with the ledger again.
+        """
         folder = self._folder / kind
         count = _count(self._shards[kind])
         self._shards[kind].close()
@@ -162,9 +165,10 @@ class QdrantIndex:
             edge_packing.exchange(folder)
             shard = edge_files.load(folder, self._config())
         if shard is None:
+            self._shards[kind] = edge_files.create(folder, self._config())
             raise StorageError(
                 f"the index {folder} can no longer be opened",
-                hint="start the service again: it is built again",
+                hint="run `nexus index rebuild`, where it does not happen by itself",
             )
         self._shards[kind] = shard
         return good

@@ -12,8 +12,8 @@ import json
 import socket
 import ssl
 import urllib.request
-from collections.abc import Generator, Mapping
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -103,7 +103,7 @@ class Wire:
         Connects anew when that fails; once the request has been sent it is never repeated, as the
         model may already be working on it.
         """
-        with CancelWatch(cancel) as watch:
+        with self._unclosed(), CancelWatch(cancel) as watch:
             for attempt, wait in enumerate(CONNECT_WAITS, start=1):
                 if cancel.wait(wait) if wait else cancel.is_set():
                     return
@@ -118,10 +118,6 @@ class Wire:
                     if cancel.is_set():
                         return
                     raise self._lost(error) from error
-                except RuntimeError as error:
-                    if not self._http.is_closed:
-                        raise
-                    raise self._closed() from error
 
     def _events(self, path: str, body: Mapping[str, Any], watch: CancelWatch) -> Generator[str, None, None]:
         extensions = {"trace": watch.trace}
@@ -144,14 +140,13 @@ class Wire:
         timeout = httpx.Timeout(CONNECT_SECONDS, read=seconds, write=seconds)
         url = self._url + path
         try:
-            with self._http.stream(method, url, json=body, timeout=timeout) as response:
+            with (
+                self._unclosed(),
+                self._http.stream(method, url, json=body, timeout=timeout) as response,
+            ):
                 text = _read(response)
         except httpx.HTTPError as error:
             raise self._lost(error) from error
-        except RuntimeError as error:
-            if not self._http.is_closed:
-                raise
-            raise self._closed() from error
         if response.status_code != 200:
             raise self._refusal(response.status_code, text)
         try:
@@ -165,9 +160,17 @@ class Wire:
             raise EngineError(f"{self.label} answered {path} with a JSON {type(value).__name__}")
         return value
 
-    def _closed(self) -> ConnectionLostError:
+    @contextmanager
+    def _unclosed(self) -> Iterator[None]:
         """Whoever ends a server closes its wire, also between two lines of who asks there."""
-        return ConnectionLostError(f"the connection to {self.label} was closed", hint="try again")
+        try:
+            yield
+        except RuntimeError as error:  # what httpx says of a closed client
+            if not self._http.is_closed:
+                raise
+            raise ConnectionLostError(
+                f"the connection to {self.label} was closed", hint="try again"
+            ) from error
 
     def _lost(self, error: Exception) -> ConnectionLostError:
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):

@@ -88,6 +88,7 @@ class Daemon:
         self._thread = threading.Thread(target=self._conduct, name="nexus-conductor", daemon=True)
         self.watcher = Watcher(self._followed, self._refresh)
         self._behind: set[Path] = set()
+        self._packs = True
         # Chunks whose vectors are made anew, done and in all, while the index is being repaired.
         self.repairing: tuple[int, int] | None = None
 
@@ -275,8 +276,17 @@ class Daemon:
             self._pack(job)
 
     def _pack(self, job: Job) -> None:
-        self.cortex.pack(lambda: not (job.cancel.is_set() or self.waiting))
-        self._give_back()
+        try:
+            if self._packs:
+                self.cortex.pack(lambda: not (job.cancel.is_set() or self.waiting))
+        except StorageError as error:
+            # Filled again, and left as it is until the next start: no circle of packing and mending.
+            _log.warning("packing: %s: it is built again", error)
+            self._packs = False
+            with suppress(BusyError):
+                self.submit(Job(Lane.KNOWLEDGE, Priority.INGEST, self._repair))
+        finally:
+            self._give_back()
 
     def _followed(self) -> list[str]:
         return self._cortex.followed() if self._cortex else []
@@ -329,9 +339,10 @@ class Daemon:
             if idle:
                 self.engine.maintain()
             if self._cortex and self._cortex.unload_if_idle():
-                self._give_back()
-                with suppress(BusyError):
+                try:
                     self.submit(Job(Lane.KNOWLEDGE, Priority.INGEST, self._pack))
+                except BusyError:
+                    self._give_back()
             self.resources.tick()
             self.learning.tick()
             self.memory.tick()

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nexus.core.errors import StorageError
 from nexus.cortex import edge_packing, qdrant
 from nexus.cortex.exact import ExactIndex
 from nexus.cortex.indexer import Entry, Scope, Sparse
@@ -184,6 +185,25 @@ def test_a_copy_that_came_out_smaller_is_not_taken(index, monkeypatch):
     assert index.count() == 300
     index.upsert(entries(300, 10))
     assert index.count() == 310
+
+
+def test_where_neither_can_be_opened_an_empty_one_takes_new_points(index, folder, monkeypatch):
+    index.upsert(entries(0, 300))
+
+    def damaged(copy, goes_on):
+        for place in (copy, folder / copy.name.split(".")[0]):
+            (place / "edge_config.json").write_bytes(b"{")
+            shutil.rmtree(place / "segments")
+        return True
+
+    monkeypatch.setattr(edge_packing, "packed", damaged)
+    with pytest.raises(StorageError, match="can no longer be opened"):
+        packed(index)
+    held = len(index.points())
+    assert held < 300
+    index.upsert(entries(0, 300))
+    assert set(index.points()) == {e.point for e in entries(0, 300)}
+    assert index.nearest(entry(1).vector, 1, Scope("document"))[0].point == entry(1).point
 
 
 def test_without_room_for_a_copy_all_stays_as_it_is(index, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 
@@ -68,3 +69,25 @@ def test_what_came_lately_is_packed_when_nobody_asks(daemon, home, embedder, mon
     until(lambda: edge_packing.loose(memories) == 0 and resident(home.shard) == 0)
     assert daemon.cortex.indexed() == 21
     assert daemon.cortex.recall("which port does host 7 listen on?")[0].chunk.text.endswith("7007")
+
+
+def test_an_index_that_packing_broke_is_built_again_and_left_as_it_is(daemon, home, monkeypatch):
+    monkeypatch.setattr(qdrant, "_LOOSE", 10)
+    times = []
+
+    def damaged(copy, goes_on):
+        times.append(copy)
+        for place in (copy, home.shard / "memory"):
+            (place / "edge_config.json").write_bytes(b"{")
+            shutil.rmtree(place / "segments")
+        return True
+
+    monkeypatch.setattr(edge_packing, "packed", damaged)
+    for number in range(20):
+        daemon.cortex.remember(f"host {number} listens on port {7000 + number}")
+    until(lambda: times and daemon.cortex.indexed() == 21)
+    for _ in range(2):
+        found = daemon.cortex.recall("which port does host 7 listen on?")
+        assert found[0].chunk.text.endswith("7007")
+        until(lambda: resident(home.shard) == 0)
+    assert len(times) == 1
