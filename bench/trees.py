@@ -7,7 +7,8 @@ NEXUS_DATA holds docs/fastapi, docs/rust-book and agents/specstory-claude-code. 
 home of its own; everything else is what a user types: `nexus add`, `nexus recall`, `nexus context`. A
 question of tree_questions.json (or FILE) is answered when more than half of the lines of a passage are of a
 section that answers it, or when the passage holds such a section whole; a frame answers it when one of its
-sources does. Questions are asked when everything is in the store, among documents only and among all; with
+sources does. Which sections answer says the list that was written before any search, and, counted apart, what
+judges said afterwards of all that was found (tree_pool.py). Questions are asked when everything is in the store, among documents only and among all; with
 `--model`, among documents three times more with the help of this model: `nexus recall --draft`, `--rerank`
 and both.
 """
@@ -55,10 +56,10 @@ def sections(text: str) -> Iterator[tuple[str, int, int]]:
     yield heading, first, number
 
 
-def wanted(root: Path, question: dict[str, Any]) -> dict[str, list[range]]:
-    """The lines that answer a question, by file. Ends the run when a section is not there."""
+def wanted(root: Path, listed: dict[str, list[str]]) -> dict[str, list[range]]:
+    """The lines of these sections, by file. Ends the run when a section is not there."""
     lines = {}
-    for name, headings in question["sections"].items():
+    for name, headings in listed.items():
         found = {h: range(a, b + 1) for h, a, b in sections((root / name).read_text())}
         if missing := [heading for heading in headings if heading not in found]:
             raise SystemExit(f"{root / name} has no section {missing[0]!r}")
@@ -149,7 +150,8 @@ class Bench:
         """Every question of a tree: the places of its answer, and what stood in the first three."""
         rows = []
         for question in tree["questions"]:
-            text, parts = question["question"], wanted(root, question)
+            text, parts = question["question"], wanted(root, question["sections"])
+            judged = wanted(root, question.get("judged", {}))
             recall = ("recall", "--json", "-n", str(TOP))
             documents = json.loads(self.nexus(*recall, "--kind", "document", text))
             everything = json.loads(self.nexus(*recall, text))
@@ -160,6 +162,7 @@ class Bench:
                 found = json.loads(self.nexus(*recall, "--kind", "document", *options, text))
                 helped[way] = {
                     "rank": rank(found, parts),
+                    "rank_judged": rank(found, judged),
                     "seconds": round(time.perf_counter() - began, 1),
                     "found": [place(source, root) for source in found],
                 }
@@ -167,6 +170,7 @@ class Bench:
                 {
                     "question": text,
                     "rank": rank(documents, parts),
+                    "rank_judged": rank(documents, judged),
                     "rank_among_all": rank(everything, parts),
                     "source_of_frame": rank([s for s in frame["sources"] if s["kind"] == "document"], parts),
                     "frame_tokens": frame["tokens"],
@@ -203,14 +207,21 @@ def show(results: dict[str, Any]) -> None:
             print(f"{places}  {row['question']}")
             if not row["rank"]:
                 print("".join(f"{'':>13}{found}\n" for found in row["found"]), end="")
-        keys = ("rank", "rank_among_all", "source_of_frame")
-        hits = [sum(bool(row.get(key)) for row in rows) for key in keys]
-        print(f"in the top {TOP}: {hits[0]} of {len(rows)}; among all {hits[1]}; in the frame {hits[2]}")
+        keys = ("rank", "rank_among_all", "source_of_frame", "rank_judged")
+        hits = [sum(bool(row[key]) for row in rows) for key in keys]
+        print(
+            f"in the top {TOP}: {hits[0]} of {len(rows)}; among all {hits[1]}; in the frame {hits[2]};"
+            f" by the judges {hits[3]}"
+        )
         for way in rows[0].get("model", ()):
             ranks = [row["model"][way]["rank"] for row in rows]
+            judged = sum(bool(row["model"][way]["rank_judged"]) for row in rows)
             seconds = statistics.median(row["model"][way]["seconds"] for row in rows)
             missed = [row["question"] for row in rows if not row["model"][way]["rank"]]
-            print(f"{way}: {len(rows) - len(missed)}, first {ranks.count(1)}; {seconds} s each (median)")
+            print(
+                f"{way}: {len(rows) - len(missed)}, first {ranks.count(1)}; by the judges {judged};"
+                f" {seconds} s each (median)"
+            )
             print("".join(f"{'':>13}missed: {question}\n" for question in missed), end="")
 
 
