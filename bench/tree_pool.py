@@ -84,10 +84,10 @@ def main() -> None:
                         }
                 asked.append((tree["name"], question["question"], (whole, root), sorted(pool)))
     draw.shuffle(asked)
-    for number, (manual, question, roots, pool) in enumerate(asked, 1):
-        print(f"\n# Question {number} (manual: {manual}): {question}\n")
-        draw.shuffle(pool)
-        for name, heading in pool:
+    for number, (manual, text, roots, places) in enumerate(asked, 1):
+        print(f"\n# Question {number} (manual: {manual}): {text}\n")
+        draw.shuffle(places)
+        for name, heading in places:
             print(f"\n## {name}#{heading}\n\n~~~~~~\n{shown(*roots, name, heading)}\n~~~~~~")
 
 

@@ -3,14 +3,14 @@
     NEXUS_DATA=folder python bench/trees.py --models build/models [--json FILE]
                                               [--only NAME ...] [--model MODEL] [--questions FILE]
 
-NEXUS_DATA holds docs/fastapi, docs/rust-book and agents/specstory-claude-code. A service is started in a
-home of its own; everything else is what a user types: `nexus add`, `nexus recall`, `nexus context`. A
-question of tree_questions.json (or FILE) is answered when more than half of the lines of a passage are of a
-section that answers it, or when the passage holds such a section whole; a frame answers it when one of its
-sources does. Which sections answer says the list that was written before any search, and, counted apart, what
-judges said afterwards of all that was found (tree_pool.py). Questions are asked when everything is in the store, among documents only and among all; with
-`--model`, among documents three times more with the help of this model: `nexus recall --draft`, `--rerank`
-and both.
+NEXUS_DATA holds docs/fastapi, docs/rust-book and agents/specstory-claude-code. A service is started in a home
+of its own; everything else is what a user types: `nexus add`, `nexus recall`, `nexus context`. A question of
+tree_questions.json (or FILE) is answered when more than half of the lines of a passage are of a section that
+answers it, or when the passage holds such a section whole; a frame answers it when one of its sources does.
+Which sections answer says the list that was written before any search, and, counted apart, what judges said
+afterwards of all that was found (tree_pool.py). Questions are asked when everything is in the store, among
+documents only and among all; with `--model`, among documents three times more with the help of this model:
+`nexus recall --draft`, `--rerank` and both.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class Bench:
         rows = []
         for question in tree["questions"]:
             text, parts = question["question"], wanted(root, question["sections"])
-            judged = wanted(root, question.get("judged", {}))
+            by_judges = wanted(root, question.get("judged", {}))
             recall = ("recall", "--json", "-n", str(TOP))
             documents = json.loads(self.nexus(*recall, "--kind", "document", text))
             everything = json.loads(self.nexus(*recall, text))
@@ -162,7 +162,7 @@ class Bench:
                 found = json.loads(self.nexus(*recall, "--kind", "document", *options, text))
                 helped[way] = {
                     "rank": rank(found, parts),
-                    "rank_judged": rank(found, judged),
+                    "rank_judged": rank(found, by_judges) if by_judges else None,
                     "seconds": round(time.perf_counter() - began, 1),
                     "found": [place(source, root) for source in found],
                 }
@@ -170,7 +170,7 @@ class Bench:
                 {
                     "question": text,
                     "rank": rank(documents, parts),
-                    "rank_judged": rank(documents, judged),
+                    "rank_judged": rank(documents, by_judges) if by_judges else None,
                     "rank_among_all": rank(everything, parts),
                     "source_of_frame": rank([s for s in frame["sources"] if s["kind"] == "document"], parts),
                     "frame_tokens": frame["tokens"],
@@ -191,6 +191,12 @@ def place(source: dict[str, Any], root: Path) -> str:
     return f"{name}:{source['lines'][0]}-{source['lines'][1]} {' > '.join(source['heading'])}".strip()
 
 
+def judged(rows: list[dict[str, Any]]) -> str:
+    """How many have their answer in the top by the judges' list, in words; nothing where nobody judged."""
+    ranks = [row["rank_judged"] for row in rows]
+    return "" if None in ranks else f" ({sum(map(bool, ranks))} by the judges)"
+
+
 def show(results: dict[str, Any]) -> None:
     """The figures as tables."""
     names = ("chunks", "embedded", "wall_s", "cpu_s", "first_file_found_s", "last_file_found_s", "rss_mb")
@@ -207,21 +213,19 @@ def show(results: dict[str, Any]) -> None:
             print(f"{places}  {row['question']}")
             if not row["rank"]:
                 print("".join(f"{'':>13}{found}\n" for found in row["found"]), end="")
-        keys = ("rank", "rank_among_all", "source_of_frame", "rank_judged")
+        keys = ("rank", "rank_among_all", "source_of_frame")
         hits = [sum(bool(row[key]) for row in rows) for key in keys]
         print(
-            f"in the top {TOP}: {hits[0]} of {len(rows)}; among all {hits[1]}; in the frame {hits[2]};"
-            f" by the judges {hits[3]}"
+            f"in the top {TOP}: {hits[0]} of {len(rows)}{judged(rows)}; among all {hits[1]};"
+            f" in the frame {hits[2]}"
         )
         for way in rows[0].get("model", ()):
             ranks = [row["model"][way]["rank"] for row in rows]
-            judged = sum(bool(row["model"][way]["rank_judged"]) for row in rows)
             seconds = statistics.median(row["model"][way]["seconds"] for row in rows)
             missed = [row["question"] for row in rows if not row["model"][way]["rank"]]
-            print(
-                f"{way}: {len(rows) - len(missed)}, first {ranks.count(1)}; by the judges {judged};"
-                f" {seconds} s each (median)"
-            )
+            by_judges = judged([row["model"][way] for row in rows])
+            hit = f"{len(rows) - len(missed)}{by_judges}"
+            print(f"{way}: {hit}, first {ranks.count(1)}; {seconds} s each (median)")
             print("".join(f"{'':>13}missed: {question}\n" for question in missed), end="")
 
 

@@ -85,7 +85,7 @@ def test_an_index_that_packing_broke_is_built_again_and_left_as_it_is(daemon, ho
     monkeypatch.setattr(edge_packing, "packed", damaged)
     for number in range(20):
         daemon.cortex.remember(f"host {number} listens on port {7000 + number}")
-    until(lambda: times and daemon.cortex.indexed() == 21)
+    until(lambda: bool(times) and daemon.cortex.indexed() == 21)
     for _ in range(2):
         found = daemon.cortex.recall("which port does host 7 listen on?")
         assert found[0].chunk.text.endswith("7007")
