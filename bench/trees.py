@@ -1,7 +1,7 @@
 """Two documentation trees and 249 sessions of agents through a real service and the real commands.
 
     NEXUS_DATA=folder python bench/trees.py --models build/models [--json FILE]
-                                              [--only NAME ...] [--model MODEL] [--questions FILE]
+                       [--only NAME ...] [--questions FILE] [--model MODEL] [--expected FILE]
 
 NEXUS_DATA holds docs/fastapi, docs/rust-book and agents/specstory-claude-code. A service is started in a home
 of its own; everything else is what a user types: `nexus add`, `nexus recall`, `nexus context`. A question of
@@ -10,7 +10,8 @@ answers it, or when the passage holds such a section whole; a frame answers it w
 Which sections answer says the list that was written before any search, and, counted apart, what judges said
 afterwards of all that was found (tree_pool.py). Questions are asked when everything is in the store, among
 documents only and among all; with `--model`, among documents three times more with the help of this model:
-`nexus recall --draft`, `--rerank` and both.
+`nexus recall --draft`, `--rerank` and both; with `--expected`, once more with what an agent wrote that the
+answer may read (tree_expected.json), as agents do with `expected` of the tool memory_search.
 """
 
 from __future__ import annotations
@@ -85,8 +86,15 @@ def rank(found: list[dict[str, Any]], parts: dict[str, list[range]]) -> int:
 class Bench:
     """The commands, against one service."""
 
-    def __init__(self, service: RunningService, home: Path, *, model: bool = False) -> None:
-        self.service, self.model = service, model
+    def __init__(
+        self,
+        service: RunningService,
+        home: Path,
+        *,
+        model: bool = False,
+        expected: dict[str, str] | None = None,
+    ) -> None:
+        self.service, self.model, self.expected = service, model, expected or {}
         self.pid = json.loads((home / "run" / "nexus.lock").read_text())["pid"]
 
     def nexus(self, *arguments: str) -> str:
@@ -157,7 +165,7 @@ class Bench:
             everything = json.loads(self.nexus(*recall, text))
             frame = json.loads(self.nexus("context", "--json", text))
             helped: dict[str, Any] = {}
-            for way, options in WAYS.items() if self.model else ():
+            for way, options in self.ways(text):
                 began = time.perf_counter()
                 found = json.loads(self.nexus(*recall, "--kind", "document", *options, text))
                 helped[way] = {
@@ -180,6 +188,13 @@ class Bench:
                 }
             )
         return rows
+
+    def ways(self, question: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The ways of searching that are helped: name and options."""
+        if self.model:
+            yield from WAYS.items()
+        if text := self.expected.get(question):
+            yield "expected", ("--expect", text)
 
 
 def place(source: dict[str, Any], root: Path) -> str:
@@ -237,7 +252,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[], help="of fastapi, rust-book, sessions")
     parser.add_argument("--model", help="a chat model that helps")
     parser.add_argument("--questions", type=Path, default=Path(__file__).with_name("tree_questions.json"))
+    parser.add_argument("--expected", type=Path, help="what the answer may read, by question")
     options = parser.parse_args()
+    expected = json.loads(options.expected.read_text())["expected"] if options.expected else None
     data = Path(os.environ["NEXUS_DATA"])
     trees = json.loads(options.questions.read_text())["trees"]
     folders = {tree["name"]: data / tree["folder"] for tree in trees} | {"sessions": data / SESSIONS}
@@ -251,7 +268,7 @@ def main() -> None:
         service = RunningService(home, options.models, **settings)
         try:
             service.start()
-            bench = Bench(service, home, model=bool(options.model))
+            bench = Bench(service, home, model=bool(options.model), expected=expected)
             results["rss_mb"]["started"] = bench.resident()
             for name, path in chosen.items():
                 results["add"][name] = bench.add(path)
