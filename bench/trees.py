@@ -1,17 +1,18 @@
 """Two documentation trees and 249 sessions of agents through a real service and the real commands.
 
-    NEXUS_DATA=folder python bench/trees.py --models build/models [--json FILE]
-                       [--only NAME ...] [--questions FILE] [--model MODEL] [--expected FILE]
+    NEXUS_DATA=folder python bench/trees.py [--models build/models] [--json FILE] [--only NAME ...]
+                                            [--questions FILE] [--model MODEL] [--expected FILE]
 
-NEXUS_DATA holds docs/fastapi, docs/rust-book and agents/specstory-claude-code. A service is started in a home
-of its own; everything else is what a user types: `nexus add`, `nexus recall`, `nexus context`. A question of
-tree_questions.json (or FILE) is answered when more than half of the lines of a passage are of a section that
-answers it, or when the passage holds such a section whole; a frame answers it when one of its sources does.
-Which sections answer says the list that was written before any search, and, counted apart, what judges said
-afterwards of all that was found (tree_pool.py). Questions are asked when everything is in the store, among
-documents only and among all; with `--model`, among documents three times more with the help of this model:
-`nexus recall --draft`, `--rerank` and both; with `--expected`, once more with what an agent wrote that the
-answer may read (tree_expected.json), as agents do with `expected` of the tool memory_search.
+NEXUS_DATA holds docs/fastapi, docs/rust-book and agents/specstory-claude-code; the tree "nexusos" of
+tree_questions_own.json is our own documentation. A service is started in a home of its own; everything else
+is what a user types: `nexus add`, `nexus recall`, `nexus context`. A question of tree_questions.json (or
+FILE) is answered when more than half of the lines of a passage are of a section that answers it, or when the
+passage holds such a section whole; a frame answers it when one of its sources does. Which sections answer
+says the list that was written before any search, and, counted apart, what judges said afterwards of all that
+was found (tree_pool.py). Questions are asked when everything is in the store, among documents only and among
+all; with `--model`, among documents three times more with the help of this model: `nexus recall --draft`,
+`--rerank` and both; with `--expected`, once more with what an agent wrote that the answer may read
+(tree_expected.json), as agents do with `expected` of the tool memory_search.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ import record
 
 from nexus.cortex.evaluation.running_service import RunningService
 
+OWN = Path(__file__).resolve().parents[1]
 SESSIONS = "agents/specstory-claude-code"
 WAYS = {"draft": ("--draft",), "rerank": ("--rerank",), "both": ("--draft", "--rerank")}
 TOP = 3
@@ -249,15 +251,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=Path, default=Path("build/models"))
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--only", nargs="*", default=[], help="of fastapi, rust-book, sessions")
+    parser.add_argument("--only", nargs="*", default=[], help="of fastapi, rust-book, nexusos, sessions")
     parser.add_argument("--model", help="a chat model that helps")
     parser.add_argument("--questions", type=Path, default=Path(__file__).with_name("tree_questions.json"))
     parser.add_argument("--expected", type=Path, help="what the answer may read, by question")
     options = parser.parse_args()
     expected = json.loads(options.expected.read_text())["expected"] if options.expected else None
-    data = Path(os.environ["NEXUS_DATA"])
+    data = Path(os.environ.get("NEXUS_DATA", ""))
     trees = json.loads(options.questions.read_text())["trees"]
-    folders = {tree["name"]: data / tree["folder"] for tree in trees} | {"sessions": data / SESSIONS}
+    folders = {tree["name"]: (OWN if tree.get("own") else data) / tree["folder"] for tree in trees}
+    folders["sessions"] = data / SESSIONS
     chosen = {name: path for name, path in folders.items() if not options.only or name in options.only}
     results: dict[str, Any] = {"add": {}, "rss_mb": {}, "questions": {}}
     with tempfile.TemporaryDirectory(prefix="nexus-bench-") as folder:
@@ -282,7 +285,7 @@ def main() -> None:
                 results["add"][f"{name}, again"] = bench.add(path)
             results["rss_mb"]["at the end"] = bench.resident()
             frame = bench.nexus("context", trees[0]["questions"][0]["question"])
-            results["frame"] = frame.replace(str(data.resolve()), "NEXUS_DATA")
+            results["frame"] = frame.replace(str(OWN), ".").replace(str(data.resolve()), "NEXUS_DATA")
             results["verify"] = bench.nexus("index", "verify")
         finally:
             service.stop()
