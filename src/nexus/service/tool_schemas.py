@@ -40,10 +40,11 @@ _ID = {"type": "string", "description": "MEM-..."}
 TOOLS: tuple[dict[str, Any], ...] = (
     _tool(
         "memory_search",
-        "Search memories, documents and earlier sessions by meaning and words.",
+        "Search memories, documents and earlier sessions by meaning and words. Give `expected` as well,"
+        " above all for documents: a guess finds what is said in other words.",
         {
             "query": {"type": "string", "description": "a question or keywords"},
-            "expected": {"type": "string", "description": "how the answer may read; finds it in other words"},
+            "expected": {"type": "string", "description": "a sentence or two as the answer may read"},
             "limit": {"type": "integer", "minimum": 1, "maximum": 25, "default": 8},
             "kinds": {
                 "type": "array",

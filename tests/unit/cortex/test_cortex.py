@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nexus.core import clock
 from nexus.core.errors import (
     ContextOverflowError,
     InvalidInputError,
@@ -82,8 +83,10 @@ def test_a_question_finds_the_section_that_answers_it(cortex, docs):
     assert QUERY.splitlines()[best.chunk.start_line - 1 : best.chunk.end_line]
 
 
-def test_words_of_the_answer_find_what_those_of_the_question_do_not(cortex, docs):
+def test_words_of_the_answer_find_what_those_of_the_question_do_not(cortex, docs, monkeypatch):
     cortex.add([docs])
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
     question = "what must I know?"
     for expected, name in (
         ("a required parameter is refused with status 422", "query"),
