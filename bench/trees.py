@@ -166,6 +166,7 @@ class Bench:
             documents = json.loads(self.nexus(*recall, "--kind", "document", text))
             everything = json.loads(self.nexus(*recall, text))
             frame = json.loads(self.nexus("context", "--json", text))
+            in_frame, tokens = self.framed(frame, parts), frame["tokens"]
             helped: dict[str, Any] = {}
             for way, options in self.ways(text):
                 began = time.perf_counter()
@@ -176,20 +177,28 @@ class Bench:
                     "seconds": round(time.perf_counter() - began, 1),
                     "found": [place(source, root) for source in found],
                 }
+            if text in self.expected:
+                frame = json.loads(self.nexus("context", "--json", "--expect", self.expected[text], text))
+                helped["expected"]["source_of_frame"] = self.framed(frame, parts)
             rows.append(
                 {
                     "question": text,
                     "rank": rank(documents, parts),
                     "rank_judged": rank(documents, by_judges) if by_judges else None,
                     "rank_among_all": rank(everything, parts),
-                    "source_of_frame": rank([s for s in frame["sources"] if s["kind"] == "document"], parts),
-                    "frame_tokens": frame["tokens"],
+                    "source_of_frame": in_frame,
+                    "frame_tokens": tokens,
                     "found": [place(source, root) for source in documents],
                     "found_among_all": [place(source, root) for source in everything],
                     **({"model": helped} if helped else {}),
                 }
             )
         return rows
+
+    @staticmethod
+    def framed(frame: dict[str, Any], parts: dict[str, list[range]]) -> int:
+        """The place of the first document of a frame that answers, from 1; 0 for none."""
+        return rank([source for source in frame["sources"] if source["kind"] == "document"], parts)
 
     def ways(self, question: str) -> Iterator[tuple[str, tuple[str, ...]]]:
         """The ways of searching that are helped: name and options."""
@@ -242,7 +251,9 @@ def show(results: dict[str, Any]) -> None:
             missed = [row["question"] for row in rows if not row["model"][way]["rank"]]
             by_judges = judged([row["model"][way] for row in rows])
             hit = f"{len(rows) - len(missed)}{by_judges}"
-            print(f"{way}: {hit}, first {ranks.count(1)}; {seconds} s each (median)")
+            framed = [row["model"][way].get("source_of_frame") for row in rows]
+            in_frame = "" if None in framed else f"; in the frame {sum(map(bool, framed))}"
+            print(f"{way}: {hit}, first {ranks.count(1)}{in_frame}; {seconds} s each (median)")
             print("".join(f"{'':>13}missed: {question}\n" for question in missed), end="")
 
 

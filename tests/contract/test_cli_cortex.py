@@ -192,6 +192,8 @@ def test_context_has_numbered_sources_and_keeps_to_its_tokens(service, tmp_path)
     asked = "Where does the green lantern hang?"
     assert said(service, "context", asked, "--tokens", "300")["budget"] < 400
     assert said(service, "context", asked)["budget"] > 900
+    vague = "what must I know about it?", "--expect", "The green lantern hangs at the east pier."
+    assert said(service, "context", *vague)["sources"][0]["path"] == f"{tmp_path}/pier.md"
 
 
 def test_a_contradiction_is_named_and_superseded(service):

@@ -106,6 +106,8 @@ def test_a_memory_is_saved_found_packed_read_and_forgotten(service, transport, m
             packed = await client.call_tool("context_pack", {"question": query["query"], "tokens": 400})
             assert fact in packed.content[0].text
             assert tokens_of(packed.content[0].text) <= 400
+            vague = {"question": "anything about time?", "tokens": 400, "expected": fact}
+            assert fact in (await client.call_tool("context_pack", vague)).content[0].text
             got = await client.call_tool("memory_get", {"id": saved["id"]})
             assert f"> {fact}" in got.content[0].text
             status = (await client.call_tool("memory_status", {})).structured_content

@@ -64,6 +64,9 @@ def context(
     tokens: Annotated[
         int | None, typer.Option("--tokens", "-n", help="Size of the frame beside the question, from 200.")
     ] = None,
+    expect: Annotated[
+        str, typer.Option("--expect", help="How the answer may read; finds it in other words than yours.")
+    ] = "",
     as_json: output.JsonFlag = False,
 ) -> None:
     """Print the context frame for a question: its sections, its sources, and what was left out."""
@@ -72,6 +75,8 @@ def context(
     body: dict[str, Any] = {"prompt": prompt, "project": project_folder(project)}
     if tokens is not None:
         body["tokens"] = tokens
+    if expect:
+        body["expected"] = expect
     frame: dict[str, Any] = Client().call("POST", "/api/context", body)
     if as_json:
         output.as_json(frame)

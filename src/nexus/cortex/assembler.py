@@ -157,6 +157,12 @@ class Frame:
         }
 
 
+def asked(prompt: str, history: Sequence[Turn]) -> str:
+    """What to look for: "and for paths?" means nothing without what was asked before."""
+    earlier = [turn.content for turn in history if turn.role == "user"][-1:]
+    return " ".join([*earlier, prompt]) if len(prompt.split()) < 6 else prompt
+
+
 def assemble(
     task: str,
     results: Sequence[Result],

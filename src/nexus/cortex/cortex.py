@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from nexus.core.errors import InvalidInputError, NotFoundError, StorageError
@@ -25,7 +24,7 @@ from nexus.core.paths import AnyPath, Home, resolved_paths
 from nexus.core.settings import CortexSettings
 from nexus.cortex import extractor, words
 from nexus.cortex.approvals import Approvals
-from nexus.cortex.assembler import Frame, Turn, assemble
+from nexus.cortex.assembler import Frame, Turn, asked, assemble
 from nexus.cortex.chunker import ChunkSizes
 from nexus.cortex.database import Database
 from nexus.cortex.embedder import Embedder
@@ -52,7 +51,7 @@ from nexus.cortex.store import Store
 from nexus.cortex.texts import Texts
 from nexus.cortex.transcripts.turns import TurnSizes
 from nexus.cortex.vectors import Vectors
-from nexus.cortex.whereabouts import Whereabouts, elsewhere
+from nexus.cortex.whereabouts import Find, Whereabouts, elsewhere
 
 _log = logging.getLogger(__name__)
 _FRAME_CANDIDATES = 24
@@ -136,9 +135,7 @@ class Cortex:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # knowledge
@@ -278,17 +275,23 @@ class Cortex:
 
         `expected` is how the answer may read, right or wrong: it finds what says it in other words.
         """
-        if not query.strip():
-            raise InvalidInputError("the query is empty", hint="say what to look for")
-        find = both(self.retriever.search, expected) if expected.strip() else self.retriever.search
-        return elsewhere(self.whereabouts, find, query, limit, kinds, where)
+        return self._found(both(self.retriever.search, expected), query, limit, kinds, where)
 
     def relevant(
-        self, query: str, limit: int = 10, kinds: Sequence[ObjectKind] = KINDS, where: Filter | None = None
+        self,
+        query: str,
+        limit: int = 10,
+        kinds: Sequence[ObjectKind] = KINDS,
+        where: Filter | None = None,
+        expected: str = "",
     ) -> list[Result]:
-        """As `recall`, but only what is about the question at all; may be empty."""
-        results = self.recall(query, 2 * limit, kinds, where)
-        return [r for r in results if self.retriever.is_relevant(r, query)][:limit]
+        """As `recall`, but only what is about the question, or the expected, at all; may be empty."""
+        return self._found(both(self.retriever.relevant, expected), query, limit, kinds, where)
+
+    def _found(self, find: Find, query: str, *where: Any) -> list[Result]:
+        if not query.strip():
+            raise InvalidInputError("the query is empty", hint="say what to look for")
+        return elsewhere(self.whereabouts, find, query, *where)
 
     def frame(
         self,
@@ -299,23 +302,18 @@ class Cortex:
         most: int | None = None,
         where: Filter | None = None,
         budget: int | None = None,
+        expected: str = "",
     ) -> Frame:
         """The context frame for a prompt. `count` measures text in the reading model's tokens.
 
         The frame may hold `budget` tokens (default `cortex.frame_tokens`) beside the prompt, and
         `most` in all; a prompt that does not fit in there raises `ContextOverflowError`.
         """
-        question = prompt
-        if history and len(prompt.split()) < 6:
-            # "and for paths?" means nothing without what was asked before.
-            earlier = [t.content for t in history if t.role == "user"][-1:]
-            question = " ".join([*earlier, prompt])
-        relevant = self.relevant(question, _FRAME_CANDIDATES, where=where)
+        relevant = self.relevant(asked(prompt, history), _FRAME_CANDIDATES, KINDS, where, expected)
         count = count or self._embedders.documents.count
         room = (budget or self.settings.frame_tokens) + count(prompt)
-        frame = assemble(
-            prompt, relevant, history, count, min(room, most or room), position=self.settings.position
-        )
+        room = min(room, most or room)
+        frame = assemble(prompt, relevant, history, count, room, position=self.settings.position)
         self._count_hits([source.point for source in frame.sources])
         return frame
 

@@ -42,7 +42,9 @@ _MOST_SHOWN = 600  # characters of a passage
 
 
 def both(find: Find, expected: str) -> Find:
-    """`find`, for the question and for what is expected as its answer."""
+    """`find`, for the question and for what is expected as its answer, where that is anything."""
+    if not expected.strip():
+        return find
 
     def found(query: str, limit: int, kinds: Sequence[ObjectKind], where: Filter | None) -> list[Result]:
         depth = max(limit, _DEPTH)

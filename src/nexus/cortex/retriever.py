@@ -124,6 +124,17 @@ class Retriever:
             return self._seed_formula(query, pools, limit)
         return self._fused(pools, limit)
 
+    def relevant(
+        self,
+        query: str,
+        limit: int = 10,
+        kinds: Sequence[ObjectKind] = KINDS,
+        where: Filter | None = None,
+    ) -> list[Result]:
+        """As `search`, but only what is about the question at all; may be empty."""
+        found = self.search(query, 2 * limit, kinds, where)
+        return [result for result in found if self.is_relevant(result, query)][:limit]
+
     def pools(self, query: str, kinds: Sequence[ObjectKind], where: Filter) -> list[Pool]:
         """The candidates of each kind with all their scores; kinds without any are absent."""
         numbers = tuple(words.number(word) for word in words.question(query))

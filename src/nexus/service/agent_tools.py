@@ -56,6 +56,7 @@ class _Save(Arguments):
 class _Pack(Arguments):
     question: str = Field(min_length=1, max_length=10_000)
     tokens: int = Field(default=1500, ge=200, le=8000)
+    expected: str = Field(default="", max_length=10_000)
 
 
 class _Nothing(Arguments):
@@ -156,7 +157,7 @@ def _forget(daemon: Daemon, wanted: _Id, project: str) -> Reply:
 
 def _pack(daemon: Daemon, wanted: _Pack, project: str) -> Reply:
     cortex = daemon.cortex
-    results = cortex.relevant(wanted.question, 60, _ALL, Filter(project=project))
+    results = cortex.relevant(wanted.question, 60, _ALL, Filter(project=project), wanted.expected)
     quoted = quote(results, wanted.tokens, cortex.memory)
     if not quoted.results:
         return Reply("Nothing is known about this.", {"sources": 0})

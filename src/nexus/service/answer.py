@@ -46,6 +46,7 @@ def frame_for(
     *,
     where: Filter | None = None,
     budget: int | None = None,
+    expected: str = "",
 ) -> Frame:
     """The context frame, counted in the model's own tokens when the model is there.
 
@@ -58,7 +59,9 @@ def frame_for(
     most = window - settings.engine.reply_tokens - 128
     ready = engine.health().state == "ready"
     count = engine.count_tokens if ready else None
-    return daemon.cortex.frame(prompt, history, count=count, most=most, where=where, budget=budget)
+    return daemon.cortex.frame(
+        prompt, history, count=count, most=most, where=where, budget=budget, expected=expected
+    )
 
 
 def answer(daemon: Daemon, question: Question, stream: Stream, job: Job) -> None:

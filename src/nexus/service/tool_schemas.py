@@ -35,16 +35,17 @@ def _tool(
 
 _TEXT = {"type": "string"}
 _WORDS = {"type": "array", "items": _TEXT}
+_EXPECTED = {"type": "string", "description": "a sentence or two as the answer may read"}
 _ID = {"type": "string", "description": "MEM-..."}
 
 TOOLS: tuple[dict[str, Any], ...] = (
     _tool(
         "memory_search",
-        "Search memories, documents and earlier sessions by meaning and words. Give `expected` as well,"
-        " above all for documents: a guess finds what is said in other words.",
+        "Search memories, documents and earlier sessions by meaning and words. Give `expected` as well:"
+        " a guess, right or wrong, finds what is said in other words.",
         {
             "query": {"type": "string", "description": "a question or keywords"},
-            "expected": {"type": "string", "description": "a sentence or two as the answer may read"},
+            "expected": _EXPECTED,
             "limit": {"type": "integer", "minimum": 1, "maximum": 25, "default": 8},
             "kinds": {
                 "type": "array",
@@ -93,6 +94,7 @@ TOOLS: tuple[dict[str, Any], ...] = (
         "What is known about a task or question, ready to read, within a number of tokens.",
         {
             "question": _TEXT,
+            "expected": _EXPECTED,
             "tokens": {"type": "integer", "minimum": 200, "maximum": 8000, "default": 1500},
         },
         ["question"],

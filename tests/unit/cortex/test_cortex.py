@@ -351,6 +351,16 @@ def test_a_question_the_documents_do_not_answer_has_no_sources(cortex, docs):
     assert "do not answer" in frame.prompt
 
 
+def test_a_frame_holds_what_reads_as_was_expected_and_nothing_for_a_guess_about_nothing(cortex, docs):
+    cortex.add([docs])
+    vague = "what must I know?"
+    assert not cortex.frame(vague).sources
+    sources = cortex.frame(vague, expected="A required parameter is refused with status 422.").sources
+    assert str(docs / "query.md") in [source.path for source in sources]
+    guess = "Tungsten boils at 5,555 degrees, the highest of all metals."
+    assert not cortex.frame("What is the boiling point of tungsten?", expected=guess).sources
+
+
 def test_a_file_name_that_is_no_text_is_reported(cortex, docs):
     with open(os.fsencode(docs) + b"/caf\xe9.md", "w") as file:
         file.write("# Menu\n\nCoffee.\n")

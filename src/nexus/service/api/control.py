@@ -50,6 +50,7 @@ class ContextBody(PromptBody):
 
     project: str = Field(default="", max_length=4096)
     tokens: int | None = Field(default=None, ge=200, le=1_000_000)
+    expected: str = Field(default="", max_length=10_000, description="How the answer may read, as in recall.")
 
 
 class InteractBody(PromptBody):
@@ -109,9 +110,8 @@ async def interact(request: Request, body: InteractBody) -> Response | dict[str,
 async def context(request: Request, body: ContextBody) -> dict[str, Any]:
     """The frame for a prompt, with its text, without asking the model."""
     daemon, where = daemon_of(request), Filter(project=folder(body.project))
-    frame = await asyncio.to_thread(
-        lambda: frame_for(daemon, body.prompt, body.turns(), where=where, budget=body.tokens)
-    )
+    more: dict[str, Any] = {"where": where, "budget": body.tokens, "expected": body.expected}
+    frame = await asyncio.to_thread(lambda: frame_for(daemon, body.prompt, body.turns(), **more))
     return frame.as_dict(with_text=True)
 
 
